@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/*
+ * Rows that cross from the kernel programs to the native addon. Included by both sides; the layout test compares
+ * what each compiler made of it. All fields are fixed width, padding is explicit and zeroed.
+ */
+#ifndef SKYBRAID_RECORD_H
+#define SKYBRAID_RECORD_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define SB_ROW_VERSION 1
+#define SB_COMM_LEN 16
+#define SB_DNS_BYTES 512
+
+enum sb_row_kind {
+	SB_ROW_TCP_READING = 1, /* iterator: an open socket whose counters moved, or not read before */
+	SB_ROW_TCP_CLOSED = 2,  /* ring: an established connection ended */
+	SB_ROW_TCP_FAILED = 3,  /* ring: a dial that never connected */
+	SB_ROW_TCP_HALF_OPEN = 4, /* ring: the listener's view of a dial that never completed */
+	SB_ROW_UDP = 5,         /* reading of a UDP flow */
+	SB_ROW_DNS = 6,         /* ring: head of an answer from port 53 */
+};
+
+enum sb_role { SB_ROLE_UNKNOWN = 0, SB_ROLE_CLIENT = 1, SB_ROLE_SERVER = 2 };
+
+enum sb_row_flags {
+	SB_F_ADOPTED = 1 << 0,      /* older than the collector */
+	SB_F_ROLE_GUESSED = 1 << 1,
+	SB_F_INHERITED = 1 << 2,    /* cgroup and network namespace disagree about the owner */
+	SB_F_KEY_VALID = 1 << 3,    /* both initial sequence numbers are settled */
+	SB_F_QUIET = 1 << 4,        /* nothing unacknowledged, nothing unsent */
+	SB_F_FIN_SENT = 1 << 5,
+	SB_F_FIN_RECEIVED = 1 << 6,
+	SB_F_RST_SENT = 1 << 7,
+	SB_F_RST_RECEIVED = 1 << 8,
+	SB_F_MPTCP = 1 << 9,
+	SB_F_LISTEN_PORT = 1 << 10, /* role fallback: the local port is listening */
+	SB_F_GONE = 1 << 11,        /* UDP: socket closed or flow evicted; no more readings of this flow */
+	SB_F_SYN_RETRANSMITTED = 1 << 12,
+};
+
+struct sb_addr {
+	__u8 bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
+};
+
+/* Common head. Times are CLOCK_MONOTONIC (bpf_ktime_get_ns). Ports in host order. */
+struct sb_head {
+	__u8 version;
+	__u8 kind;   /* enum sb_row_kind */
+	__u8 family; /* 4 or 6: what is on the wire; v4-mapped counts as 4 */
+	__u8 role;
+	__u16 flags;
+	__u16 local_port;
+	__u64 cookie;    /* socket cookie */
+	__u64 cgroup_id; /* cgroup2 of the socket's creator */
+	__u64 opened_ns; /* SYN sent, connection accepted, first datagram; or adoption */
+	__u64 read_ns;
+	struct sb_addr local;
+	struct sb_addr remote;
+	__u32 netns; /* inode number of the network namespace */
+	__u32 tgid;  /* 0 if not known */
+	char comm[SB_COMM_LEN]; /* thread group leader's; empty if not known */
+	__u16 remote_port;
+	__u8 tcp_state;   /* before the end, for closed and failed rows */
+	__u8 sk_err;
+	__u32 generation; /* UDP: grows when an evicted flow comes back */
+};
+
+struct sb_tcp_row {
+	struct sb_head head;
+	__u32 dialler_isn;
+	__u32 acceptor_isn; /* 0 for failed dials */
+	__u32 handshake_us;
+	__u32 srtt_us;
+	__u32 min_rtt_us;
+	__u32 segments_sent;
+	__u32 segments_received;
+	__u32 data_segments_sent;
+	__u32 data_segments_received;
+	__u32 retransmitted_segments;
+	__u32 out_of_order_segments;
+	__u32 pad;
+	__u64 bytes_sent;     /* payload transmitted at least once */
+	__u64 bytes_received; /* payload received in order */
+};
+
+struct sb_udp_row {
+	struct sb_head head;
+	__u64 bytes_sent; /* payload, since the flow's first datagram */
+	__u64 bytes_received;
+	__u64 datagrams_sent;
+	__u64 datagrams_received;
+};
+
+struct sb_dns_row {
+	struct sb_head head; /* remote is the server that answered */
+	__u32 length;        /* bytes captured */
+	__u32 pad;
+	__u8 message[SB_DNS_BYTES];
+};
+
+/* Per-CPU counters, summed by user space. The index is the position in the array. */
+enum sb_counter {
+	SB_C_RING_PRODUCED = 0, /* rows put into the ring */
+	SB_C_RING_FULL = 1,     /* rows that found no room */
+	SB_C_STORAGE_REFUSED = 2,
+	SB_C_UDP_MAP_FULL = 3,
+	SB_C_ADOPTED = 4,
+	SB_C_SOCKETS = 5,       /* TCP sockets given storage */
+	SB_C_KEY_UNSETTLED = 6, /* iterator rows held back because the key did not reproduce */
+	SB_C_FOREIGN = 7,       /* events outside the collector's cgroup subtree */
+	SB_COUNTERS = 16,
+};
+
+_Static_assert(sizeof(struct sb_head) == 104, "sb_head");
+_Static_assert(sizeof(struct sb_tcp_row) == 168, "sb_tcp_row");
+_Static_assert(sizeof(struct sb_udp_row) == 136, "sb_udp_row");
+_Static_assert(sizeof(struct sb_dns_row) == 624, "sb_dns_row");
+
+#endif

@@ -1,0 +1,27 @@
+/** One end of an edge at the finest grain that was observed; grouping folds entities at query time. */
+export interface Entity {
+  readonly kind: 'process' | 'address'
+  /** Node that reported it; empty for addresses. */
+  readonly host: string
+  readonly process: string
+  readonly unit: string
+  readonly containerId: string
+  readonly podUid: string
+  readonly cgroup: string
+  /** Textual address; empty for processes. */
+  readonly address: string
+}
+
+export type GroupBy = 'process' | 'container' | 'unit' | 'host'
+
+/** How a name was found. */
+export type FoundBy = 'kernel' | 'dns' | 'address'
+
+/** A node of an answer: what an entity is folded into. Ids are readable and stable across restarts. */
+export interface Group {
+  readonly id: string
+  readonly kind: 'process' | 'container' | 'unit' | 'host' | 'outside'
+  readonly name: string
+  readonly parent: string
+  readonly foundBy: FoundBy
+}

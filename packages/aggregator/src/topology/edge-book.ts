@@ -1,0 +1,25 @@
+/**
+ * Where the join books what it found. Entities and edges are interned to small integers; a row is one edge in one
+ * minute. Rows of open minutes are live; rows of closed minutes are corrections and may hold negative amounts.
+ */
+export type EntityId = number
+export type EdgeId = number
+/** Index of a row's first counter in `counters`; valid until the next call of `row`. -1 where a cap was hit. */
+export type RowOffset = number
+
+export interface EdgeBook {
+  /**
+   * The edge between two entities. `serverPort` is the acceptor's own port when its end is known, otherwise the
+   * dialled one; `via` is the entity of the dialled address where it is not the acceptor's own (a service's address),
+   * otherwise -1. Returns -1 and counts `cardinality_cap` when there are too many edges.
+   */
+  edge(client: EntityId, server: EntityId, protocol: number, serverPort: number, via: EntityId): EdgeId
+  /** The row of an edge in a minute (unix minutes). -1 and `late` when the minute can no longer be corrected. */
+  row(edge: EdgeId, unixMinute: number): RowOffset
+  /** Backing store of all rows: `counters[row + Counter.clientBytesSent] += n`. Re-read after `row`. */
+  readonly counters: Float64Array
+  /** Adds (or with count -1 takes back) one sample. */
+  sample(row: RowOffset, histogram: number, value: number, count: 1 | -1): void
+  /** Connections open right now on an edge, by side: a gauge, not part of any minute. */
+  open(edge: EdgeId, side: 'client' | 'server' | 'joined', change: 1 | -1): void
+}

@@ -1,0 +1,111 @@
+/** The shape of a decoded batch. Column names are those of proto/skybraid/v1/flow.proto in camelCase. */
+
+export interface Owner {
+  readonly cgroup: string
+  readonly podUid: string
+  readonly containerId: string
+  readonly unit: string
+  readonly process: string
+  readonly pid: number
+}
+
+export interface DnsName {
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array
+  readonly name: string
+  readonly ttlSeconds: number
+  readonly seenUnixMs: number
+}
+
+export interface LossCount {
+  readonly place: number
+  readonly records: number
+}
+
+export interface BatchHeader {
+  schemaVersion: number
+  cluster: string
+  node: string
+  /** 16 hexadecimal digits. */
+  bootId: string
+  partition: number
+  sequence: number
+  firstRecord: number
+  recordCount: number
+  baseUnixMs: number
+  flushIntervalMs: number
+  capabilities: number
+  minuteComplete: boolean
+  losses: LossCount[]
+  recordsEncoded: number
+  recordsMerged: number
+  recordsSampledOut: number
+  ringProduced: number
+  ringConsumed: number
+  sentUnixMs: number
+  owners: Owner[]
+  names: DnsName[]
+}
+
+/** u32 columns in field-number order. The position here is the column's index in `FlowColumns.u32`. */
+export const u32ColumnFields = {
+  diallerIsn: 32,
+  acceptorIsn: 33,
+  networkNamespace: 35,
+  localAddress: 36,
+  remoteAddress: 37,
+  ports: 38,
+  kind: 39,
+  owner: 40,
+  atMs: 41,
+  ageMs: 42,
+  handshakeUs: 43,
+  srttUs: 44,
+  minRttUs: 45,
+  bytesSent: 46,
+  bytesReceived: 47,
+  segmentsSent: 48,
+  segmentsReceived: 49,
+  dataSegmentsSent: 50,
+  dataSegmentsReceived: 51,
+  retransmittedSegments: 52,
+  outOfOrderSegments: 53,
+  dataSegmentsSentTotal: 56,
+  dataSegmentsReceivedTotal: 57,
+  retransmittedSegmentsTotal: 58,
+  wideAt: 60,
+  wideHigh: 61,
+} as const
+
+/** u64 columns: each is kept as two u32 views (low, high), because BigInt per record would allocate. */
+export const u64ColumnFields = { flowId: 34, bytesSentTotal: 54, bytesReceivedTotal: 55 } as const
+
+export type U32Column = keyof typeof u32ColumnFields
+export type U64Column = keyof typeof u64ColumnFields
+
+/**
+ * A batch decoded into reusable typed arrays: only the first `count` values of each column are meaningful, and the
+ * object is overwritten by the next decode. `u64` columns hold low and high words interleaved (little endian).
+ */
+export interface FlowColumns {
+  readonly header: BatchHeader
+  count: number
+  readonly u32: { readonly [C in U32Column]: Uint32Array }
+  readonly u64: { readonly [C in U64Column]: Uint32Array }
+  /** How many entries of `wideAt` and `wideHigh` are in use. */
+  wideCount: number
+  v6Addresses: Uint8Array
+}
+
+export type MalformedReason =
+  | 'truncated'
+  | 'too_large'
+  | 'unknown_version'
+  | 'column_length'
+  | 'record_count'
+  | 'owner_index'
+  | 'address_index'
+  | 'time_out_of_range'
+  | 'bad_value'
+
+export type DecodeResult = { readonly ok: true } | { readonly ok: false; readonly reason: MalformedReason }

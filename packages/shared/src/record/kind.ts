@@ -1,0 +1,36 @@
+/** Bits of the `kind` column; the layout is documented in proto/skybraid/v1/flow.proto. */
+export const Protocol = { tcp: 1, udp: 2 } as const
+export const Role = { unknown: 0, client: 1, server: 2 } as const
+export const State = { open: 1, closed: 2, failed: 3, halfOpen: 4 } as const
+export const EndReason = {
+  unspecified: 0,
+  fin: 1,
+  rstSent: 2,
+  rstReceived: 3,
+  kernelTimeout: 4,
+  refused: 5,
+  timedOut: 6,
+  unreachable: 7,
+  resetInHandshake: 8,
+  abandoned: 9,
+  idle: 10,
+  localError: 11,
+} as const
+
+export const Kind = {
+  protocolMask: 0x3,
+  v6: 1 << 2,
+  roleShift: 3,
+  roleMask: 0x3,
+  roleGuessed: 1 << 5,
+  stateShift: 6,
+  stateMask: 0x7,
+  reasonShift: 9,
+  reasonMask: 0xf,
+  first: 1 << 13,
+  adopted: 1 << 14,
+  inherited: 1 << 15,
+  quiet: 1 << 16,
+  announcedAgain: 1 << 17,
+  mptcp: 1 << 18,
+} as const

@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config'
+
+// Units run anywhere. Kernel, lab and end-to-end tests need root and BTF, share one kernel, and so run one file at a time.
+const resolve = { conditions: ['source'] }
+const ssr = { resolve: { conditions: ['source', 'node'] } }
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'test/checks/**/*.test.ts'] },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'lab',
+          include: ['bpf/tests/**/*.test.ts', 'native/test/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
