@@ -1,0 +1,64 @@
+export interface CaptureOptions {
+  /** Folder with the compiled bpf objects. */
+  readonly objectDir: string
+  /** cgroup2 directory; its whole subtree is observed. */
+  readonly cgroupPath: string
+  readonly flushMs: number
+  /** Number of partitions that records are split into by a hash of the dialler's part of the key. */
+  readonly partitions: number
+  readonly ringBytes: number
+  /** Capacity of the table of open flows. */
+  readonly maxFlows: number
+  readonly udp: boolean
+  readonly taskFiles: boolean
+  /** How often the counters of a long-lived connection are reported, in milliseconds. */
+  readonly reportMs: number
+  /** How often an open connection announces itself although nothing changed, in milliseconds. */
+  readonly announceMs: number
+}
+
+export interface HookReport {
+  readonly hook: string
+  readonly attached: boolean
+  readonly reason: string
+  readonly consequence: string
+}
+
+/** Cumulative since `open`; the names are those of bpf/include/record.h and native/src/flow_table.h. */
+export interface CaptureCounters {
+  readonly ringProduced: number
+  readonly ringConsumed: number
+  readonly ringFull: number
+  readonly storageRefused: number
+  readonly udpMapFull: number
+  readonly flowTableFull: number
+  readonly adopted: number
+  readonly keyUnsettled: number
+  readonly sockets: number
+  readonly openFlows: number
+  readonly recordsEncoded: number
+  /** Records that were joined on purpose with another of the same flow and minute before encoding. */
+  readonly recordsMerged: number
+  readonly dnsMalformed: number
+}
+
+/**
+ * A flush is one ArrayBuffer: a sequence of frames, each a 32-byte little-endian head followed by `bodyBytes` bytes,
+ * padded to a multiple of 8:
+ *   u32 partition, u32 recordCount, f64 baseUnixMs (start of the records' minute), u32 bodyBytes, u32 reserved, f64 atUnixMs
+ * The body is the part of a FlowBatch after its plain header: owners, names and columns (fields 20 to 62), so that
+ * header bytes put in front of it make a complete message. A frame has at most 1,000 records and 46 KB.
+ * A frame with recordCount 0 and bodyBytes 0 says that the minute `baseUnixMs` is complete in that partition.
+ */
+export type Flush = ArrayBuffer
+
+export interface Capture {
+  readonly hooks: readonly HookReport[]
+  readonly capabilities: number
+  counters(): CaptureCounters
+  /** Drains everything, flushes once more, detaches all programs and joins the poll thread. Idempotent. */
+  close(): void
+}
+
+/** Loads and attaches, then calls `onFlush` once per flush interval. Throws an Error with one plain sentence if nothing can run. */
+export function open(options: CaptureOptions, onFlush: (flush: Flush) => void): Capture

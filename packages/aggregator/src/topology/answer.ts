@@ -1,0 +1,238 @@
+import type { FoundBy, GroupBy } from '../resolve/entity.ts'
+
+/** Shapes that queries return and the API serves. Absent means not measured; 0 means measured, and zero. */
+
+export interface TopologyQuery {
+  /** Unix milliseconds, whole minutes; `toMs` exclusive. The running minute may be included. */
+  readonly fromMs: number
+  readonly toMs: number
+  readonly groupBy: GroupBy
+  /** Only what is within `depth` edges of this node id. */
+  readonly focus?: string
+  readonly depth?: number
+  readonly protocol?: 'tcp' | 'udp'
+  readonly minBytes?: number
+  /** Most nodes to return; over it the next coarser grouping is answered and `notes` says so. */
+  readonly limit: number
+}
+
+export interface Completeness {
+  readonly collectors: { readonly expected: number; readonly reporting: number }
+  readonly lostRecords: number
+  /** By place; only places that lost something. */
+  readonly lost: Readonly<Record<string, number>>
+  readonly oneSidedEdges: number
+  readonly unresolvedEndpoints: number
+  /** Minutes of the range for which nothing is kept (before the start, or beyond retention). */
+  readonly missingMinutes: number
+}
+
+export interface Percentiles {
+  readonly count: number
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly max: number
+}
+
+export interface SideTcp {
+  /** Client: connections it opened. Server: connections it accepted. */
+  readonly opened: number
+  readonly closed: number
+  readonly adopted: number
+  readonly ended: {
+    readonly fin: number
+    readonly resetSent: number
+    readonly resetReceived: number
+    readonly timeout: number
+  }
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly segmentsSent: number
+  readonly segmentsReceived: number
+  readonly dataSegmentsSent: number
+  readonly dataSegmentsReceived: number
+  readonly retransmits: number
+  readonly outOfOrder: number
+  readonly handshakeUs?: Percentiles
+  readonly rttUs?: Percentiles
+  readonly minRttUs?: Percentiles
+  readonly durationMs?: Percentiles
+}
+
+export type UnknownLoss = 'one_end_only' | 'not_yet_quiet' | 'segments_coalesced'
+
+export interface DirectionLoss {
+  readonly segmentsLost?: number
+  readonly segmentsCompared?: number
+  /** Why there is no figure, or why it does not cover every connection. */
+  readonly unknown?: UnknownLoss
+}
+
+export interface TcpEdge {
+  readonly opened: number
+  readonly openedJoined: number
+  readonly openedClientOnly: number
+  readonly openedServerOnly: number
+  readonly openNow: number
+  readonly failed: number
+  readonly failures: {
+    readonly refused: number
+    readonly timedOut: number
+    readonly unreachable: number
+    readonly resetInHandshake: number
+    readonly abandoned: number
+    readonly other: number
+  }
+  readonly client?: SideTcp
+  readonly server?: SideTcp & { readonly halfOpen: number }
+  readonly loss: { readonly clientToServer: DirectionLoss; readonly serverToClient: DirectionLoss }
+}
+
+export interface SideUdp {
+  readonly flows: number
+  readonly datagramsSent: number
+  readonly datagramsReceived: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+}
+
+export interface TopologyNode {
+  readonly id: string
+  readonly kind: 'process' | 'container' | 'unit' | 'host' | 'outside'
+  readonly name: string
+  readonly parent: string
+  readonly foundBy: FoundBy
+}
+
+export interface TopologyEdge {
+  readonly id: string
+  readonly source: string
+  readonly target: string
+  readonly protocol: 'tcp' | 'udp'
+  readonly port: number
+  /** The dialled address where it is not the server's own (a service's address), as `address:port`. */
+  readonly via?: string
+  readonly observed: 'client' | 'server' | 'both'
+  readonly health: 'ok' | 'degraded' | 'failing'
+  readonly reasons: readonly string[]
+  readonly tcp?: TcpEdge
+  readonly udp?: { readonly client?: SideUdp; readonly server?: SideUdp }
+}
+
+export interface TopologyAnswer {
+  readonly schemaVersion: '1.0'
+  readonly window: { readonly from: string; readonly to: string; readonly stepSeconds: 60; readonly closed: boolean }
+  readonly completeness: Completeness
+  readonly groupBy: GroupBy
+  readonly nodes: readonly TopologyNode[]
+  readonly edges: readonly TopologyEdge[]
+  readonly notes: readonly string[]
+}
+
+export interface FlowEnd {
+  readonly node: string
+  /** Group id at process grain. */
+  readonly owner: string
+  readonly local: string
+  readonly remote: string
+  readonly role: 'client' | 'server' | 'unknown'
+  readonly roleGuessed: boolean
+  readonly adopted: boolean
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly segmentsSent: number
+  readonly segmentsReceived: number
+  readonly dataSegmentsSent: number
+  readonly dataSegmentsReceived: number
+  readonly retransmits: number
+  readonly srttUs?: number
+  readonly minRttUs?: number
+  readonly handshakeUs?: number
+  readonly end?: string
+}
+
+/** One connection or UDP flow, with the ends that reported it. */
+export interface FlowView {
+  readonly id: string
+  readonly protocol: 'tcp' | 'udp'
+  readonly state: 'open' | 'closed' | 'failed' | 'halfOpen'
+  readonly observed: 'client' | 'server' | 'both'
+  readonly openedAt: string
+  readonly lastSeen: string
+  readonly client?: FlowEnd
+  readonly server?: FlowEnd
+  readonly loss: { readonly clientToServer: DirectionLoss; readonly serverToClient: DirectionLoss }
+}
+
+export interface FlowQuery {
+  readonly state?: FlowView['state']
+  readonly protocol?: 'tcp' | 'udp'
+  /** Substring of either end's owner, address or name. */
+  readonly match?: string
+  readonly port?: number
+  readonly observed?: FlowView['observed']
+  readonly limit: number
+  readonly cursor?: string
+}
+
+/** What the API asks of the core. Pure and synchronous; `nowMs` is passed in. */
+export interface TopologyReader {
+  topology(query: TopologyQuery, nowMs: number): TopologyAnswer
+  flows(query: FlowQuery, nowMs: number): { readonly flows: readonly FlowView[]; readonly nextCursor?: string }
+  /** Changes whenever an answer for this range could change; part of the strong ETag. */
+  generation(fromMs: number, toMs: number): string
+  /** Latest minute that is closed (unix minutes), -1 if none. */
+  closedMinute(): number
+  completeness(fromMs: number, toMs: number, nowMs: number): Completeness
+  ingestStatus(nowMs: number): IngestStatus
+}
+
+export interface NodeStatus {
+  readonly node: string
+  readonly bootId: string
+  readonly lastSeen: string
+  readonly clockOffsetMs: number
+  readonly reporting: boolean
+  readonly uncleanRestart: boolean
+  readonly batches: number
+  readonly records: number
+  readonly duplicates: number
+  /** The collector's identity: encoded = delivered + merged + sampledOut + queued + lost. */
+  readonly identity: {
+    readonly ring: { readonly produced: number; readonly consumed: number; readonly full: number; readonly holds: boolean }
+    readonly records: {
+      readonly encoded: number
+      readonly received: number
+      readonly merged: number
+      readonly sampledOut: number
+      readonly inFlight: number
+      readonly lost: Readonly<Record<string, number>>
+      readonly holds: boolean
+    }
+  }
+  readonly capabilities: readonly string[]
+}
+
+export interface IngestStatus {
+  readonly nodes: readonly NodeStatus[]
+  /** The aggregator's identity: received = applied + duplicates + lost by place. */
+  readonly identity: {
+    readonly received: number
+    readonly applied: number
+    readonly duplicates: number
+    readonly lost: Readonly<Record<string, number>>
+    readonly holds: boolean
+  }
+  readonly join: {
+    readonly connections: number
+    readonly capacity: number
+    readonly joined: number
+    readonly clientOnly: number
+    readonly serverOnly: number
+    readonly tombstones: number
+  }
+  readonly edges: number
+  readonly openMinutes: number
+  readonly closedSegments: number
+}

@@ -1,0 +1,16 @@
+/** One encoded FlowBatch on its way. `node` is the node token of the subject, which the aggregator checks. */
+export interface BusMessage {
+  readonly node: string
+  readonly partition: number
+  readonly data: Uint8Array
+}
+
+/** What a collector publishes to. Resolves once the batch is safe; rejects only if the batch must be tried again. */
+export interface BusPublisher {
+  publish(message: BusMessage): Promise<void>
+}
+
+/** What an aggregator reads from. Messages of one node and partition arrive in order of publishing. */
+export interface BusSubscriber {
+  subscribe(onMessage: (message: BusMessage) => void): void
+}
