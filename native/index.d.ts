@@ -36,6 +36,7 @@ export interface CaptureCounters {
   readonly keyUnsettled: number
   readonly sockets: number
   readonly openFlows: number
+  /** Records made, those merged before encoding included: minus recordsMerged it is the sum of all frames' recordCount. */
   readonly recordsEncoded: number
   /** Records that were joined on purpose with another of the same flow and minute before encoding. */
   readonly recordsMerged: number
@@ -49,6 +50,7 @@ export interface CaptureCounters {
  * The body is the part of a FlowBatch after its plain header: owners, names and columns (fields 20 to 62), so that
  * header bytes put in front of it make a complete message. A frame has at most 1,000 records and 46 KB.
  * A frame with recordCount 0 and bodyBytes 0 says that the minute `baseUnixMs` is complete in that partition.
+ * A frame with recordCount 0 and a body carries names only. All frames of one flush belong to one minute.
  */
 export type Flush = ArrayBuffer
 
@@ -56,7 +58,10 @@ export interface Capture {
   readonly hooks: readonly HookReport[]
   readonly capabilities: number
   counters(): CaptureCounters
-  /** Drains everything, flushes once more, detaches all programs and joins the poll thread. Idempotent. */
+  /**
+   * Drains everything, detaches all programs, joins the poll thread and calls `onFlush` for what is pending before it
+   * returns. Idempotent; `counters()` keeps the last figures.
+   */
   close(): void
 }
 
