@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { formatListen, parseListen } from './listen-address.ts'
+import { nodeConflict, parseNodeSpec } from './node-spec.ts'
+
+describe('parseNodeSpec', () => {
+  it('splits at the first equals sign', () => {
+    expect(parseNodeSpec('a.b-1=/sys/fs/cgroup/x=y')).toEqual({
+      name: 'a.b-1',
+      cgroupPath: '/sys/fs/cgroup/x=y',
+    })
+  })
+
+  it.each(['a', '=/x', 'a b=/x', `${'n'.repeat(64)}=/x`, 'a>=/x', 'a=relative'])(
+    'refuses %s with a sentence',
+    text => {
+      expect(parseNodeSpec(text)).toEqual(expect.stringContaining('--node'))
+    },
+  )
+})
+
+describe('nodeConflict', () => {
+  const node = (name: string, cgroupPath: string) => ({ name, cgroupPath })
+
+  it('accepts neighbours, also where one name begins like the other', () => {
+    expect(nodeConflict([node('a', '/c/n1'), node('b', '/c/n10')])).toBeUndefined()
+  })
+
+  it('refuses equal names, and nested directories, which would count traffic twice', () => {
+    expect(nodeConflict([node('a', '/c/1'), node('a', '/c/2')])).toContain('twice')
+    expect(nodeConflict([node('a', '/c'), node('b', '/c/2/')])).toContain('overlap')
+    expect(nodeConflict([node('a', '/c/2'), node('b', '/')])).toContain('overlap')
+  })
+})
+
+describe('parseListen', () => {
+  it('reads IPv4, names and bracketed IPv6, and prints them back', () => {
+    for (const text of ['127.0.0.1:7100', 'localhost:0', '[::1]:65535']) {
+      expect(formatListen(parseListen(text)!)).toBe(text)
+    }
+  })
+
+  it.each(['7100', ':7100', '::1:7100', '127.0.0.1:65536', '127.0.0.1:', 'a b:1', 'http://x:1'])(
+    'refuses %s',
+    text => {
+      expect(parseListen(text)).toBeUndefined()
+    },
+  )
+})
