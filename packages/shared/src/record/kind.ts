@@ -34,3 +34,31 @@ export const Kind = {
   announcedAgain: 1 << 17,
   mptcp: 1 << 18,
 } as const
+
+/** Accessors of one `kind` value; the answers are values of `Protocol`, `Role`, `State` and `EndReason`. */
+export function protocolOf(kind: number): number {
+  return kind & Kind.protocolMask
+}
+
+export function roleOf(kind: number): number {
+  return (kind >>> Kind.roleShift) & Kind.roleMask
+}
+
+export function stateOf(kind: number): number {
+  return (kind >>> Kind.stateShift) & Kind.stateMask
+}
+
+export function reasonOf(kind: number): number {
+  return (kind >>> Kind.reasonShift) & Kind.reasonMask
+}
+
+export function isV6(kind: number): boolean {
+  return (kind & Kind.v6) !== 0
+}
+
+/** The opposite of the accessors. `flags` are single bits of `Kind`, joined with `|`. */
+export function packKind(protocol: number, role: number, state: number, reason = 0, flags = 0): number {
+  const fields =
+    protocol | (role << Kind.roleShift) | (state << Kind.stateShift) | (reason << Kind.reasonShift)
+  return (fields | flags) >>> 0
+}

@@ -1,0 +1,308 @@
+import {
+  type BatchHeader,
+  type DecodeResult,
+  type FlowColumns,
+  type MalformedReason,
+  type U32Column,
+  type U64Column,
+  u32ColumnFields,
+  u64ColumnFields,
+} from './columns.ts'
+import { decodeDnsName, decodeLoss, isSaneTime, owners, texts } from './decode-parts.ts'
+import { Kind } from './kind.ts'
+import { batchLimits, schemaVersion } from './limits.ts'
+import { ProtoReader, WireType } from './proto-reader.ts'
+
+const lastField = 62
+const v6Field = 62
+const accepted: DecodeResult = { ok: true }
+
+// Where each length-delimited field of the message begins and how long it is. Decoding neither recurs nor awaits, so
+// one set of scratch arrays serves all callers.
+const reader = new ProtoReader()
+const columnAt = new Int32Array(lastField + 1)
+const columnBytes = new Int32Array(lastField + 1)
+const partLimit = Int32Array.of(batchLimits.losses, batchLimits.owners, batchLimits.names)
+const partCount = new Int32Array(3)
+const partRanges = [batchLimits.losses, batchLimits.owners, batchLimits.names].map(
+  limit => new Int32Array(2 * limit),
+)
+const wideSeen = new Uint8Array(batchLimits.records)
+
+const isColumn = new Uint8Array(lastField + 1)
+const u32Names = Object.keys(u32ColumnFields) as U32Column[]
+const u64Names = Object.keys(u64ColumnFields) as U64Column[]
+const recordColumns = u32Names.filter(name => name !== 'wideAt' && name !== 'wideHigh')
+for (const name of u32Names) isColumn[u32ColumnFields[name]] = 1
+for (const name of u64Names) isColumn[u64ColumnFields[name]] = 1
+isColumn[v6Field] = 1
+
+const partOfField = new Int8Array(lastField + 1).fill(-1)
+partOfField[13] = 0
+partOfField[20] = 1
+partOfField[21] = 2
+
+/**
+ * Reads one FlowBatch into reusable columns; omitted columns become zeros. Nothing in `into` refers to `bytes`
+ * afterwards. Never throws: a message outside the limits or the contract is refused with a reason, and `into` then
+ * has `count` 0 and otherwise undefined contents. A column must be packed and may come only once.
+ */
+export function decodeFlowBatch(bytes: Uint8Array, into: FlowColumns): DecodeResult {
+  into.count = 0
+  into.wideCount = 0
+  const reason = readFields(bytes, into.header) ?? checkHeader(into.header) ?? checkLengths(into.header)
+  if (reason !== undefined) return { ok: false, reason }
+  const problem = buildParts(bytes, into.header)
+  if (problem !== undefined) return { ok: false, reason: problem }
+  const count = into.header.recordCount
+  copyColumns(bytes, into, count)
+  const invalid = checkRecords(into, count) ?? checkWide(into, count)
+  if (invalid !== undefined) {
+    into.wideCount = 0
+    return { ok: false, reason: invalid }
+  }
+  into.count = count
+  return accepted
+}
+
+function readFields(bytes: Uint8Array, header: BatchHeader): MalformedReason | undefined {
+  if (bytes.length > batchLimits.messageBytes) return 'too_large'
+  clearHeader(header)
+  columnBytes.fill(-1)
+  partCount.fill(0)
+  reader.reset(bytes, 0, bytes.length)
+  while (reader.position < reader.end) {
+    const tag = reader.varint()
+    if (reader.problem !== undefined) break
+    const field = Math.floor(tag / 8)
+    const wireType = tag % 8
+    if (field === 0 || field > 0x1fff_ffff) return 'bad_value'
+    if (field > lastField) reader.skip(wireType)
+    else if (isColumn[field] === 1) noteColumn(field, wireType)
+    else if (partOfField[field] >= 0) notePart(partOfField[field], wireType)
+    else readHeaderField(header, field, wireType)
+    if (field === 1 && header.schemaVersion !== schemaVersion) return reader.problem ?? 'unknown_version'
+  }
+  return reader.problem
+}
+
+function noteColumn(field: number, wireType: number): void {
+  if (wireType !== WireType.bytes || columnBytes[field] >= 0) {
+    reader.fail('column_length')
+    return
+  }
+  const length = reader.length()
+  columnAt[field] = reader.position
+  columnBytes[field] = length
+  reader.advance(length)
+}
+
+function notePart(kind: number, wireType: number): void {
+  const index = partCount[kind]
+  if (wireType !== WireType.bytes || index >= partLimit[kind]) {
+    reader.fail(wireType === WireType.bytes ? 'too_large' : 'bad_value')
+    return
+  }
+  const length = reader.length()
+  partRanges[kind][2 * index] = reader.position
+  partRanges[kind][2 * index + 1] = reader.position + length
+  partCount[kind] = index + 1
+  reader.advance(length)
+}
+
+// A known field number with another wire type is another schema's field: protobuf readers skip it.
+function readHeaderField(header: BatchHeader, field: number, wireType: number): void {
+  if (wireType === WireType.varint) readVarintField(header, field)
+  else if (wireType === WireType.fixed64) readFixed64Field(header, field)
+  else if (wireType === WireType.bytes && (field === 2 || field === 3)) readNameField(header, field)
+  else reader.skip(wireType)
+}
+
+function readVarintField(header: BatchHeader, field: number): void {
+  const value = reader.varint()
+  if (field === 1) header.schemaVersion = value
+  else if (field === 5) header.partition = value
+  else if (field === 8) header.recordCount = value
+  else if (field === 10) header.flushIntervalMs = value
+  else if (field === 12) header.minuteComplete = value !== 0
+}
+
+function readFixed64Field(header: BatchHeader, field: number): void {
+  if (field === 4) {
+    const low = reader.fixed32()
+    header.bootId = hex32(reader.fixed32()) + hex32(low)
+    return
+  }
+  const value = reader.fixed64()
+  if (field === 6) header.sequence = value
+  else if (field === 7) header.firstRecord = value
+  else if (field === 9) header.baseUnixMs = value
+  else if (field === 11) header.capabilities = value
+  else if (field === 14) header.recordsEncoded = value
+  else if (field === 15) header.recordsMerged = value
+  else if (field === 16) header.recordsSampledOut = value
+  else if (field === 17) header.ringProduced = value
+  else if (field === 18) header.ringConsumed = value
+  else if (field === 19) header.sentUnixMs = value
+}
+
+function readNameField(header: BatchHeader, field: number): void {
+  const length = reader.length()
+  if (length > batchLimits.textBytes) reader.fail('bad_value')
+  if (reader.problem !== undefined) return
+  const text = texts.get(reader.bytes, reader.position, reader.position + length) ?? ''
+  if (field === 2) header.cluster = text
+  else header.node = text
+  reader.advance(length)
+}
+
+function clearHeader(header: BatchHeader): void {
+  header.schemaVersion = 0
+  header.cluster = ''
+  header.node = ''
+  header.bootId = '0000000000000000'
+  header.partition = 0
+  header.sequence = 0
+  header.firstRecord = 0
+  header.recordCount = 0
+  header.baseUnixMs = 0
+  header.flushIntervalMs = 0
+  header.capabilities = 0
+  header.minuteComplete = false
+  header.losses.length = 0
+  header.recordsEncoded = 0
+  header.recordsMerged = 0
+  header.recordsSampledOut = 0
+  header.ringProduced = 0
+  header.ringConsumed = 0
+  header.sentUnixMs = 0
+  header.owners.length = 0
+  header.names.length = 0
+}
+
+function checkHeader(header: BatchHeader): MalformedReason | undefined {
+  if (header.schemaVersion !== schemaVersion) return 'unknown_version'
+  if (header.recordCount > batchLimits.records) return 'record_count'
+  if (header.node === '' || header.partition >= batchLimits.partitions) return 'bad_value'
+  if (header.sequence < 1 || header.flushIntervalMs > 0xffff_ffff) return 'bad_value'
+  const largest = Math.max(
+    header.sequence,
+    header.firstRecord,
+    header.capabilities,
+    header.recordsEncoded,
+    header.recordsMerged,
+    header.recordsSampledOut,
+    header.ringProduced,
+    header.ringConsumed,
+  )
+  if (largest > Number.MAX_SAFE_INTEGER) return 'bad_value'
+  const aligned = header.baseUnixMs % batchLimits.recordSpanMs === 0
+  if (!aligned || !isSaneTime(header.baseUnixMs) || !isSaneTime(header.sentUnixMs)) return 'time_out_of_range'
+  return undefined
+}
+
+function checkLengths(header: BatchHeader): MalformedReason | undefined {
+  const count = header.recordCount
+  for (let field = 32; field <= lastField; field++) {
+    const length = columnBytes[field]
+    if (length < 0 || isColumn[field] === 0) continue
+    if (field === v6Field || field === u32ColumnFields.wideAt || field === u32ColumnFields.wideHigh) continue
+    const width = field === 34 || field === 54 || field === 55 ? 8 : 4
+    if (length !== count * width) return 'column_length'
+  }
+  const wideBytes = Math.max(0, columnBytes[u32ColumnFields.wideAt])
+  if (wideBytes % 4 !== 0 || wideBytes > 4 * batchLimits.wideValues) return 'column_length'
+  if (wideBytes !== Math.max(0, columnBytes[u32ColumnFields.wideHigh])) return 'column_length'
+  const v6Bytes = Math.max(0, columnBytes[v6Field])
+  if (v6Bytes % 16 !== 0 || v6Bytes > 32 * count) return 'column_length'
+  return undefined
+}
+
+function buildParts(bytes: Uint8Array, header: BatchHeader): MalformedReason | undefined {
+  for (let index = 0; index < partCount[0]; index++) {
+    const loss = decodeLoss(bytes, partRanges[0][2 * index], partRanges[0][2 * index + 1])
+    if (loss === undefined) return 'bad_value'
+    header.losses.push(loss)
+  }
+  for (let index = 0; index < partCount[1]; index++) {
+    const owner = owners.get(bytes, partRanges[1][2 * index], partRanges[1][2 * index + 1])
+    if (owner === undefined) return 'bad_value'
+    header.owners.push(owner)
+  }
+  for (let index = 0; index < partCount[2]; index++) {
+    const name = decodeDnsName(bytes, partRanges[2][2 * index], partRanges[2][2 * index + 1])
+    if (name === undefined) return 'bad_value'
+    header.names.push(name)
+  }
+  return undefined
+}
+
+function copyColumns(bytes: Uint8Array, into: FlowColumns, count: number): void {
+  for (const name of recordColumns) copyColumn(bytes, u32ColumnFields[name], into.u32[name], count)
+  for (const name of u64Names) copyColumn(bytes, u64ColumnFields[name], into.u64[name], 2 * count)
+  into.wideCount = Math.max(0, columnBytes[u32ColumnFields.wideAt]) / 4
+  if (into.wideCount > 0) {
+    copyColumn(bytes, u32ColumnFields.wideAt, into.u32.wideAt, into.wideCount)
+    copyColumn(bytes, u32ColumnFields.wideHigh, into.u32.wideHigh, into.wideCount)
+  }
+  const v6Bytes = columnBytes[v6Field]
+  if (v6Bytes > 0) into.v6Addresses.set(view(bytes, columnAt[v6Field], v6Bytes))
+}
+
+function copyColumn(bytes: Uint8Array, field: number, column: Uint32Array, words: number): void {
+  const length = columnBytes[field]
+  if (length < 0) {
+    column.fill(0, 0, words)
+    return
+  }
+  const at = bytes.byteOffset + columnAt[field]
+  if (at % 4 === 0) column.set(new Uint32Array(bytes.buffer, at, words))
+  else new Uint8Array(column.buffer, column.byteOffset, length).set(view(bytes, columnAt[field], length))
+}
+
+function view(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + at, length)
+}
+
+function checkRecords(into: FlowColumns, count: number): MalformedReason | undefined {
+  const { kind, owner, atMs, localAddress, remoteAddress } = into.u32
+  const ownerCount = into.header.owners.length
+  const v6Count = Math.max(0, columnBytes[v6Field]) / 16
+  for (let row = 0; row < count; row++) {
+    const bits = kind[row]
+    if (!isKnownKind(bits)) return 'bad_value'
+    if (owner[row] >= ownerCount) return 'owner_index'
+    if (atMs[row] >= batchLimits.recordSpanMs) return 'time_out_of_range'
+    if ((bits & Kind.v6) !== 0 && (localAddress[row] >= v6Count || remoteAddress[row] >= v6Count)) {
+      return 'address_index'
+    }
+  }
+  return undefined
+}
+
+function isKnownKind(bits: number): boolean {
+  const protocol = bits & Kind.protocolMask
+  const state = (bits >>> Kind.stateShift) & Kind.stateMask
+  if (protocol === 0 || protocol === 3 || state === 0 || state > 4) return false
+  const role = (bits >>> Kind.roleShift) & Kind.roleMask
+  return role !== 3 && ((bits >>> Kind.reasonShift) & Kind.reasonMask) <= 11
+}
+
+/** Each high half must belong to one record and one delta column, and to each only once: they are added. */
+function checkWide(into: FlowColumns, count: number): MalformedReason | undefined {
+  if (into.wideCount === 0) return undefined
+  wideSeen.fill(0)
+  for (let index = 0; index < into.wideCount; index++) {
+    const at = into.u32.wideAt[index]
+    const row = at >>> 8
+    const bit = (at & 0xff) - u32ColumnFields.bytesSent
+    if (row >= count || bit < 0 || bit > 7) return 'bad_value'
+    if ((wideSeen[row] & (1 << bit)) !== 0) return 'bad_value'
+    wideSeen[row] |= 1 << bit
+  }
+  return undefined
+}
+
+function hex32(value: number): string {
+  return value.toString(16).padStart(8, '0')
+}
