@@ -1,7 +1,7 @@
 /** One end of an edge at the finest grain that was observed; grouping folds entities at query time. */
 export interface Entity {
   readonly kind: 'process' | 'address'
-  /** Node that reported it; empty for addresses. */
+  /** Node that reported it; of an address, the node that calls something by it. */
   readonly host: string
   readonly process: string
   readonly unit: string

@@ -179,6 +179,8 @@ export interface FlowQuery {
 /** What the API asks of the core. Pure and synchronous; `nowMs` is passed in. */
 export interface TopologyReader {
   topology(query: TopologyQuery, nowMs: number): TopologyAnswer
+  /** The JSON text of the same answer, in ASCII bytes: for large answers far cheaper than the object. */
+  topologyJson?(query: TopologyQuery, nowMs: number): Uint8Array
   flows(query: FlowQuery, nowMs: number): { readonly flows: readonly FlowView[]; readonly nextCursor?: string }
   /** Changes whenever an answer for this range could change; part of the strong ETag. */
   generation(fromMs: number, toMs: number): string

@@ -1,0 +1,212 @@
+import type { Owner } from '@skybraid/shared'
+import type { EntityId } from '../topology/edge-book.ts'
+import { createAddressTable } from './address-table.ts'
+import { addressText, isThisMachine, wordsOfText } from './address-text.ts'
+import type { Entity, Group, GroupBy } from './entity.ts'
+import { hostGroup, outsideGroup, processGroup } from './entity-grouping.ts'
+import type { EntitySource, NodeIndex } from './entity-source.ts'
+import { createLocalAddresses } from './local-addresses.ts'
+import { createNameHistory, type NameVersion } from './name-history.ts'
+import type { NameSource } from './name-source.ts'
+
+export interface EntityIndexOptions {
+  /** Entities of both kinds that may be known at a time. */
+  readonly maxEntities?: number
+  readonly maxNodes?: number
+  /** Addresses whose DNS names are remembered; the least recently used ones go first. */
+  readonly maxNamedAddresses?: number
+  readonly maxLocalAddresses?: number
+  /** Asked before the names that the kernel and DNS give. */
+  readonly sources?: readonly NameSource[]
+}
+
+/** What is known of an address at a time, in a form that survives a restart. */
+export interface AddressKnowledge {
+  readonly dns?: NameVersion
+  /** The node whose own address it is. */
+  readonly localTo?: string
+}
+
+export interface EntityIndex extends EntitySource {
+  entity(id: EntityId): Entity | undefined
+  /** Interns an entity read back from a segment; -1 at the cap. */
+  ofEntity(entity: Entity): EntityId
+  /** What an entity is folded into, at a time in Unix milliseconds. */
+  group(id: EntityId, groupBy: GroupBy, atMs: number): Group
+  knowledge(id: EntityId, atMs: number): AddressKnowledge
+  /** Takes over what a segment knew of an address; `atMs` is the segment's time. */
+  recall(id: EntityId, known: AddressKnowledge, atMs: number): void
+  /** Equal for two calls if and only if no name and no ownership changed between them for times up to `atMs`. */
+  revisionAt(atMs: number): number
+  revision(): number
+  /** Frees entities that neither `isUsed` keeps nor anybody looked up since the previous sweep. */
+  sweep(isUsed: (id: EntityId) => boolean): void
+  stats(): { readonly entities: number; readonly capped: number; readonly localRefused: number }
+}
+
+const noGroup: Group = { id: 'outside/-', kind: 'outside', name: '', parent: '', foundBy: 'address' }
+
+export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex {
+  const maxEntities = options.maxEntities ?? 262_144
+  const maxNodes = options.maxNodes ?? 16_384
+  const sources = options.sources ?? []
+  const names = createNameHistory(options.maxNamedAddresses ?? 65_536)
+  const locals = createLocalAddresses(options.maxLocalAddresses ?? 65_536)
+  const nodeNames: string[] = ['']
+  const nodeIndexes = new Map<string, NodeIndex>([['', 0]])
+  const entities: (Entity | undefined)[] = []
+  const entityNode: NodeIndex[] = []
+  const addressWords: number[] = []
+  const free: EntityId[] = []
+  const owners = new Map<string, EntityId>()
+  const addresses = createAddressTable()
+  let touched = new Uint8Array(1024)
+  let capped = 0
+
+  function node(name: string): NodeIndex {
+    const known = nodeIndexes.get(name)
+    if (known !== undefined) return known
+    if (nodeNames.length > maxNodes) {
+      capped++
+      return -1
+    }
+    nodeIndexes.set(name, nodeNames.length)
+    return nodeNames.push(name) - 1
+  }
+
+  function add(entity: Entity, nodeIndex: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId {
+    if (free.length === 0 && entities.length >= maxEntities) {
+      capped++
+      return -1
+    }
+    const id = free.pop() ?? entities.length
+    entities[id] = entity
+    entityNode[id] = nodeIndex
+    addressWords[id * 4] = w0 >>> 0
+    addressWords[id * 4 + 1] = w1 >>> 0
+    addressWords[id * 4 + 2] = w2 >>> 0
+    addressWords[id * 4 + 3] = w3 >>> 0
+    touch(id)
+    return id
+  }
+
+  function touch(id: EntityId): void {
+    if (id >= touched.length) {
+      const larger = new Uint8Array(touched.length * 2)
+      larger.set(touched)
+      touched = larger
+    }
+    touched[id] = 1
+  }
+
+  function ofProcess(nodeIndex: NodeIndex, owner: Omit<Owner, 'pid'>): EntityId {
+    if (nodeIndex < 0) return -1
+    const { process, unit, containerId, podUid, cgroup } = owner
+    const key = JSON.stringify([nodeIndex, process, unit, containerId, podUid, cgroup])
+    const known = owners.get(key)
+    if (known !== undefined) {
+      touch(known)
+      return known
+    }
+    const host = nodeNames[nodeIndex]
+    const entity: Entity = { kind: 'process', host, process, unit, containerId, podUid, cgroup, address: '' }
+    const id = add(entity, nodeIndex, 0, 0, 0, 0)
+    if (id >= 0) owners.set(key, id)
+    return id
+  }
+
+  function ofAddress(nodeIndex: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId {
+    if (nodeIndex < 0) return -1
+    const known = addresses.find(nodeIndex, w0, w1, w2, w3)
+    if (known >= 0) {
+      touch(known)
+      return known
+    }
+    const id = add(addressEntity(nodeNames[nodeIndex], addressText(w0, w1, w2, w3)), nodeIndex, w0, w1, w2, w3)
+    if (id >= 0) addresses.add(nodeIndex, w0, w1, w2, w3, id)
+    return id
+  }
+
+  function knowledge(id: EntityId, atMs: number): AddressKnowledge {
+    const entity = entities[id]
+    if (entity?.kind !== 'address') return {}
+    const at = id * 4
+    const w = addressWords
+    const dns = names.at(entityNode[id], entity.address, atMs)
+    const owner = isThisMachine(w[at], w[at + 1], w[at + 2], w[at + 3])
+      ? entityNode[id]
+      : locals.ownerOf(entityNode[id], w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
+    return { ...(dns && { dns }), ...(owner >= 0 && { localTo: nodeNames[owner] }) }
+  }
+
+  function addressGroup(id: EntityId, entity: Entity, atMs: number): Group {
+    const { dns, localTo } = knowledge(id, atMs)
+    if (localTo !== undefined) return hostGroup(localTo)
+    return dns ? outsideGroup(dns.name, 'dns') : outsideGroup(entity.address, 'address')
+  }
+
+  return {
+    node,
+    ofOwner: ofProcess,
+    ofAddress,
+    learnLocal(nodeIndex, w0, w1, w2, w3, atMs) {
+      if (nodeIndex >= 0) locals.learn(nodeIndex, w0, w1, w2, w3, atMs)
+    },
+    learnName(nodeIndex, address, name, seenMs) {
+      if (nodeIndex >= 0) names.learn(nodeIndex, address, name, seenMs)
+    },
+    entity: id => entities[id],
+    ofEntity(entity) {
+      if (entity.kind === 'process') return ofProcess(node(entity.host), entity)
+      const words = wordsOfText(entity.address)
+      return words ? ofAddress(node(entity.host), words.w0, words.w1, words.w2, words.w3) : -1
+    },
+    group(id, groupBy, atMs) {
+      const entity = entities[id]
+      if (!entity) return noGroup
+      for (const source of sources) {
+        const group = source.group(entity, groupBy, atMs)
+        if (group) return group
+      }
+      return entity.kind === 'process' ? processGroup(entity, groupBy) : addressGroup(id, entity, atMs)
+    },
+    knowledge,
+    recall(id, known, atMs) {
+      const entity = entities[id]
+      if (entity?.kind !== 'address') return
+      const w = addressWords
+      const at = id * 4
+      if (known.dns) names.learnText(entityNode[id], entity.address, known.dns.name, known.dns.seenMs)
+      if (known.localTo === undefined || known.localTo === '') return
+      const owner = node(known.localTo)
+      if (owner >= 0) locals.learn(owner, w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
+    },
+    revisionAt: atMs => names.revisionAt(atMs) + locals.revision() + sourcesRevision(sources),
+    revision: () => names.revision() + locals.revision() + sourcesRevision(sources),
+    sweep(isUsed) {
+      for (const [key, id] of owners) if (releasable(id, isUsed)) owners.delete(key)
+      addresses.keep(id => !releasable(id, isUsed))
+      for (let id = 0; id < entities.length; id++)
+        if (entities[id] && releasable(id, isUsed)) {
+          entities[id] = undefined
+          free.push(id)
+        }
+      touched.fill(0)
+    },
+    stats: () => ({ entities: entities.length - free.length, capped, localRefused: locals.refused() }),
+  }
+
+  function releasable(id: EntityId, isUsed: (id: EntityId) => boolean): boolean {
+    return touched[id] === 0 && !isUsed(id)
+  }
+}
+
+function addressEntity(host: string, address: string): Entity {
+  return { kind: 'address', host, process: '', unit: '', containerId: '', podUid: '', cgroup: '', address }
+}
+
+function sourcesRevision(sources: readonly NameSource[]): number {
+  let sum = 0
+  for (const source of sources) sum += source.revision()
+  return sum
+}
