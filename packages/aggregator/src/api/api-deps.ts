@@ -1,0 +1,73 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+import type { TopologyReader } from '../topology/answer.ts'
+import type { AnswerCache } from './answer-cache.ts'
+
+export type ApiServer = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/** What a collector in this process says about itself; shown as it is. */
+export type CollectorSelfStatus = Readonly<Record<string, unknown>>
+
+export interface ApiOptions {
+  /** Longest range a request may ask for. */
+  readonly maxRangeMs: number
+  readonly maxStreamClients: number
+  /** Bytes that may wait for a live client that doesn't read, before it is cut. */
+  readonly streamBufferBytes: number
+  readonly streamHeartbeatMs: number
+  /** How often the live streams look for changes. */
+  readonly streamTickMs: number
+  /** Requests per second and client, averaged over ten seconds; 0 for no limit. */
+  readonly requestsPerSecond: number
+  /** Per-edge series in `/metrics`; 0 for none, otherwise the most edges to show. */
+  readonly edgeMetrics: number
+  /** Refuse requests whose Host header is not a loopback name (DNS rebinding). */
+  readonly loopbackOnly: boolean
+}
+
+export const defaultApiOptions: ApiOptions = {
+  maxRangeMs: 24 * 60 * 60_000,
+  maxStreamClients: 64,
+  streamBufferBytes: 1024 * 1024,
+  streamHeartbeatMs: 15_000,
+  streamTickMs: 500,
+  requestsPerSecond: 100,
+  edgeMetrics: 0,
+  loopbackOnly: true,
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  /** In words, why not. */
+  readonly reasons: readonly string[]
+}
+
+/** What the server is built from; everything that varies comes in here. */
+export interface ApiDeps {
+  readonly reader: TopologyReader
+  /** Unix milliseconds. */
+  readonly now: () => number
+  readonly log: FastifyBaseLogger
+  readonly version: string
+  readonly readiness: () => Readiness
+  readonly collectors: () => readonly CollectorSelfStatus[]
+  readonly options: ApiOptions
+}
+
+/** What the routes share beside the deps. */
+export interface ApiContext extends ApiDeps {
+  readonly cache: AnswerCache
+  readonly streams: StreamCounts
+}
+
+export interface StreamCounts {
+  clients(): number
+  cut(): number
+}

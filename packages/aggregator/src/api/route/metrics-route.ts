@@ -1,0 +1,26 @@
+import Type from 'typebox'
+import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { writeEdgeMetrics } from '../metrics/edge-metrics.ts'
+import { Exposition } from '../metrics/exposition.ts'
+import { writeSelfMetrics } from '../metrics/self-metrics.ts'
+import { refusals } from '../schema/problem-schema.ts'
+
+const schema = {
+  summary:
+    'Figures about skybraid itself, for Prometheus; per-edge series only if asked for in the configuration',
+  tags: ['status'],
+  querystring: Type.Object({}, { additionalProperties: false }),
+  response: {
+    200: { description: 'Exposition format 0.0.4', content: { 'text/plain': { schema: Type.String() } } },
+    ...refusals,
+  },
+}
+
+export function metricsRoute(app: ApiServer, context: ApiContext): void {
+  app.get('/metrics', { schema }, async (_request, reply) => {
+    const out = new Exposition()
+    writeSelfMetrics(out, context)
+    writeEdgeMetrics(out, context)
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(out.toString())
+  })
+}

@@ -1,0 +1,87 @@
+import Type from 'typebox'
+import type { TopologyAnswer, TopologyQuery } from '../../topology/answer.ts'
+import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { notModified } from '../conditional.ts'
+import { graphContentTypes, graphFormats, renderGraph } from '../format/graph-format.ts'
+import { focusParameters, graphParameters, timeParameters } from '../query-schema.ts'
+import { refusals } from '../schema/problem-schema.ts'
+import { minuteMs } from '../time-range.ts'
+import { rangeOf, topologyQuery } from '../topology-query.ts'
+
+const schema = {
+  summary: 'Who talks to whom, how well, and why not',
+  description:
+    'One document per range and grouping, with a strong ETag. Absent means not measured; 0 means zero.',
+  tags: ['topology'],
+  querystring: Type.Object(
+    {
+      ...timeParameters,
+      ...graphParameters,
+      ...focusParameters,
+      format: Type.Optional(Type.Enum([...graphFormats], { description: 'native if absent' })),
+    },
+    { additionalProperties: false },
+  ),
+  response: {
+    200: {
+      description: 'The topology of the range, in the asked format',
+      content: {
+        'application/json': { schema: Type.Ref('Topology#') },
+        'text/vnd.graphviz': { schema: Type.String() },
+        'text/vnd.mermaid': { schema: Type.String() },
+      },
+    },
+    304: { description: 'The copy named in If-None-Match is still right', type: 'null' },
+    ...refusals,
+  },
+}
+
+export function topologyRoute(app: ApiServer, context: ApiContext): void {
+  const { cache, options } = context
+  app.get('/topology', { schema }, async (request, reply) => {
+    const nowMs = context.now()
+    const range = rangeOf(request.query, nowMs, options.maxRangeMs)
+    const query = topologyQuery(request.query, range)
+    const format = request.query.format ?? 'native'
+    const version = cache.version(query, nowMs)
+    const links = linksOf(query, nowMs)
+    const representation = links.next === undefined ? `${format}-last` : format
+    if (notModified(request, reply, `${version}-${representation}`, range, nowMs)) {
+      return reply.code(304).send()
+    }
+    const body = cache.body(version, representation, () => {
+      const answer = cache.answer(query, version, nowMs)
+      return format === 'native' ? nativeBody(answer, links) : renderGraph(format, answer)
+    })
+    // sent as text: on large answers V8's own JSON.stringify beats a serialiser built from the schema
+    return reply.type(graphContentTypes[format]).send(body)
+  })
+}
+
+interface Links {
+  readonly self: string
+  readonly prev: string
+  readonly next?: string
+}
+
+function nativeBody(answer: TopologyAnswer, links: Links): string {
+  return JSON.stringify({ ...answer, links })
+}
+
+function linksOf(query: TopologyQuery, nowMs: number): Links {
+  const lengthMs = query.toMs - query.fromMs
+  const currentEndMs = Math.floor(nowMs / minuteMs) * minuteMs + minuteMs
+  const links = { self: linkTo(query, 0), prev: linkTo(query, -lengthMs) }
+  const shiftMs = Math.min(lengthMs, currentEndMs - query.toMs)
+  return shiftMs > 0 ? { ...links, next: linkTo(query, shiftMs) } : links
+}
+
+function linkTo(query: TopologyQuery, shiftMs: number): string {
+  const { fromMs, toMs, ...rest } = query
+  const parameters = new URLSearchParams({
+    from: new Date(fromMs + shiftMs).toISOString(),
+    to: new Date(toMs + shiftMs).toISOString(),
+  })
+  for (const [name, value] of Object.entries(rest)) parameters.set(name, String(value))
+  return `/api/v1/topology?${parameters}`
+}

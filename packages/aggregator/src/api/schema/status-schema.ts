@@ -1,0 +1,120 @@
+import Type from 'typebox'
+
+/** JSON schemas of `/status`, `/livez` and `/readyz`; the ingest part mirrors IngestStatus in topology/answer.ts. */
+
+const strict = { additionalProperties: false } as const
+const lost = Type.Record(Type.String(), Type.Integer(), { description: 'records lost, by place' })
+
+export const nodeStatusSchema = Type.Object(
+  {
+    node: Type.String(),
+    bootId: Type.String(),
+    lastSeen: Type.String({ format: 'date-time' }),
+    clockOffsetMs: Type.Number({ description: 'this node’s clock minus the aggregator’s' }),
+    reporting: Type.Boolean(),
+    uncleanRestart: Type.Boolean({ description: 'an earlier boot ended without saying what it still held' }),
+    batches: Type.Integer(),
+    records: Type.Integer(),
+    duplicates: Type.Integer(),
+    identity: Type.Object(
+      {
+        ring: Type.Object(
+          { produced: Type.Integer(), consumed: Type.Integer(), full: Type.Integer(), holds: Type.Boolean() },
+          { ...strict, description: 'produced = consumed + full' },
+        ),
+        records: Type.Object(
+          {
+            encoded: Type.Integer(),
+            received: Type.Integer(),
+            merged: Type.Integer(),
+            sampledOut: Type.Integer(),
+            inFlight: Type.Integer(),
+            lost,
+            holds: Type.Boolean(),
+          },
+          { ...strict, description: 'encoded = received + merged + sampledOut + inFlight + lost' },
+        ),
+      },
+      strict,
+    ),
+    capabilities: Type.Array(Type.String(), { description: 'what is live on this node' }),
+  },
+  { ...strict, title: 'NodeStatus' },
+)
+
+export const ingestStatusSchema = Type.Object(
+  {
+    nodes: Type.Array(nodeStatusSchema),
+    identity: Type.Object(
+      {
+        received: Type.Integer(),
+        applied: Type.Integer(),
+        duplicates: Type.Integer(),
+        lost,
+        holds: Type.Boolean(),
+      },
+      { ...strict, description: 'received = applied + duplicates + lost' },
+    ),
+    join: Type.Object(
+      {
+        connections: Type.Integer(),
+        capacity: Type.Integer(),
+        joined: Type.Integer(),
+        clientOnly: Type.Integer(),
+        serverOnly: Type.Integer(),
+        tombstones: Type.Integer(),
+      },
+      strict,
+    ),
+    edges: Type.Integer(),
+    openMinutes: Type.Integer(),
+    closedSegments: Type.Integer(),
+  },
+  { ...strict, title: 'IngestStatus' },
+)
+
+export const collectorSelfStatusSchema = Type.Object(
+  {},
+  {
+    additionalProperties: true,
+    title: 'CollectorSelfStatus',
+    description: 'what a collector in this process says',
+  },
+)
+
+export const statusSchema = Type.Object(
+  {
+    version: Type.String(),
+    startedAt: Type.String({ format: 'date-time' }),
+    now: Type.String({ format: 'date-time' }),
+    ready: Type.Boolean(),
+    reasons: Type.Array(Type.String(), { description: 'why it is not ready' }),
+    ingest: ingestStatusSchema,
+    collectors: Type.Array(collectorSelfStatusSchema, {
+      description: 'collectors that run in this process; empty if there are none',
+    }),
+    api: Type.Object(
+      {
+        streamClients: Type.Integer(),
+        streamClientsMax: Type.Integer(),
+        streamClientsCut: Type.Integer({ description: 'live clients cut because they did not read' }),
+      },
+      strict,
+    ),
+    process: Type.Object(
+      {
+        rssBytes: Type.Integer(),
+        heapUsedBytes: Type.Integer(),
+        cpuSeconds: Type.Number(),
+        eventLoopDelayP99Ms: Type.Number(),
+      },
+      strict,
+    ),
+  },
+  { ...strict, $id: 'Status', title: 'Status' },
+)
+
+export const healthSchema = Type.Object(
+  { status: Type.Enum(['ok', 'not_ready']), reasons: Type.Array(Type.String()) },
+  { ...strict, $id: 'Health', title: 'Health' },
+)

@@ -1,0 +1,37 @@
+import type { GroupBy } from '../resolve/entity.ts'
+import type { TopologyQuery } from '../topology/answer.ts'
+import { invalidParameters } from './problem.ts'
+import { defaultLimit } from './query-schema.ts'
+import { parseTimeRange, type TimeParameters, type TimeRange } from './time-range.ts'
+
+export interface GraphParameters {
+  readonly groupBy?: GroupBy
+  readonly focus?: string
+  readonly depth?: number
+  readonly protocol?: 'tcp' | 'udp'
+  readonly minBytes?: number
+  readonly limit?: number
+}
+
+/** The range of a request; throws the 400 where it makes no sense. */
+export function rangeOf(given: TimeParameters, nowMs: number, maxRangeMs: number): TimeRange {
+  const result = parseTimeRange(given, nowMs, maxRangeMs)
+  if (!result.ok) throw invalidParameters(result.errors)
+  return result.range
+}
+
+/** The core's query of a request; throws the 400 where parameters contradict each other. */
+export function topologyQuery(given: GraphParameters, range: TimeRange): TopologyQuery {
+  if (given.depth !== undefined && given.focus === undefined) {
+    throw invalidParameters([{ parameter: 'depth', detail: 'goes with focus' }])
+  }
+  return {
+    fromMs: range.fromMs,
+    toMs: range.toMs,
+    groupBy: given.groupBy ?? 'process',
+    limit: given.limit ?? defaultLimit,
+    ...(given.focus === undefined ? {} : { focus: given.focus, depth: given.depth ?? 1 }),
+    ...(given.protocol === undefined ? {} : { protocol: given.protocol }),
+    ...(given.minBytes === undefined ? {} : { minBytes: given.minBytes }),
+  }
+}
