@@ -10,14 +10,19 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'test/checks/**/*.test.ts'] },
+        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'test/{checks,runner}/**/*.test.ts'] },
       },
       {
         resolve,
         ssr,
         test: {
           name: 'lab',
-          include: ['bpf/tests/**/*.test.ts', 'native/test/**/*.test.ts', 'test/lab/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          include: [
+            'bpf/tests/**/*.test.ts',
+            'native/test/**/*.test.ts',
+            'test/lab/**/*.test.ts',
+            'test/e2e/**/*.test.ts',
+          ],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,

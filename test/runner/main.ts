@@ -1,0 +1,37 @@
+import { existsSync, globSync, mkdirSync, writeFileSync } from 'node:fs'
+import { check, nativeTests, type Outcome, run, type Stage, vitest } from './stage.ts'
+import { add, nothing } from './tally.ts'
+
+/** Why the kernel tests cannot run here; undefined if they can. */
+function kernelObstacle(): string | undefined {
+  if (process.geteuid?.() !== 0) return 'not root: they load programs into the kernel'
+  if (!existsSync('/sys/kernel/btf/vmlinux')) return 'this kernel has no BTF (/sys/kernel/btf/vmlinux)'
+  return undefined
+}
+
+function describeOutcome({ title, tally, seconds, skip }: Outcome): string {
+  if (skip !== undefined) return `${title}: skipped, ${skip}`
+  const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : ''
+  return `${title}: ${tally.passed} passed, ${tally.failed} failed${skipped} in ${seconds.toFixed(1)} s`
+}
+
+mkdirSync('.cache/test', { recursive: true })
+const kernelSkip = kernelObstacle()
+const native = globSync('native/{src,test}/**/*.{cc,h}')
+const stages: Stage[] = [
+  check('format and lint', 'biome', 'ci', '.'),
+  check('types', 'tsc', '-b'),
+  check('format of C++', 'clang-format', '--dry-run', '--Werror', ...native),
+  vitest('unit and property tests', 'unit'),
+  nativeTests('native tests', 'make', '-C', 'native', 'test'),
+  vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),
+]
+
+const outcomes: Outcome[] = []
+for (const stage of stages) outcomes.push(await run(stage))
+writeFileSync('.cache/test/kernel-tests', kernelSkip === undefined ? 'ran' : `skipped: ${kernelSkip}`)
+
+const { passed, failed, skipped } = outcomes.map(outcome => outcome.tally).reduce(add, nothing)
+process.stdout.write(`\n${outcomes.map(describeOutcome).join('\n')}\n`)
+process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
+process.exitCode = failed === 0 ? 0 : 1
