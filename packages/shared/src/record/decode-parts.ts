@@ -11,9 +11,6 @@ export function decodeText(bytes: Uint8Array, start: number, end: number): strin
   return start === end ? '' : utf8.decode(bytes.subarray(start, end))
 }
 
-/** Texts that come with every batch of a node, such as its name. */
-export const texts = createByteInterner(1_024, batchLimits.textBytes, decodeText)
-
 /** Owners by their encoded bytes: equal bytes give the same object while it is remembered. */
 export const owners = createByteInterner(4_096, 1_024, decodeOwner)
 
