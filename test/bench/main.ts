@@ -1,0 +1,71 @@
+import { existsSync, globSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type Measurement, reaches } from './figure.ts'
+import { describeMachine } from './machine.ts'
+import { machineLine, performancePage, type Result, terminalLine } from './report.ts'
+
+const usage = `npm run bench -- [--json] [--only REGEX] [--write]
+  --json   one JSON object a line per figure
+  --only   only measurements that yield a figure whose name matches
+  --write  put the results into docs/performance.md (whole runs only)
+`
+
+/** Every `*.figures.ts` here exports its measurements as `measurements`. */
+async function allMeasurements(): Promise<Measurement[]> {
+  const folder = new URL('./', import.meta.url)
+  const files = globSync('*.figures.ts', { cwd: fileURLToPath(folder) }).sort()
+  const modules = await Promise.all(files.map(file => import(new URL(file, folder).href)))
+  return modules.flatMap(module => module.measurements as Measurement[])
+}
+
+function kernelObstacle(): string | undefined {
+  if (process.geteuid?.() !== 0) return 'needs root'
+  return existsSync('/sys/kernel/btf/vmlinux') ? undefined : 'needs a kernel with BTF'
+}
+
+async function runOne({ names, kernel, measure }: Measurement): Promise<readonly Result[]> {
+  const obstacle = kernel ? kernelObstacle() : undefined
+  if (obstacle !== undefined) return names.map(name => ({ name, skipped: obstacle }))
+  try {
+    return await measure()
+  } catch (error) {
+    // one broken measurement must not hide the others; it fails the run below
+    process.stderr.write(`${names.join(', ')}: ${error instanceof Error ? error.stack : String(error)}\n`)
+    return names.map(name => ({ name, skipped: 'the measurement failed' }))
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean' },
+      only: { type: 'string' },
+      write: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  })
+  if (values.help) return void process.stdout.write(usage)
+  const only = new RegExp(values.only ?? '', 'i')
+  const machine = describeMachine()
+  const chosen = (await allMeasurements()).filter(({ names }) => names.some(name => only.test(name)))
+  if (!values.json) process.stdout.write(`${machineLine(machine)}\n`)
+  const results: Result[] = []
+  for (const measurement of chosen) {
+    for (const result of await runOne(measurement)) {
+      if (!only.test(result.name)) continue
+      results.push(result)
+      process.stdout.write(`${values.json ? JSON.stringify({ ...result, machine }) : terminalLine(result)}\n`)
+    }
+  }
+  if (values.write && values.only === undefined) {
+    const page = performancePage(results, machine, new Date().toISOString().slice(0, 10))
+    writeFileSync(new URL('../../docs/performance.md', import.meta.url), page)
+  }
+  const missed = results.filter(result =>
+    'skipped' in result ? result.skipped.includes('failed') : reaches(result) === false,
+  )
+  process.exitCode = missed.length > 0 ? 1 : 0
+}
+
+await main()
