@@ -1,5 +1,39 @@
+export { formatAddress, formatV4Word, parseAddress } from './address.ts'
 export type { BusMessage, BusPublisher, BusSubscriber } from './bus.ts'
+export { type ErrorCode, errorCodes, SkybraidError } from './errors.ts'
+export {
+  bucketIndex,
+  bucketLowerBound,
+  bucketMiddle,
+  bucketSlot,
+  bucketSlots,
+  bucketUpperBound,
+  histogramScale,
+  slotBucket,
+} from './histogram/bucket.ts'
+export {
+  createHistogram,
+  decodeSparse,
+  type ExponentialHistogram,
+  encodeSparse,
+  largestPossible,
+  mergeHistogram,
+  type OtlpExponentialHistogram,
+  percentile,
+  recordSample,
+  sampleCount,
+  slotValue,
+  toOtlp,
+} from './histogram/exponential.ts'
+export { createInProcessBus, type InProcessBus, type InProcessBusOptions } from './in-process-bus.ts'
 export { type LossPlace, lossPlaces } from './loss.ts'
+export {
+  expositionContentType,
+  formatExposition,
+  type Metric,
+  type MetricType,
+  type Sample,
+} from './metrics/exposition.ts'
 export type {
   BatchHeader,
   DecodeResult,
