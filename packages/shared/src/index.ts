@@ -1,5 +1,23 @@
 export { formatAddress, formatV4Word, parseAddress } from './address.ts'
 export type { BusMessage, BusPublisher, BusSubscriber } from './bus.ts'
+export {
+  type ConfigResult,
+  type ConfigSources,
+  type LoadedConfig,
+  loadConfig,
+  type Origin,
+} from './config/load.ts'
+export { nearestName } from './config/nearest.ts'
+export {
+  type ConfigOf,
+  type ConfigSchema,
+  defineOptions,
+  type HostPort,
+  type Option,
+  type OptionValue,
+} from './config/option.ts'
+export { formatConfig, formatHelp } from './config/show.ts'
+export { formatHostPort, formatValue } from './config/value.ts'
 export { type ErrorCode, errorCodes, SkybraidError } from './errors.ts'
 export {
   bucketIndex,
