@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { formatListen, parseListen } from './listen-address.ts'
 import { nodeConflict, parseNodeSpec } from './node-spec.ts'
 
 describe('parseNodeSpec', () => {
@@ -30,19 +29,4 @@ describe('nodeConflict', () => {
     expect(nodeConflict([node('a', '/c'), node('b', '/c/2/')])).toContain('overlap')
     expect(nodeConflict([node('a', '/c/2'), node('b', '/')])).toContain('overlap')
   })
-})
-
-describe('parseListen', () => {
-  it('reads IPv4, names and bracketed IPv6, and prints them back', () => {
-    for (const text of ['127.0.0.1:7100', 'localhost:0', '[::1]:65535']) {
-      expect(formatListen(parseListen(text)!)).toBe(text)
-    }
-  })
-
-  it.each(['7100', ':7100', '::1:7100', '127.0.0.1:65536', '127.0.0.1:', 'a b:1', 'http://x:1'])(
-    'refuses %s',
-    text => {
-      expect(parseListen(text)).toBeUndefined()
-    },
-  )
 })

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { release } from 'node:os'
-import { formatListen, type ListenAddress } from './listen-address.ts'
+import { formatHostPort, type HostPort } from '@skybraid/shared'
 import type { NodeSpec } from './node-spec.ts'
 
 export type PortAnswer = 'free' | 'taken' | 'not_here' | 'refused'
@@ -22,10 +22,7 @@ export interface SystemFacts {
 }
 
 /** Reads the facts of this machine. Never throws for what a machine lacks: that is what the facts say. */
-export async function readSystemFacts(
-  listen: ListenAddress,
-  nodes: readonly NodeSpec[],
-): Promise<SystemFacts> {
+export async function readSystemFacts(listen: HostPort, nodes: readonly NodeSpec[]): Promise<SystemFacts> {
   return {
     uid: process.geteuid?.() ?? -1,
     effectiveCapabilities: capabilitiesIn(readText('/proc/self/status')),
@@ -39,9 +36,9 @@ export async function readSystemFacts(
     })),
     lockdown: lockdownIn(readText('/sys/kernel/security/lockdown')),
     listen: {
-      address: formatListen(listen),
+      address: formatHostPort(listen),
       answer: await askPort(listen),
-      suggestion: formatListen({ host: listen.host, port: suggestedPort(listen.port) }),
+      suggestion: formatHostPort({ host: listen.host, port: suggestedPort(listen.port) }),
     },
   }
 }
@@ -81,7 +78,7 @@ function isCgroup2(path: string): boolean {
 }
 
 /** Binds the address for a moment to see whether it can be had. */
-function askPort({ host, port }: ListenAddress): Promise<PortAnswer> {
+function askPort({ host, port }: HostPort): Promise<PortAnswer> {
   return new Promise(resolve => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => {
