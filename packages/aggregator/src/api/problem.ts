@@ -1,6 +1,6 @@
+import { nearestName } from '@skybraid/shared'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import { nearestName } from './nearest-name.ts'
 import type { problemSchema } from './schema/problem-schema.ts'
 
 export type Problem = Static<typeof problemSchema>
@@ -101,7 +101,7 @@ function fromValidation(error: FastifyError, request: FastifyRequest): RequestPr
   const errors: ParameterError[] = []
   for (const failure of error.validation ?? []) {
     if (failure.keyword === 'additionalProperties') {
-      const name = String(failure.params['additionalProperty'])
+      const name = String(failure.params.additionalProperty)
       const nearest = nearestName(name, known)
       const detail =
         nearest === undefined ? 'unknown parameter' : `unknown parameter; did you mean ${nearest}?`
@@ -119,7 +119,7 @@ function parameterOf(instancePath: string): string {
 }
 
 function describe(failure: NonNullable<FastifyError['validation']>[number]): string {
-  const allowed = failure.params['allowedValues']
+  const allowed = failure.params.allowedValues
   if (failure.keyword === 'enum' && Array.isArray(allowed)) return `must be one of ${allowed.join(', ')}`
   if (failure.keyword === 'type') return `${failure.message ?? 'wrong type'}, given once`
   return failure.message ?? 'not valid'

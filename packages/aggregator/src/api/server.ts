@@ -5,7 +5,7 @@ import fastifyStatic from '@fastify/static'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { createAnswerCache } from './answer-cache.ts'
 import type { ApiContext, ApiDeps, ApiServer } from './api-deps.ts'
 import { checkHost } from './host-check.ts'
@@ -60,7 +60,7 @@ export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
 function createFastify({ log }: ApiDeps): ApiServer {
   const app = Fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: 10_000,
     handlerTimeout: 5_000,
     connectionTimeout: 60_000,
@@ -119,7 +119,7 @@ async function registerPlugins(app: ApiServer, { options, version }: ApiDeps): P
       },
       tags: [{ name: 'topology' }, { name: 'flows' }, { name: 'status' }, { name: 'health' }],
     },
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json['$id'] ?? `def-${i}`) },
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `def-${i}`) },
     transform: ({ schema, url }) => ({ schema: { ...schema, hide: !url.startsWith('/api/v1/') }, url }),
   })
 }

@@ -1,13 +1,13 @@
 import type { TopologyEdge, TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext } from '../api-deps.ts'
 import { edgeBytes } from '../format/edge-figures.ts'
-import type { Exposition, Labels } from './exposition.ts'
+import type { Labels, MetricSet } from './metric-set.ts'
 
 /**
  * The edges of the newest closed minute, the largest first, at most `options.edgeMetrics` of them; how many were left
  * out is a series of its own. Gauges: a minute's amount, not a running total. Ports and addresses are no labels.
  */
-export function writeEdgeMetrics(out: Exposition, context: ApiContext): void {
+export function writeEdgeMetrics(out: MetricSet, context: ApiContext): void {
   const closed = context.reader.closedMinute()
   if (context.options.edgeMetrics <= 0 || closed < 0) return
   const nowMs = context.now()

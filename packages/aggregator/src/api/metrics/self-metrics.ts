@@ -1,10 +1,10 @@
 import type { IngestStatus } from '../../topology/answer.ts'
 import type { ApiContext } from '../api-deps.ts'
 import { processFigures } from '../process-figures.ts'
-import type { Exposition } from './exposition.ts'
+import type { MetricSet } from './metric-set.ts'
 
 /** What the aggregator and its collectors say about themselves. Labels come from closed sets and node names. */
-export function writeSelfMetrics(out: Exposition, context: ApiContext): void {
+export function writeSelfMetrics(out: MetricSet, context: ApiContext): void {
   const nowMs = context.now()
   const status = context.reader.ingestStatus(nowMs)
   out.family('skybraid_build_info', 'gauge', 'The version that runs.')(1, { version: context.version })
@@ -27,7 +27,7 @@ export function writeSelfMetrics(out: Exposition, context: ApiContext): void {
   writeProcess(out)
 }
 
-function writeCollectors(out: Exposition, { nodes }: IngestStatus): void {
+function writeCollectors(out: MetricSet, { nodes }: IngestStatus): void {
   const reporting = out.family(
     'skybraid_collector_reporting',
     'gauge',
@@ -62,7 +62,7 @@ function writeCollectors(out: Exposition, { nodes }: IngestStatus): void {
   }
 }
 
-function writeAggregator(out: Exposition, { identity, join, ...status }: IngestStatus): void {
+function writeAggregator(out: MetricSet, { identity, join, ...status }: IngestStatus): void {
   const records = out.family(
     'skybraid_aggregator_records_total',
     'counter',
@@ -97,7 +97,7 @@ function writeAggregator(out: Exposition, { identity, join, ...status }: IngestS
   out.family('skybraid_aggregator_closed_segments', 'gauge', 'Closed segments kept.')(status.closedSegments)
 }
 
-function writeProcess(out: Exposition): void {
+function writeProcess(out: MetricSet): void {
   const figures = processFigures()
   out.family('process_resident_memory_bytes', 'gauge', 'Memory of the process.')(figures.rssBytes)
   out.family('nodejs_heap_used_bytes', 'gauge', 'JavaScript heap in use.')(figures.heapUsedBytes)

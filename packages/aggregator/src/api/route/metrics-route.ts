@@ -1,7 +1,8 @@
+import { expositionContentType } from '@skybraid/shared'
 import Type from 'typebox'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { writeEdgeMetrics } from '../metrics/edge-metrics.ts'
-import { Exposition } from '../metrics/exposition.ts'
+import { MetricSet } from '../metrics/metric-set.ts'
 import { writeSelfMetrics } from '../metrics/self-metrics.ts'
 import { refusals } from '../schema/problem-schema.ts'
 
@@ -18,9 +19,9 @@ const schema = {
 
 export function metricsRoute(app: ApiServer, context: ApiContext): void {
   app.get('/metrics', { schema }, async (_request, reply) => {
-    const out = new Exposition()
+    const out = new MetricSet()
     writeSelfMetrics(out, context)
     writeEdgeMetrics(out, context)
-    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(out.toString())
+    return reply.type(expositionContentType).send(out.toString())
   })
 }

@@ -1,0 +1,224 @@
+import { setAttribute, setText, svg, visible } from './dom.js'
+import { bytesText, countText, lost, observedText } from './figures.js'
+import { box, layeredLayout } from './layout.js'
+
+/** Draws the picture and keeps it up to date. Elements are reused by id, so a change never blinks. */
+
+const margin = 26
+const labelledBundles = 28
+const smallestScale = 0.62
+
+export function createMapView(host, { onSelectEdge, onSelectNode }) {
+  const root = svg('svg', { role: 'img', 'aria-label': 'Arrows from who dials to who answers' })
+  const arrowLayer = svg('g')
+  const nodeLayer = svg('g')
+  root.append(markers(), arrowLayer, nodeLayer)
+  host.append(root)
+  const arrows = new Map()
+  const boxes = new Map()
+  let shape = ''
+  let layout
+
+  const isolate = ids => {
+    root.classList.toggle('isolating', ids !== undefined)
+    for (const [id, arrow] of arrows) arrow.group.classList.toggle('lit', ids?.has(id) ?? false)
+    for (const [id, node] of boxes) node.group.classList.toggle('lit', ids?.has(id) ?? false)
+  }
+  const around = id => {
+    const ids = new Set([id])
+    for (const { bundle } of arrows.values()) {
+      if (bundle.source === id || bundle.target === id) {
+        for (const one of [bundle.id, bundle.source, bundle.target]) ids.add(one)
+      }
+    }
+    return ids
+  }
+
+  function addArrow(bundle) {
+    const line = svg('path', { class: 'line' })
+    const hit = svg('path', { class: 'hit' })
+    const label = svg('text', { class: 'label' })
+    const title = svg('title')
+    const group = svg('g', { class: 'arrow', tabindex: '0', role: 'button' }, title, hit, line, label)
+    const arrow = { group, line, hit, label, title, bundle }
+    group.addEventListener('pointerenter', () =>
+      isolate(new Set([arrow.bundle.id, arrow.bundle.source, arrow.bundle.target])),
+    )
+    group.addEventListener('pointerleave', () => isolate(undefined))
+    group.addEventListener('click', () => onSelectEdge(arrow.bundle.first.id))
+    group.addEventListener('keydown', event => event.key === 'Enter' && onSelectEdge(arrow.bundle.first.id))
+    arrowLayer.append(group)
+    return arrow
+  }
+
+  function addBox(node) {
+    const frame = svg('rect', { width: box.width, height: box.height, rx: 8 })
+    const name = svg('text', { class: 'name', x: 14, y: 20 })
+    const kind = svg('text', { class: 'kind', x: 14, y: 36 })
+    const title = svg('title')
+    const group = svg('g', { class: 'node', tabindex: '0', role: 'button' }, title, frame, name, kind)
+    const { id } = node
+    group.addEventListener('pointerenter', () => isolate(around(id)))
+    group.addEventListener('pointerleave', () => isolate(undefined))
+    group.addEventListener('click', () => onSelectNode(id))
+    group.addEventListener('keydown', event => event.key === 'Enter' && onSelectNode(id))
+    nodeLayer.append(group)
+    return { group, frame, name, kind, title }
+  }
+
+  function render(picture, { selectedEdge, selectedNode, fresh }) {
+    const width = host.clientWidth
+    const newShape = JSON.stringify([picture.nodes.map(n => n.id), picture.bundles.map(b => b.id), width])
+    if (newShape !== shape) {
+      layout = layeredLayout(picture.nodes, picture.bundles, (width - 2 * margin) / smallestScale)
+      shape = newShape
+    }
+    keep(arrows, picture.bundles, addArrow)
+    keep(boxes, picture.nodes, addBox)
+    const labelled = picture.bundles.length <= labelledBundles
+    for (const bundle of picture.bundles) {
+      const arrow = arrows.get(bundle.id)
+      drawArrow(arrow, bundle, layout.paths.get(bundle.id), labelled)
+      arrow.group.classList.toggle(
+        'selected',
+        bundle.edges.some(edge => edge.id === selectedEdge),
+      )
+      if (bundle.edges.some(edge => fresh.has(edge.id))) flash(arrow.line)
+    }
+    const dialled = new Set(picture.bundles.map(bundle => bundle.target))
+    for (const node of picture.nodes) {
+      const drawn = boxes.get(node.id)
+      drawBox(drawn, node, layout.positions.get(node.id), dialled.has(node.id))
+      drawn.group.classList.toggle('selected', node.id === selectedNode)
+    }
+    fit(root, host, layout)
+  }
+
+  return { render }
+}
+
+function keep(known, items, add) {
+  const wanted = new Set(items.map(item => item.id))
+  for (const [id, { group }] of known) {
+    if (wanted.has(id)) continue
+    group.remove()
+    known.delete(id)
+  }
+  for (const item of items) if (!known.has(item.id)) known.set(item.id, add(item))
+}
+
+function drawArrow(arrow, bundle, points, labelled) {
+  arrow.bundle = bundle
+  const path = pathText(points)
+  setAttribute(arrow.line, 'd', path)
+  setAttribute(arrow.hit, 'd', path)
+  setAttribute(arrow.line, 'stroke-width', lineWidth(bundle.bytes).toFixed(2))
+  setAttribute(arrow.line, 'marker-end', `url(#head-${bundle.health})`)
+  setAttribute(arrow.group, 'data-health', bundle.health)
+  setAttribute(arrow.group, 'data-one-sided', bundle.oneSided ? '' : undefined)
+  const [x, y] = labelPoint(points)
+  setAttribute(arrow.label, 'x', x.toFixed(1))
+  setAttribute(arrow.label, 'y', (y - 6).toFixed(1))
+  arrow.group.classList.toggle('quiet-label', !labelled)
+  setText(arrow.label, labelText(bundle))
+  setText(arrow.title, bundle.edges.slice(0, 8).map(edgeLine).join('\n'))
+}
+
+function labelText({ first, edges, bytes }) {
+  const more = edges.length > 1 ? ` +${edges.length - 1}` : ''
+  const failed = edges.reduce((sum, edge) => sum + (edge.tcp?.failed ?? 0), 0)
+  const gone = edges.reduce((sum, edge) => sum + (lost(edge) ?? 0), 0)
+  const trouble = failed > 0 ? ` · ${countText(failed)} failed` : gone > 0 ? ` · ${countText(gone)} lost` : ''
+  return `${first.protocol === 'udp' ? 'udp ' : ''}:${first.port}${more} · ${bytesText(bytes)}${trouble}`
+}
+
+function edgeLine(edge) {
+  const reasons = edge.reasons.length > 0 ? `, ${edge.reasons.join(', ')}` : ''
+  return visible(
+    `${edge.protocol}/${edge.port}, ${edge.health}, seen by ${observedText[edge.observed]}${reasons}`,
+  )
+}
+
+function drawBox(drawn, node, { x, y }, answers) {
+  setAttribute(drawn.group, 'transform', `translate(${x.toFixed(1)} ${y.toFixed(1)})`)
+  setAttribute(drawn.group, 'data-kind', node.kind)
+  setAttribute(drawn.group, 'data-answers', answers ? '' : undefined)
+  setText(drawn.name, shorten(visible(node.name), 23))
+  setText(drawn.kind, shorten(visible(kindText(node)), 29))
+  setText(drawn.title, visible(`${node.name}\n${node.id}\nname found by ${node.foundBy}`))
+}
+
+function kindText(node) {
+  if (node.kind === 'outside') return node.foundBy === 'dns' ? 'outside, named by DNS' : 'outside'
+  const parent = node.parent === '' ? '' : ` · ${node.parent.slice(node.parent.lastIndexOf('/') + 1)}`
+  return `${node.kind}${parent}`
+}
+
+function shorten(text, most) {
+  const characters = [...text]
+  if (characters.length <= most) return text
+  return `${characters.slice(0, most - 9).join('')}…${characters.slice(-8).join('')}`
+}
+
+/** Wider for more bytes, by powers of ten: 1 kB is thin, 10 GB is thick. */
+function lineWidth(bytes) {
+  const decades = Math.min(7, Math.max(0, Math.log10(bytes + 1) - 3))
+  return 1.4 + decades * 0.75
+}
+
+/** One smooth line through the points, level where it leaves and where it arrives. */
+function pathText(points) {
+  const parts = [`M${points[0].map(n => n.toFixed(1)).join(' ')}`]
+  for (let i = 1; i < points.length; i++) {
+    const [fromX, fromY] = points[i - 1]
+    const [toX, toY] = points[i]
+    const middle = (fromX + toX) / 2
+    parts.push(`C${[middle, fromY, middle, toY, toX, toY].map(n => n.toFixed(1)).join(' ')}`)
+  }
+  return parts.join('')
+}
+
+function labelPoint(points) {
+  const [from, to] = points[0][0] < points.at(-1)[0] ? [points[0], points[1]] : [points.at(-2), points.at(-1)]
+  return [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2]
+}
+
+function flash(line) {
+  line.classList.remove('fresh')
+  // reading the box makes the browser see the removal, so the animation starts again
+  line.getBoundingClientRect()
+  line.classList.add('fresh')
+}
+
+function fit(root, host, { width, height }) {
+  const fullWidth = width + 2 * margin
+  const fullHeight = height + 2 * margin
+  const room = Math.min(host.clientWidth / fullWidth, host.clientHeight / fullHeight)
+  const scale = Math.max(smallestScale, Math.min(1.15, room))
+  setAttribute(root, 'viewBox', `${-margin} ${-margin} ${fullWidth.toFixed(0)} ${fullHeight.toFixed(0)}`)
+  setAttribute(root, 'width', (fullWidth * scale).toFixed(0))
+  setAttribute(root, 'height', (fullHeight * scale).toFixed(0))
+}
+
+function markers() {
+  const definitions = svg('defs')
+  for (const health of ['ok', 'degraded', 'failing']) {
+    definitions.append(
+      svg(
+        'marker',
+        {
+          id: `head-${health}`,
+          viewBox: '0 0 10 10',
+          refX: 9,
+          refY: 5,
+          markerWidth: 10,
+          markerHeight: 10,
+          orient: 'auto',
+          markerUnits: 'userSpaceOnUse',
+        },
+        svg('path', { d: 'M0 1L10 5L0 9z', class: `head ${health}` }),
+      ),
+    )
+  }
+  return definitions
+}
