@@ -250,6 +250,11 @@ export class Lab {
     return node ? setNodeOffload(this.#spec, node, state) : setPodOffload(this.#spec, this.pod(target), state)
   }
 
+  /** Runs `ip` commands in a target's namespace. */
+  ip(target: string, commands: readonly string[]): Promise<void> {
+    return ipBatch(this.netns(target), commands)
+  }
+
   sysctl(target: string, values: Readonly<Record<string, string | number>>): Promise<void> {
     return setSysctls(this.netns(target), values)
   }
