@@ -1,0 +1,75 @@
+import { type BusMessage, encodeHeader, type LossCount, lossPlaces, schemaVersion } from '@skybraid/shared'
+import type { SpoolEntry } from '../spool/spool.ts'
+
+/** What never changes while a collector runs. */
+export interface Identity {
+  readonly cluster: string
+  readonly node: string
+  /** 16 hexadecimal digits. */
+  readonly bootId: string
+  readonly flushIntervalMs: number
+  readonly capabilities: number
+}
+
+/** Cumulative counters of this boot that every batch carries, as of the moment it is sealed. */
+export interface SealCounters {
+  readonly recordsEncoded: number
+  readonly recordsMerged: number
+  readonly recordsSampledOut: number
+  readonly ringProduced: number
+  readonly ringConsumed: number
+  readonly lost: Readonly<Record<'ring_full' | 'storage_refused' | 'flow_table_full' | 'spool_full', number>>
+}
+
+export interface SealedBatch {
+  /** Order of sealing over all partitions. */
+  readonly order: number
+  readonly recordCount: number
+  readonly message: BusMessage
+}
+
+/**
+ * Turns entries into messages: gives each the next sequence number of its partition, states how many records came
+ * before it, and puts the header in front of the body. The bytes never change afterwards.
+ */
+export function createSealer(
+  identity: Identity,
+  counters: () => SealCounters,
+  nowMs: () => number,
+): (entry: SpoolEntry) => SealedBatch {
+  const partitions = new Map<number, { sequence: number; records: number }>()
+  const nodeToken = identity.node.replaceAll('.', '_')
+  let order = 0
+  return entry => {
+    const partition = partitions.get(entry.partition) ?? { sequence: 0, records: 0 }
+    partitions.set(entry.partition, partition)
+    const { lost, ...counts } = counters()
+    const header = encodeHeader({
+      ...identity,
+      ...counts,
+      schemaVersion,
+      partition: entry.partition,
+      sequence: ++partition.sequence,
+      firstRecord: partition.records,
+      recordCount: entry.recordCount,
+      baseUnixMs: entry.baseUnixMs,
+      minuteComplete: entry.minuteComplete,
+      losses: lossCounts(lost),
+      sentUnixMs: nowMs(),
+    })
+    partition.records += entry.recordCount
+    const data = new Uint8Array(header.length + entry.body.length)
+    data.set(header)
+    data.set(entry.body, header.length)
+    const message = { node: nodeToken, partition: entry.partition, data }
+    return { order: order++, recordCount: entry.recordCount, message }
+  }
+}
+
+function lossCounts(lost: SealCounters['lost']): LossCount[] {
+  const counts: LossCount[] = []
+  for (const [place, records] of Object.entries(lost)) {
+    if (records > 0) counts.push({ place: lossPlaces[place as keyof typeof lost], records })
+  }
+  return counts
+}
