@@ -50,7 +50,7 @@ export interface CaptureCounters {
  * The body is the part of a FlowBatch after its plain header: owners, names and columns (fields 20 to 62), so that
  * header bytes put in front of it make a complete message. A frame has at most 1,000 records and 46 KB.
  * A frame with recordCount 0 and bodyBytes 0 says that the minute `baseUnixMs` is complete in that partition.
- * A frame with recordCount 0 and a body carries names only. All frames of one flush belong to one minute.
+ * There are no other frames without records. All frames of one flush belong to one minute.
  */
 export type Flush = ArrayBuffer
 

@@ -63,6 +63,9 @@ class KernelSource {
   virtual uint64_t Drain(RowSink& sink) = 0;         // ring rows, returns how many
   virtual uint64_t ReadSockets(RowSink& sink) = 0;   // open TCP sockets whose counters moved, and new ones
   virtual uint64_t ReadUdpFlows(RowSink& sink) = 0;
+  // Every open TCP socket once, moved or not: finds connections whose closing row found no room in the ring.
+  // False if that can't be done; then such connections stay in the table.
+  virtual bool ReadAllSockets(RowSink&) { return false; }
   virtual KernelCounters Counters() = 0;
 };
 

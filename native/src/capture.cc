@@ -1,0 +1,250 @@
+#include "capture.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "end_reason.h"
+
+namespace skybraid {
+
+namespace {
+
+constexpr uint64_t kMs = 1'000'000;
+constexpr uint64_t kDrainMs = 50;  // a ring of 1 MB then takes 120,000 rows a second
+constexpr uint64_t kSweepNs = 10'000 * kMs;
+constexpr size_t kMaxPending = 4096;          // records that wait for a flush; more go out early
+constexpr uint64_t kLeadMs = 20;              // the minute's last reading starts this long before its end
+constexpr uint64_t kSettleMs = 2;             // rows on their way when the minute ended have arrived by then
+constexpr uint64_t kMaxMinutesMarked = 1440;  // after a leap of the clock
+
+uint64_t ClockNs(clockid_t id) {
+  timespec t;
+  clock_gettime(id, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+}
+
+FlowTableOptions TableOptions(const CaptureOptions& options) {
+  FlowTableOptions table;
+  table.max_flows = options.max_flows;
+  table.report_ns = options.report_ms * kMs;
+  table.announce_ns = options.announce_ms * kMs;
+  return table;
+}
+
+}  // namespace
+
+Clocks ReadClocks() { return {ClockNs(CLOCK_MONOTONIC), ClockNs(CLOCK_REALTIME)}; }
+
+Capture::Capture(const CaptureOptions& options, std::unique_ptr<KernelSource> source, Reader reader)
+    : options_(options),
+      source_(std::move(source)),
+      reader_(std::move(reader)),
+      paths_(options.source.cgroup_path),
+      owners_(paths_),
+      table_(TableOptions(options)),
+      encoder_(options.partitions, owners_, names_) {}
+
+Capture::~Capture() { Stop(); }
+
+OpenResult Capture::Start() {
+  OpenResult result = source_->Open(options_.source);
+  if (result.ok) thread_ = std::thread([this] { Run(); });
+  return result;
+}
+
+void Capture::Stop() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  source_.reset();
+}
+
+CaptureCounters Capture::Counters() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return published_;
+}
+
+void Capture::Run() {
+  pthread_setname_np(pthread_self(), "skybraid-poll");
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    const uint64_t next_ns = Step(ReadClocks());
+    lock.lock();
+    const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(next_ns)};
+    wake_.wait_until(lock, until, [this] { return stopping_; });
+  }
+  lock.unlock();
+  Finish(ReadClocks());
+}
+
+uint64_t Capture::Step(Clocks now) {
+  now_ = now;
+  clock_.Measure(now.mono_ns, now.unix_ns);
+  // With a reader that is far behind, rows stay in the ring, and what it can't hold is counted there.
+  if (!reader_.has_room()) return now.mono_ns + kDrainMs * kMs;
+  const uint64_t minute = NowMs() / kMinuteMs;
+  if (minute_ == 0 || minute < minute_) {  // start, or the clock was set back
+    minute_ = minute;
+    table_.SetFloor(minute * kMinuteMs);
+    PlanFlush();
+  }
+  const uint64_t minute_end_ms = (minute_ + 1) * kMinuteMs;
+  const uint64_t lead_ms = std::min<uint64_t>(kLeadMs + 2 * read_ns_ / kMs, options_.flush_ms / 2);
+  Drain();
+  if (minute > minute_) {
+    EndMinute(minute);
+  } else if (NowMs() + lead_ms >= minute_end_ms) {
+    if (!minute_read_) Read();
+    Collect(true);
+    minute_read_ = true;
+  } else if (NowMs() >= next_flush_ms_) {
+    Read();
+    SweepIfRingOverflowed();
+    Collect(false);
+    Deliver(minute_);
+    Publish();
+    PlanFlush();
+  }
+  return NextStepNs();
+}
+
+// Closes minute_ and every minute up to, but not including, `minute`.
+void Capture::EndMinute(uint64_t minute) {
+  Collect(true);
+  Deliver(minute);
+  minute_ = minute;
+  minute_read_ = false;
+  table_.SetFloor(minute * kMinuteMs);
+  Publish();
+  PlanFlush();
+}
+
+void Capture::Finish(Clocks now) {
+  now_ = now;
+  clock_.Measure(now.mono_ns, now.unix_ns);
+  Drain();
+  Read();
+  Drain();
+  Collect(true);
+  Deliver(minute_);
+  Publish();
+}
+
+void Capture::PlanFlush() {
+  const uint64_t start = minute_ * kMinuteMs;
+  const uint64_t done = (NowMs() - std::min(NowMs(), start)) / options_.flush_ms;
+  next_flush_ms_ = start + (done + 1) * options_.flush_ms;
+}
+
+uint64_t Capture::NextStepNs() const {
+  const uint64_t now_ms = NowMs();
+  const uint64_t end_ms = (minute_ + 1) * kMinuteMs;
+  uint64_t next_ms = std::min(now_ms + std::min<uint64_t>(kDrainMs, options_.flush_ms), next_flush_ms_);
+  const uint64_t lead_ms = std::min<uint64_t>(kLeadMs + 2 * read_ns_ / kMs, options_.flush_ms / 2);
+  if (!minute_read_) next_ms = std::min(next_ms, end_ms - lead_ms);
+  if (next_ms >= end_ms) next_ms = end_ms + kSettleMs;
+  return now_.mono_ns + std::max<uint64_t>(next_ms > now_ms ? next_ms - now_ms : 0, 1) * kMs;
+}
+
+// ---- rows
+
+void Capture::Drain() { ring_consumed_ += source_->Drain(*this); }
+
+void Capture::Read() {
+  const uint64_t begin = ClockNs(CLOCK_MONOTONIC);
+  source_->ReadSockets(*this);
+  source_->ReadUdpFlows(*this);
+  read_ns_ = ClockNs(CLOCK_MONOTONIC) - begin;
+}
+
+void Capture::SweepIfRingOverflowed() {
+  const uint64_t full = source_->Counters()[SB_C_RING_FULL];
+  if (full == swept_full_ || now_.mono_ns < next_sweep_ns_) return;
+  next_sweep_ns_ = now_.mono_ns + kSweepNs;
+  table_.BeginSweep();
+  if (!source_->ReadAllSockets(*this)) return;
+  Drain();  // a socket that closed meanwhile says so in the ring
+  table_.EndSweep(now_.mono_ns, NowMs());
+  swept_full_ = full;
+}
+
+void Capture::OnTcp(const sb_tcp_row& row) {
+  sb_tcp_row named = row;
+  owners_.Touch(named.head, now_.mono_ns);
+  table_.AddTcp(named, clock_.ToUnixMs(row.head.read_ns), EndReasonOf(row));
+  if (table_.Pending() >= kMaxPending) Deliver(minute_);
+}
+
+void Capture::OnUdp(const sb_udp_row& row) {
+  sb_udp_row named = row;
+  owners_.Touch(named.head, now_.mono_ns);
+  table_.AddUdp(named, clock_.ToUnixMs(row.head.read_ns));
+  if (table_.Pending() >= kMaxPending) Deliver(minute_);
+}
+
+void Capture::OnDns(const sb_dns_row& row) {
+  const bool cut = row.length >= SB_DNS_BYTES;
+  const size_t length = std::min<size_t>(row.length, SB_DNS_BYTES);
+  switch (ParseDnsAnswer(row.message, length, cut, answer_)) {
+    case DnsOutcome::kAnswer:
+      return names_.Add(answer_, clock_.ToUnixMs(row.head.read_ns));
+    case DnsOutcome::kMalformed:
+      ++dns_malformed_;
+      return;
+    case DnsOutcome::kNothing:
+      return;
+  }
+}
+
+// ---- flushes
+
+void Capture::Collect(bool minute_end) {
+  while (!table_.Collect(now_.mono_ns, NowMs(), minute_end, kMaxPending)) Deliver(minute_);
+}
+
+// Hands out all pending records, a flush per minute in order, and the marks of minutes that are complete.
+void Capture::Deliver(uint64_t complete_below) {
+  table_.Take(records_);
+  minutes_.clear();
+  for (const FlowRecord& record : records_) {
+    const uint64_t minute = record.wall_ms / kMinuteMs;
+    if (std::find(minutes_.begin(), minutes_.end(), minute) == minutes_.end()) minutes_.push_back(minute);
+  }
+  uint64_t first = minute_;
+  if (complete_below > first + kMaxMinutesMarked) {
+    minutes_.push_back(first);
+    first = complete_below - kMaxMinutesMarked;
+  }
+  for (uint64_t minute = first; minute < complete_below; minute++) minutes_.push_back(minute);
+  std::sort(minutes_.begin(), minutes_.end());
+  minutes_.erase(std::unique(minutes_.begin(), minutes_.end()), minutes_.end());
+  for (const uint64_t minute : minutes_) DeliverMinute(minute, minute < complete_below);
+}
+
+void Capture::DeliverMinute(uint64_t minute, bool complete) {
+  Flush flush;
+  const double at_ms = static_cast<double>(NowMs());
+  encoder_.Encode(records_, minute, now_.mono_ns, at_ms, flush);
+  if (complete) encoder_.CompleteMinute(minute, at_ms, flush);
+  if (!flush.empty()) reader_.deliver(std::move(flush));
+}
+
+void Capture::Publish() {
+  CaptureCounters counters;
+  counters.kernel = source_->Counters();
+  counters.flows = table_.Counters();
+  counters.ring_consumed = ring_consumed_;
+  counters.open_flows = table_.OpenFlows();
+  counters.dns_malformed = dns_malformed_;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  published_ = counters;
+}
+
+}  // namespace skybraid

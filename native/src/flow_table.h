@@ -1,0 +1,164 @@
+// The flows that are open, and the records that say what happened to them since.
+//
+// Invariants, each held by a randomized test:
+//   the deltas of a flow's records add up to its last totals (minus the baseline of an adopted flow);
+//   exactly one record of a flow is `first`; nothing follows a closing record under the same flow id;
+//   a record belongs to one minute, and no record is older than the minutes declared complete;
+//   made = taken + merged.
+// Time is an argument everywhere: `ns` is CLOCK_MONOTONIC, `wall_ms` unix time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "flow_record.h"
+#include "record.h"
+
+namespace skybraid {
+
+struct FlowTableOptions {
+  uint32_t max_flows = 1u << 17;
+  uint64_t report_ns = 10'000'000'000ull;     // counters of an open flow that changed
+  uint64_t announce_ns = 300'000'000'000ull;  // an open flow that did not
+  uint64_t udp_idle_ns = 60'000'000'000ull;   // without a datagram a UDP flow ends
+  uint32_t max_half_open = 1u << 14;
+};
+
+struct FlowTableCounters {
+  uint64_t made = 0;         // records, those merged included
+  uint64_t merged = 0;       // records joined with the flow's previous, not yet taken one
+  uint64_t full = 0;         // rows of new flows that found no room
+  uint64_t after_close = 0;  // rows of a connection that had already closed
+  uint64_t regressed = 0;    // rows with a counter smaller than before: that counter was held
+};
+
+class FlowTable {
+ public:
+  explicit FlowTable(const FlowTableOptions& options);
+
+  // `reason` is the EndReason of closed and failed rows.
+  void AddTcp(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason);
+  void AddUdp(const sb_udp_row& row, uint64_t wall_ms);
+
+  // Makes the records that are due by time alone. At a minute's end: of every flow with something unreported.
+  // False: stopped at `limit` pending records; take them and call again.
+  bool Collect(uint64_t now_ns, uint64_t wall_ms, bool minute_end, size_t limit);
+
+  // Records from here on are never older than this; set when a minute was declared complete.
+  void SetFloor(uint64_t wall_ms) { floor_ms_ = wall_ms; }
+
+  // The records made since the last call, by swap: `into` is emptied and its memory is used for the next
+  // ones.
+  void Take(std::vector<FlowRecord>& into);
+  size_t Pending() const { return out_.size(); }
+
+  // A sweep finds TCP flows whose end was never seen (their row found no room in the ring): between the two
+  // calls every open socket has to be read once; flows without a reading are closed without a reason.
+  void BeginSweep() { ++sweep_; }
+  void EndSweep(uint64_t now_ns, uint64_t wall_ms);
+
+  uint64_t OpenFlows() const { return open_; }
+  const FlowTableCounters& Counters() const { return counters_; }
+
+ private:
+  struct Flow {
+    FlowCounters last;      // as of the latest reading
+    FlowCounters reported;  // as of the latest record
+    FlowOwner owner;
+    sb_addr local;
+    sb_addr remote;
+    uint64_t hash;
+    uint64_t cookie;
+    uint64_t flow_id;
+    uint64_t kernel_opened_ns;  // tells one kernel entry of a UDP flow from the next
+    uint64_t opened_ns;
+    uint64_t read_ns;
+    uint64_t read_wall_ms;
+    uint64_t changed_ns;  // the reading that last found something new
+    uint64_t last_record_ns;
+    uint32_t dialler_isn;
+    uint32_t acceptor_isn;
+    uint32_t netns;
+    uint32_t handshake_us;
+    uint32_t srtt_us;
+    uint32_t min_rtt_us;
+    uint32_t generation;
+    uint32_t revival;  // UDP: how often it came back after having been idle
+    uint32_t flags;    // of the latest row, enum sb_row_flags
+    uint32_t next;     // in its hash chain
+    uint32_t pending;  // its record in out_, if pending_epoch is still ours
+    uint32_t pending_epoch;
+    uint32_t sweep;
+    uint16_t local_port;
+    uint16_t remote_port;
+    uint8_t protocol;
+    uint8_t family;
+    uint8_t role;
+    bool settled;  // the join key is known
+    bool reported_once;
+    bool reported_quiet;  // the last record said so
+    bool dirty;           // something of the latest reading is unreported
+    bool dormant;         // UDP: closed as idle; the kernel may still count on
+  };
+  struct HalfOpen {
+    sb_tcp_row row;
+    uint64_t wall_ms;
+    uint64_t deadline_ns;
+  };
+  struct Moment {
+    uint64_t ns;
+    uint64_t wall_ms;
+  };
+  static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kChunk = 512;
+
+  Flow& At(uint32_t slot) { return chunks_[slot / kChunk][slot % kChunk]; }
+  uint32_t FindTcp(uint64_t cookie);
+  uint32_t FindUdp(uint64_t hash, const sb_head& head);
+  uint32_t Insert(uint64_t hash);
+  void Remove(uint32_t slot);
+  void GrowIndex();
+
+  void AddReading(const sb_tcp_row& row, uint64_t wall_ms);
+  void AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state, uint32_t reason);
+  void AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms);
+  void EndUdp(Flow& flow, Moment at);
+  void ReportReading(uint32_t slot, bool changed);
+  void CollectFlow(uint32_t slot, Moment now);
+  void CollectHalfOpen(uint64_t now_ns);
+
+  void StartTcp(Flow& flow, const sb_tcp_row& row);
+  void ReadTcp(Flow& flow, const sb_tcp_row& row, uint64_t wall_ms);
+  void StartUdp(Flow& flow, const sb_udp_row& row);
+  void Identify(Flow& flow, const sb_head& head);
+  bool Advance(Flow& flow, const FlowCounters& read, bool narrow);
+  void SettleMinute(Flow& flow, uint64_t wall_ms);
+  void Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bool announce);
+  void Describe(FlowRecord& record, const Flow& flow, FlowState state);
+  void Schedule(uint32_t slot);
+  uint64_t NextAnnounce(const Flow& flow) const;
+
+  bool WasClosed(uint64_t cookie) const { return cookie != 0 && closed_[ClosedIndex(cookie)] == cookie; }
+  void NoteClosed(uint64_t cookie) { closed_[ClosedIndex(cookie)] = cookie; }
+  size_t ClosedIndex(uint64_t cookie) const;
+
+  FlowTableOptions options_;
+  FlowTableCounters counters_;
+  std::vector<std::unique_ptr<Flow[]>> chunks_;
+  std::vector<uint64_t> due_;      // per slot: when time alone asks for a record; UINT64_MAX for never
+  std::vector<uint32_t> buckets_;  // first slot of each hash chain
+  std::vector<uint32_t> free_;
+  std::vector<FlowRecord> out_;
+  std::vector<uint64_t> closed_;  // cookies closed lately, by hash: readings of them come too late
+  std::unordered_map<uint64_t, HalfOpen> half_open_;
+  uint32_t epoch_ = 1;  // of out_: tells whether a flow's pending record is still in it
+  uint32_t sweep_ = 1;
+  uint32_t used_ = 0;
+  uint32_t collected_ = 0;  // slots that an unfinished Collect has behind it
+  uint64_t open_ = 0;
+  uint64_t floor_ms_ = 0;
+};
+
+}  // namespace skybraid

@@ -1,0 +1,43 @@
+// CLOCK_MONOTONIC → unix time, re-measured now and then and never running backwards for small corrections: a
+// step back of up to a minute is absorbed by running at half speed; a longer one is followed at once.
+#pragma once
+
+#include <cstdint>
+
+namespace skybraid {
+
+class WallClock {
+ public:
+  // Both clocks read at the same moment, in nanoseconds.
+  void Measure(uint64_t mono_ns, uint64_t real_ns) {
+    if (!set_) {
+      now_ = before_ = {mono_ns, real_ns, 1};
+      set_ = true;
+      return;
+    }
+    const uint64_t predicted = ToUnixNs(mono_ns);
+    before_ = now_;
+    const bool behind = real_ns < predicted && predicted - real_ns <= kAbsorbedNs;
+    now_ = behind ? Line{mono_ns, predicted, 2} : Line{mono_ns, real_ns, 1};
+  }
+
+  uint64_t ToUnixNs(uint64_t mono_ns) const {
+    const Line& line = mono_ns >= now_.mono_ns ? now_ : before_;
+    const int64_t since = static_cast<int64_t>(mono_ns - line.mono_ns);
+    return line.unix_ns + static_cast<uint64_t>(since / line.divisor);
+  }
+  uint64_t ToUnixMs(uint64_t mono_ns) const { return ToUnixNs(mono_ns) / 1'000'000; }
+
+ private:
+  struct Line {
+    uint64_t mono_ns;
+    uint64_t unix_ns;
+    int64_t divisor;  // 2: half speed
+  };
+  static constexpr uint64_t kAbsorbedNs = 60'000'000'000ull;
+  Line now_{0, 0, 1};
+  Line before_{0, 0, 1};
+  bool set_ = false;
+};
+
+}  // namespace skybraid
