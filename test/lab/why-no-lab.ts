@@ -19,7 +19,7 @@ const tools = [
 export function whyNoLab(): string {
   if (process.getuid?.() !== 0) return '(skipped: needs root)'
   if (!/ cgroup2 /.test(readFileSync('/proc/self/mounts', 'utf8'))) return '(skipped: no cgroup2 mount)'
-  const directories = (process.env['PATH'] ?? '').split(delimiter)
+  const directories = (process.env.PATH ?? '').split(delimiter)
   const missing = tools.filter(tool => !directories.some(directory => existsSync(`${directory}/${tool}`)))
   return missing.length > 0 ? `(skipped: not installed: ${missing.join(', ')})` : ''
 }
