@@ -1,8 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { Lab } from './lab.ts'
-import type { LabProcess } from './lab-process.ts'
 import { startNginx } from './nginx.ts'
-import { podAddresses } from './spec.ts'
 
 /**
  * A small shop of real programs on two nodes, for a first look on an idle machine: a front and an API (nginx), images
@@ -10,11 +8,11 @@ import { podAddresses } from './spec.ts'
  * run by a unit of a node, and a payment service that refuses. Costs a few per cent of one core.
  */
 export interface Demo {
-  readonly lab: Lab
+  readonly nodes: readonly { readonly name: string; readonly cgroupPath: string }[]
   /** What is worth looking for, one sentence each. */
   readonly notes: readonly string[]
-  /** Ends the programs; the lab itself is removed by `lab.down()`. */
-  stop(): Promise<void>
+  /** Ends its programs and removes its namespaces and cgroups. Idempotent. */
+  close(): Promise<void>
 }
 
 export const demoPods = {
@@ -23,38 +21,49 @@ export const demoPods = {
 } as const
 
 /** Makes the lab that the demo needs. */
-export const demoLab = (id = 'demo'): Promise<Lab> => Lab.up({ id, nodes: 2, pods: demoPods })
+export async function demoLab(): Promise<Lab> {
+  await Lab.removeStale()
+  return Lab.up({ id: `demo-${process.pid}`, nodes: 2, pods: demoPods })
+}
 
 interface Names {
   readonly [service: string]: string
 }
 
-/** Starts the shop in a lab made by `demoLab`; resolves when every server listens. */
-export async function startDemo(lab: Lab): Promise<Demo> {
+/** Starts the shop, in its own lab unless one made by `demoLab` is given; resolves when every server listens. */
+export async function startDemo(given?: Lab): Promise<Demo> {
+  const lab = given ?? (await demoLab())
+  try {
+    await startShop(lab)
+  } catch (error) {
+    await lab.down()
+    throw error
+  }
+  const nodes = lab.spec.nodes.map(async n => ({ name: n.name, cgroupPath: await lab.nodeCgroup(n.name) }))
+  return {
+    nodes: await Promise.all(nodes),
+    notes: [
+      'front → payments fails: nothing listens there',
+      'the backup on node b loses 3 % of what images sends it, and only in that direction',
+      'partner.example is outside the cluster: its name comes from a DNS answer',
+    ],
+    close: () => lab.down(),
+  }
+}
+
+async function startShop(lab: Lab): Promise<void> {
   const names = await services(lab)
   const resolvConf = `${lab.directory}/resolv.conf`
   await writeFile(resolvConf, `nameserver ${names.dns}\nsearch shop\noptions ndots:1\n`)
-  const servers = await startServers(lab, names, resolvConf)
-  const lossy = await lab.fault({
+  await startServers(lab, names, resolvConf)
+  await lab.fault({
     on: 'a',
     from: lab.addresses('images').v4,
     to: lab.addresses('b').v4,
     packets: 'data',
     hit: { percent: 3 },
   })
-  const clients = await startClients(lab, resolvConf)
-  return {
-    lab,
-    notes: [
-      'front → payments fails: nothing listens there',
-      'the backup on node b loses 3 % of what images sends it, and only in that direction',
-      'partner.example is outside the cluster: its name comes from a DNS answer',
-    ],
-    stop: async () => {
-      await lossy.remove()
-      await Promise.all([...clients, ...servers].map(p => p.stop()))
-    },
-  }
+  await startClients(lab, resolvConf)
 }
 
 async function services(lab: Lab): Promise<Names> {
@@ -71,7 +80,7 @@ async function services(lab: Lab): Promise<Names> {
   return names
 }
 
-async function startServers(lab: Lab, names: Names, resolvConf: string): Promise<LabProcess[]> {
+async function startServers(lab: Lab, names: Names, resolvConf: string): Promise<void> {
   const dns = await lab.spawn('dns', dnsmasq(lab, names))
   await lab.listening(dns, 53, 'udp')
   const redis = await lab.spawn('redis', [
@@ -85,14 +94,13 @@ async function startServers(lab: Lab, names: Names, resolvConf: string): Promise
   ])
   await lab.listening(redis, 6379)
   const api = 'location /orders { return 200 "{\\"orders\\":[]}"; }'
-  const nginx = await Promise.all([
+  await Promise.all([
     startNginx(lab, 'api-1', { port: 8080, server: api }),
     startNginx(lab, 'api-2', { port: 8080, server: api }),
     startNginx(lab, 'images', { port: 8080, files: { '40k': 40_000, '400k': 400_000 } }),
     startNginx(lab, 'outside', { port: 8080 }),
     startNginx(lab, 'front', { port: 8080, server: frontLocations(names.dns!), resolvConf }),
   ])
-  return [dns, redis, ...nginx.map(n => n.process)]
 }
 
 function dnsmasq(lab: Lab, names: Names): string[] {
@@ -115,7 +123,7 @@ function frontLocations(dns: string): string {
 
 const forever = '1000000000'
 
-async function startClients(lab: Lab, resolvConf: string): Promise<LabProcess[]> {
+async function startClients(lab: Lab, resolvConf: string): Promise<void> {
   const at = lab.addresses('a').v4
   const shop = `http://${at}:30080`
   const visit = loop(
@@ -127,7 +135,7 @@ async function startClients(lab: Lab, resolvConf: string): Promise<LabProcess[]>
   const notify = loop(1, 'curl -s -o /dev/null http://partner.example:8080/1k')
   const redis = (seconds: number) => ['redis-cli', '-h', 'redis.shop', '-r', forever, '-i', String(seconds)]
   const quiet = { stdio: 'ignore' } as const
-  return Promise.all([
+  await Promise.all([
     lab.spawn('outside', visit, quiet),
     lab.spawn('outside', pay, quiet),
     lab.spawn('b', backup, { ...quiet, unit: 'backup', resolvConf }),
@@ -142,7 +150,3 @@ const loop = (seconds: number, command: string) => [
   '-c',
   `while :; do ${command}; sleep ${seconds}; done`,
 ]
-
-/** For status lines: where each pod of the demo is. */
-export const demoAddresses = (lab: Lab): Readonly<Record<string, string>> =>
-  Object.fromEntries(lab.spec.pods.map(pod => [pod.name, podAddresses(lab.spec, pod).v4]))
