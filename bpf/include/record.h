@@ -111,6 +111,7 @@ enum sb_counter {
 	SB_C_SOCKETS = 5,       /* TCP sockets given storage */
 	SB_C_KEY_UNSETTLED = 6, /* iterator rows held back because the key did not reproduce */
 	SB_C_FOREIGN = 7,       /* events outside the collector's cgroup subtree */
+	SB_C_MISSED = 8,        /* state changes that interrupted the handling of another one and went unseen */
 	SB_COUNTERS = 16,
 };
 

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/*
+ * Size of every map, who puts entries in and takes them out, and which counter says that there was no room.
+ */
+#ifndef SKYBRAID_LIMITS_H
+#define SKYBRAID_LIMITS_H
+
+/*
+ * ring: rows of ended connections, repeated SYN-ACKs and DNS answers. Written by the programs, emptied by
+ * KernelSource::Drain. The size is an option of the loader; this is only what the object says. Full: SB_C_RING_FULL.
+ */
+#define SB_RING_BYTES (1 << 20)
+
+/*
+ * tcp_stores: one entry per TCP socket that is followed, owned by the socket and freed with it. Created when a socket
+ * dials, listens, is accepted or is adopted. Bounded by the number of sockets. Refused by the kernel:
+ * SB_C_STORAGE_REFUSED.
+ */
+
+/*
+ * udp_stores: one entry per UDP socket created while the collector watches, owned by the socket and freed with it.
+ * Refused: the socket then counts as older than the collector, nothing is lost.
+ */
+
+/*
+ * udp_flows: one entry per UDP socket and remote endpoint. Inserted by the packet hooks; deleted by
+ * KernelSource::ReadUdpFlows once the socket is closed or the flow has been idle. Full: SB_C_UDP_MAP_FULL.
+ */
+#define SB_UDP_FLOWS 65536
+
+/* IPv6 extension headers skipped in search of the UDP header; a datagram with more is not counted. */
+#define SB_MAX_EXTENSION_HEADERS 4
+
+/* Depth of pid namespaces searched for the collector's own. */
+#define SB_MAX_PID_LEVELS 4
+
+/* How often a torn reading is tried again within one visit of the iterator. */
+#define SB_READ_ATTEMPTS 3
+
+#endif

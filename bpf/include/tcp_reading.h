@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/*
+ * One look at a TCP socket's own counters, and what follows from it: payload each way, both initial sequence numbers,
+ * and which end dialled.
+ *
+ * At a state change the socket is locked and a look is exact. The iterator looks without the lock. The order of the
+ * loads is chosen so that a look between two stores of the other CPU either fails to reproduce the connection's key,
+ * and is taken again, or is one byte low (a FIN that is being counted), never high. The next look makes up for it.
+ */
+#ifndef SKYBRAID_TCP_READING_H
+#define SKYBRAID_TCP_READING_H
+
+#include "base.h"
+
+struct sb_tcp_counts {
+	__u64 bytes_sent;
+	__u64 bytes_received;
+	__u32 segments_sent;
+	__u32 segments_received;
+	__u32 data_segments_sent;
+	__u32 data_segments_received;
+	__u32 retransmitted_segments;
+	__u32 out_of_order_segments;
+};
+
+/* Everything that was ever counted here is kept apart from what it means until the role is known. */
+struct sb_tcp_look {
+	struct sb_tcp_counts counts; /* bytes_sent still includes the SYN if it was counted */
+	__u32 first_unacked;         /* snd_una - bytes_acked: own ISN of the dialler, one more at the acceptor */
+	__u32 peer_isn;
+	__s64 syn_surplus;           /* 1 at the dialler, 0 at the acceptor, else not to be trusted */
+	bool fin_sent;
+	bool fin_received;
+	bool quiet;                  /* nothing unacknowledged, nothing unsent */
+	bool busy;                   /* somebody holds the socket */
+	bool torn;
+};
+
+struct sb_tcp_key {
+	__u32 dialler_isn;
+	__u32 acceptor_isn;
+	__u8 role;
+	bool guessed;
+	bool syn_counted;            /* bytes_acked counts our SYN: we dialled, or both ends did */
+};
+
+SB_INLINE bool sb_is_held(const struct tcp_sock *tp)
+{
+	const struct sock *sk = (const struct sock *)tp;
+
+	if (sk->sk_lock.owned)
+		return true;
+	if (bpf_core_field_exists(sk->sk_lock.slock.rlock.raw_lock.val))
+		return sk->sk_lock.slock.rlock.raw_lock.val.counter != 0;
+	return false;
+}
+
+SB_INLINE bool sb_sends_fin_in(__u8 state)
+{
+	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING || state == TCP_LAST_ACK ||
+	       state == TCP_TIME_WAIT;
+}
+
+/* `state` is the state to assume (the one before a transition), 0 to take the socket's. `locked`: it can't move. */
+SB_INLINE void sb_tcp_look_at(const struct tcp_sock *tp, __u8 state, bool locked, struct sb_tcp_look *look)
+{
+	const struct sock *sk = (const struct sock *)tp;
+	__u64 acked, received, transmitted, repeated;
+	__u32 una, rcv_nxt, snd_nxt, write_seq, in_flight;
+	unsigned long flags;
+
+	acked = tp->bytes_acked;
+	sb_barrier();
+	una = tp->snd_una;
+	sb_barrier();
+	received = tp->bytes_received;
+	sb_barrier();
+	rcv_nxt = tp->rcv_nxt;
+	sb_barrier();
+	transmitted = tp->bytes_sent;
+	repeated = tp->bytes_retrans;
+	sb_barrier();
+	snd_nxt = tp->snd_nxt;
+	sb_barrier();
+	write_seq = tp->write_seq;
+	sb_barrier();
+	look->busy = !locked && sb_is_held(tp);
+	sb_barrier();
+	if (!state)
+		state = sk->__sk_common.skc_state;
+	flags = sk->__sk_common.skc_flags;
+
+	in_flight = snd_nxt - una;
+	look->torn = in_flight > 0x7fffffff;
+	look->fin_sent = sb_sends_fin_in(state) && snd_nxt == write_seq;
+	look->fin_received = flags & (1ul << bpf_core_enum_value(enum sock_flags, SOCK_DONE));
+	look->quiet = una == write_seq;
+	look->first_unacked = una - (__u32)acked;
+	look->peer_isn = rcv_nxt - (__u32)received - 1;
+	look->counts.bytes_sent = acked + in_flight - look->fin_sent;
+	look->counts.bytes_received = received;
+	if (received && (look->fin_received || look->busy))
+		look->counts.bytes_received--;
+	look->syn_surplus = (__s64)(look->counts.bytes_sent - (transmitted - repeated));
+	look->counts.segments_sent = tp->segs_out;
+	look->counts.segments_received = tp->segs_in;
+	look->counts.data_segments_sent = tp->data_segs_out;
+	look->counts.data_segments_received = tp->data_segs_in;
+	look->counts.retransmitted_segments = tp->total_retrans;
+	look->counts.out_of_order_segments = tp->rcv_ooopack;
+}
+
+/* Takes the SYN out of the payload, once it is known whether it is in. */
+SB_INLINE void sb_tcp_take_syn_out(struct sb_tcp_look *look, bool syn_counted)
+{
+	if (syn_counted && look->counts.bytes_sent)
+		look->counts.bytes_sent--;
+}
+
+/* The key as this end sees it, once it is known whether our SYN is counted. Both ends dialled: the smaller ISN did. */
+SB_INLINE void sb_tcp_key_from(const struct sb_tcp_look *look, bool syn_counted, bool both_dialled,
+			       struct sb_tcp_key *key)
+{
+	__u32 own = look->first_unacked - (syn_counted ? 0 : 1);
+	bool client = both_dialled ? own <= look->peer_isn : syn_counted;
+
+	key->syn_counted = syn_counted;
+	key->role = client ? SB_ROLE_CLIENT : SB_ROLE_SERVER;
+	key->dialler_isn = client ? own : look->peer_isn;
+	key->acceptor_isn = client ? look->peer_isn : own;
+}
+
+/*
+ * Who dialled, told from the port when the counters can't: connect() leaves its own mark on the port it picked, and a
+ * port that was bound on purpose is a dialler's only if this very socket bound it.
+ */
+SB_INLINE __u8 sb_role_by_port(const struct tcp_sock *tp)
+{
+	struct inet_bind_bucket *bucket = tp->inet_conn.icsk_bind_hash;
+	const struct sock *sk = (const struct sock *)tp;
+
+	if (bucket && (signed char)BPF_CORE_READ(bucket, fastreuse) < 0)
+		return SB_ROLE_CLIENT;
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SB_BINDPORT_LOCK)
+		return SB_ROLE_CLIENT;
+	return SB_ROLE_SERVER;
+}
+
+/* The key of a connection whose beginning was not seen. `by_port` decides if the counters can't. */
+SB_INLINE void sb_tcp_key_adopted(const struct sb_tcp_look *look, __u8 by_port, struct sb_tcp_key *key)
+{
+	bool trusted = look->syn_surplus == 0 || look->syn_surplus == 1;
+
+	key->guessed = !trusted;
+	sb_tcp_key_from(look, trusted ? look->syn_surplus == 1 : by_port == SB_ROLE_CLIENT, false, key);
+}
+
+#endif

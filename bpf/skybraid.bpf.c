@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * Entry points of the kernel programs. Stable hooks only: tracepoints, cgroup hooks, iterators. The loader leaves out
+ * what this kernel does not have; the logic is in include/, one header per concern.
+ */
+#include "tcp_half_open.h"
+#include "tcp_iterate.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, const struct sock *sk, const int old_state, const int new_state)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+
+	if (tp)
+		sb_tcp_on_state(tp, old_state, new_state);
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(tcp_reset_received, struct sock *sk)
+{
+	sb_tcp_on_reset(sk, SB_F_RST_RECEIVED);
+	return 0;
+}
+
+/* The socket may be missing (nothing listens there) or a mere placeholder; the storage helper sorts that out. */
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(tcp_reset_sent, const struct sock *sk)
+{
+	sb_tcp_on_reset(sk, SB_F_RST_SENT);
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_synack")
+int BPF_PROG(tcp_synack_again, const struct sock *sk, const struct request_sock *req)
+{
+	sb_tcp_on_synack_again(sk, req);
+	return 0;
+}
+
+SEC("tp_btf/inet_sk_error_report")
+int BPF_PROG(tcp_error, const struct sock *sk)
+{
+	struct sb_tcp_store *store = bpf_sk_storage_get(&tcp_stores, (void *)sk, 0, 0);
+
+	if (store && sk->sk_err)
+		store->sk_err = sk->sk_err;
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int tcp_open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sb_tcp_store *store = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct tcp_sock *tp;
+
+	if (!sk || !store)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		sb_tcp_visit(ctx->meta->seq, tp, store);
+	return 0;
+}
+
+SEC("iter/task_file")
+int tcp_open_files(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+	struct tcp_sock *tp;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		sb_tcp_on_file(ctx->meta->seq, task, tp);
+	return 0;
+}

@@ -1,0 +1,36 @@
+// Reads the kernel's table of UDP flows and takes out what has ended.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernel_source.h"
+#include "udp_flow.h"
+
+namespace skybraid {
+
+class UdpFlowReader {
+ public:
+  explicit UdpFlowReader(int map_fd);
+
+  // Hands over every flow that moved since the last call, and once more, with SB_F_GONE, each that is
+  // deleted. A flow is deleted when its socket is closed or when it was idle for two minutes (ten seconds in
+  // a crowded table).
+  uint64_t Read(RowSink& sink);
+
+ private:
+  bool Visit(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, uint64_t idle_ns,
+             RowSink& sink);
+  void Show(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, bool gone, RowSink& sink);
+  void Delete(uint64_t now_ns, RowSink& sink);
+
+  int map_fd_;
+  uint64_t last_read_ns_ = 0;
+  uint64_t entries_ = 0;  // at the last reading
+  uint64_t rows_ = 0;
+  std::vector<sb_udp_key> keys_;
+  std::vector<sb_udp_flow> flows_;
+  std::vector<sb_udp_key> ended_;
+};
+
+}  // namespace skybraid
