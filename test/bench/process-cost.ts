@@ -1,0 +1,23 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Time that all threads of a process have spent on a CPU, ns; exact, not sampled. */
+export function cpuNs(pid: number): number {
+  let sum = 0
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  }
+  return sum
+}
+
+export interface MemoryMb {
+  readonly rss: number
+  readonly anonymous: number
+}
+
+/** Resident memory, MB of 10^6 bytes. */
+export function memoryMb(pid: number): MemoryMb {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const mb = (key: string) =>
+    (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6
+  return { rss: mb('VmRSS'), anonymous: mb('RssAnon') }
+}

@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Lab } from '../lab/lab.ts'
+import { until } from '../lab/until.ts'
+import type { Measurement } from './figure.ts'
+import { type Product, startProduct } from './product.ts'
+import { percentile, spread } from './statistics.ts'
+
+const trials = 200
+const name = 'close in the kernel → visible in /topology, p99'
+const program = fileURLToPath(new URL('programs/close-at.py', import.meta.url))
+
+interface Answer {
+  readonly edges: readonly { readonly tcp?: { readonly client?: { readonly closed: number } } }[]
+}
+
+async function closedSeen(product: Product): Promise<number> {
+  const { edges } = await product.get<Answer>('/topology?window=60m')
+  return edges.reduce((sum, edge) => sum + (edge.tcp?.client?.closed ?? 0), 0)
+}
+
+async function measure() {
+  const lab = await Lab.up({ nodes: 2, pods: 1 })
+  const latenciesMs: number[] = []
+  try {
+    const product = await startProduct({ a: await lab.nodeCgroup('a'), b: await lab.nodeCgroup('b') })
+    const server = await lab.spawn('b1', [
+      'python3',
+      fileURLToPath(new URL('programs/connections.py', import.meta.url)),
+      'server',
+      '9000',
+    ])
+    await lab.listening(server, 9000)
+    const client = await lab.spawn('a1', ['python3', program, lab.addresses('b1').v4, '9000'])
+    let lines = 0
+    for (let trial = 1; trial <= trials; trial++) {
+      // spread over the phases of the flush interval
+      await sleep((trial * 137) % 600)
+      client.write('\n')
+      await until('the client closed', () => client.stdout.split('\n').length - 1 > lines, { everyMs: 1 })
+      lines += 1
+      const closedAtMs = Number(client.stdout.trim().split('\n').at(-1))
+      await until('visible', async () => (await closedSeen(product)) >= trial, { everyMs: 12 })
+      latenciesMs.push(Date.now() - closedAtMs)
+    }
+    await product.stop()
+  } finally {
+    await lab.down()
+  }
+  const method = `${trials} connections one after the other between two nodes, default settings, /topology polled every 12 ms; wall clock of one machine`
+  return [
+    {
+      name,
+      value: percentile(latenciesMs, 99),
+      unit: 'ms',
+      reach: '<= 1000',
+      spread: spread(latenciesMs),
+      method,
+    },
+  ]
+}
+
+export const measurements: readonly Measurement[] = [{ names: [name], kernel: true, measure }]
