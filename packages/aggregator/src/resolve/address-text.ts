@@ -75,7 +75,8 @@ export function wordsOfText(text: string): AddressWords | undefined {
 
 function v4Bytes(text: string): Uint8Array | undefined {
   const parts = text.split('.')
-  if (parts.length !== 4 || !parts.every(p => /^(0|[1-9]\d{0,2})$/.test(p) && Number(p) < 256)) return undefined
+  if (parts.length !== 4 || !parts.every(p => /^(0|[1-9]\d{0,2})$/.test(p) && Number(p) < 256))
+    return undefined
   return Uint8Array.from(parts, Number)
 }
 

@@ -16,7 +16,10 @@ export function hostGroup(node: string): Group {
 
 /** `text` is a DNS name or an address; neither needs more escaping than any other name, but `:` stays readable. */
 export function outsideGroup(text: string, foundBy: FoundBy): Group {
-  const id = `outside/${text.split(':').map(part => (part === '' ? '' : idSegment(part))).join(':')}`
+  const id = `outside/${text
+    .split(':')
+    .map(part => (part === '' ? '' : idSegment(part)))
+    .join(':')}`
   return { id, kind: 'outside', name: text, parent: '', foundBy }
 }
 
@@ -44,7 +47,13 @@ export function processGroup(entity: Entity, groupBy: GroupBy): Group {
 function containerGroup(entity: Entity, host: Group): Group | undefined {
   if (entity.containerId === '') return undefined
   const name = entity.containerId.slice(0, shownContainerId)
-  return { id: `${host.id}/container:${idSegment(name)}`, kind: 'container', name, parent: host.id, foundBy: 'kernel' }
+  return {
+    id: `${host.id}/container:${idSegment(name)}`,
+    kind: 'container',
+    name,
+    parent: host.id,
+    foundBy: 'kernel',
+  }
 }
 
 function unitGroup(entity: Entity, host: Group): Group | undefined {

@@ -1,7 +1,8 @@
 import type { Owner } from '@skybraid/shared'
 import type { EntityId } from '../topology/edge-book.ts'
 import { createAddressTable } from './address-table.ts'
-import { addressText, isThisMachine, wordsOfText } from './address-text.ts'
+import { addressText, isThisMachine, wordsOfBytes, wordsOfText } from './address-text.ts'
+import { createChangeLog } from './change-log.ts'
 import type { Entity, Group, GroupBy } from './entity.ts'
 import { hostGroup, outsideGroup, processGroup } from './entity-grouping.ts'
 import type { EntitySource, NodeIndex } from './entity-source.ts'
@@ -50,7 +51,10 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
   const maxEntities = options.maxEntities ?? 262_144
   const maxNodes = options.maxNodes ?? 16_384
   const sources = options.sources ?? []
-  const names = createNameHistory(options.maxNamedAddresses ?? 65_536)
+  const nameChanges = createChangeLog()
+  const names = createNameHistory(options.maxNamedAddresses ?? 65_536, () =>
+    nameChanges.add(Number.NEGATIVE_INFINITY),
+  )
   const locals = createLocalAddresses(options.maxLocalAddresses ?? 65_536)
   const nodeNames: string[] = ['']
   const nodeIndexes = new Map<string, NodeIndex>([['', 0]])
@@ -74,7 +78,14 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     return nodeNames.push(name) - 1
   }
 
-  function add(entity: Entity, nodeIndex: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId {
+  function add(
+    entity: Entity,
+    nodeIndex: NodeIndex,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+  ): EntityId {
     if (free.length === 0 && entities.length >= maxEntities) {
       capped++
       return -1
@@ -122,7 +133,14 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
       touch(known)
       return known
     }
-    const id = add(addressEntity(nodeNames[nodeIndex], addressText(w0, w1, w2, w3)), nodeIndex, w0, w1, w2, w3)
+    const id = add(
+      addressEntity(nodeNames[nodeIndex], addressText(w0, w1, w2, w3)),
+      nodeIndex,
+      w0,
+      w1,
+      w2,
+      w3,
+    )
     if (id >= 0) addresses.add(nodeIndex, w0, w1, w2, w3, id)
     return id
   }
@@ -153,7 +171,12 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
       if (nodeIndex >= 0) locals.learn(nodeIndex, w0, w1, w2, w3, atMs)
     },
     learnName(nodeIndex, address, name, seenMs) {
-      if (nodeIndex >= 0) names.learn(nodeIndex, address, name, seenMs)
+      const words = wordsOfBytes(address)
+      if (nodeIndex < 0 || !words) return
+      const { w0, w1, w2, w3 } = words
+      const isNew = names.learn(nodeIndex, addressText(w0, w1, w2, w3), name, seenMs)
+      // what nobody talked to yet is in no answer
+      if (isNew && addresses.find(nodeIndex, w0, w1, w2, w3) >= 0) nameChanges.add(seenMs)
     },
     entity: id => entities[id],
     ofEntity(entity) {
@@ -176,13 +199,15 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
       if (entity?.kind !== 'address') return
       const w = addressWords
       const at = id * 4
-      if (known.dns) names.learnText(entityNode[id], entity.address, known.dns.name, known.dns.seenMs)
+      const { dns } = known
+      if (dns && names.learn(entityNode[id], entity.address, dns.name, dns.seenMs))
+        nameChanges.add(dns.seenMs)
       if (known.localTo === undefined || known.localTo === '') return
       const owner = node(known.localTo)
       if (owner >= 0) locals.learn(owner, w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
     },
-    revisionAt: atMs => names.revisionAt(atMs) + locals.revision() + sourcesRevision(sources),
-    revision: () => names.revision() + locals.revision() + sourcesRevision(sources),
+    revisionAt: atMs => nameChanges.countAt(atMs) + locals.revision() + sourcesRevision(sources),
+    revision: () => nameChanges.total() + locals.revision() + sourcesRevision(sources),
     sweep(isUsed) {
       for (const [key, id] of owners) if (releasable(id, isUsed)) owners.delete(key)
       addresses.keep(id => !releasable(id, isUsed))

@@ -1,10 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import { addressText, wordsOfBytes } from './address-text.ts'
 
 const versionsPerAddress = 8
 const longestName = 253
-/** Changes whose time is remembered, so that answers for older windows keep their generation. */
-const rememberedChanges = 4096
 
 export interface NameVersion {
   readonly name: string
@@ -13,55 +10,31 @@ export interface NameVersion {
 
 /** Names that DNS answers gave to addresses, per node and over time. Bounded: least recently used go first. */
 export interface NameHistory {
-  /** Learns one answer; a name that the address already had at that time changes nothing. */
-  learn(node: number, address: Uint8Array, name: string, seenMs: number): void
-  learnText(node: number, address: string, name: string, seenMs: number): void
+  /** Learns one answer. False if the address had that name at that time already, or the name can't be one. */
+  learn(node: number, address: string, name: string, seenMs: number): boolean
   /** The newest version not younger than `atMs`. */
   at(node: number, address: string, atMs: number): NameVersion | undefined
-  /** How many changes were ever made, and how many of them concern times up to `atMs`. */
-  revision(): number
-  revisionAt(atMs: number): number
 }
 
-export function createNameHistory(maxAddresses: number): NameHistory {
-  let changes = 0
-  const changeTimes = new Float64Array(rememberedChanges).fill(Number.NEGATIVE_INFINITY)
-  const changed = (seenMs: number) => {
-    changeTimes[changes++ % rememberedChanges] = seenMs
-  }
+/** `onForgotten` hears when an address' names were evicted. */
+export function createNameHistory(maxAddresses: number, onForgotten: () => void): NameHistory {
   const histories = new LRUCache<string, NameVersion[]>({
     max: maxAddresses,
-    dispose: (versions, _key, reason) => {
-      if (reason === 'evict') changed(versions.at(-1)!.seenMs)
+    dispose: (_versions, _key, reason) => {
+      if (reason === 'evict') onForgotten()
     },
   })
-
-  function learnText(node: number, address: string, rawName: string, seenMs: number): void {
-    const name = normalName(rawName)
-    if (name === undefined || !Number.isFinite(seenMs)) return
-    const key = `${node} ${address}`
-    const versions = histories.get(key)
-    if (!versions) {
-      histories.set(key, [{ name, seenMs }])
-      changed(seenMs)
-    } else if (insertVersion(versions, name, seenMs)) changed(seenMs)
-  }
-
   return {
-    learnText,
-    learn(node, bytes, name, seenMs) {
-      const words = wordsOfBytes(bytes)
-      if (words) learnText(node, addressText(words.w0, words.w1, words.w2, words.w3), name, seenMs)
+    learn(node, address, rawName, seenMs) {
+      const name = normalName(rawName)
+      if (name === undefined || !Number.isFinite(seenMs)) return false
+      const key = `${node} ${address}`
+      const versions = histories.get(key)
+      if (versions) return insertVersion(versions, name, seenMs)
+      histories.set(key, [{ name, seenMs }])
+      return true
     },
-    at(node, address, atMs) {
-      return histories.get(`${node} ${address}`)?.find(v => v.seenMs <= atMs)
-    },
-    revision: () => changes,
-    revisionAt(atMs) {
-      let later = 0
-      for (const time of changeTimes) if (time > atMs) later++
-      return changes - later
-    },
+    at: (node, address, atMs) => histories.get(`${node} ${address}`)?.find(v => v.seenMs <= atMs),
   }
 }
 

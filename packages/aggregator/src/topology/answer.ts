@@ -122,7 +122,12 @@ export interface TopologyEdge {
 
 export interface TopologyAnswer {
   readonly schemaVersion: '1.0'
-  readonly window: { readonly from: string; readonly to: string; readonly stepSeconds: 60; readonly closed: boolean }
+  readonly window: {
+    readonly from: string
+    readonly to: string
+    readonly stepSeconds: 60
+    readonly closed: boolean
+  }
   readonly completeness: Completeness
   readonly groupBy: GroupBy
   readonly nodes: readonly TopologyNode[]
@@ -181,7 +186,10 @@ export interface TopologyReader {
   topology(query: TopologyQuery, nowMs: number): TopologyAnswer
   /** The JSON text of the same answer, in ASCII bytes: for large answers far cheaper than the object. */
   topologyJson?(query: TopologyQuery, nowMs: number): Uint8Array
-  flows(query: FlowQuery, nowMs: number): { readonly flows: readonly FlowView[]; readonly nextCursor?: string }
+  flows(
+    query: FlowQuery,
+    nowMs: number,
+  ): { readonly flows: readonly FlowView[]; readonly nextCursor?: string }
   /** Changes whenever an answer for this range could change; part of the strong ETag. */
   generation(fromMs: number, toMs: number): string
   /** Latest minute that is closed (unix minutes), -1 if none. */
@@ -202,7 +210,12 @@ export interface NodeStatus {
   readonly duplicates: number
   /** The collector's identity: encoded = delivered + merged + sampledOut + queued + lost. */
   readonly identity: {
-    readonly ring: { readonly produced: number; readonly consumed: number; readonly full: number; readonly holds: boolean }
+    readonly ring: {
+      readonly produced: number
+      readonly consumed: number
+      readonly full: number
+      readonly holds: boolean
+    }
     readonly records: {
       readonly encoded: number
       readonly received: number

@@ -11,10 +11,18 @@ export interface EdgeBook {
   /**
    * The edge between two entities. `serverPort` is the acceptor's own port when its end is known, otherwise the
    * dialled one; `via` is the entity of the dialled address where it is not the acceptor's own (a service's address),
-   * otherwise -1. Returns -1 and counts `cardinality_cap` when there are too many edges.
+   * otherwise -1; `viaPort` is the dialled port then, otherwise 0. Returns -1 when there are too many edges: the
+   * caller counts `cardinality_cap` per record.
    */
-  edge(client: EntityId, server: EntityId, protocol: number, serverPort: number, via: EntityId): EdgeId
-  /** The row of an edge in a minute (unix minutes). -1 and `late` when the minute can no longer be corrected. */
+  edge(
+    client: EntityId,
+    server: EntityId,
+    protocol: number,
+    serverPort: number,
+    via: EntityId,
+    viaPort: number,
+  ): EdgeId
+  /** The row of an edge in a minute (unix minutes). -1 when the minute can no longer be corrected: the caller counts `late`. */
   row(edge: EdgeId, unixMinute: number): RowOffset
   /** Backing store of all rows: `counters[row + Counter.clientBytesSent] += n`. Re-read after `row`. */
   readonly counters: Float64Array

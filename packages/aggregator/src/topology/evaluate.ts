@@ -1,0 +1,130 @@
+import type { GroupBy } from '../resolve/entity.ts'
+import { groupings } from '../resolve/entity-grouping.ts'
+import type { EntityIndex } from '../resolve/entity-index.ts'
+import type { TopologyQuery } from './answer.ts'
+import type { EdgeTable } from './edge-table.ts'
+import { bytesOf } from './edge-view.ts'
+import { withinReach } from './focus.ts'
+import type { Fold } from './fold.ts'
+import type { FoldCache } from './fold-cache.ts'
+import { addGauges, type RangeParts, type RangeSums, sumRange } from './range-sums.ts'
+import type { OpenGauges } from './segment.ts'
+
+/** What a query finds, before it is written: the fold, its sums, and which slots and groups are in the answer. */
+export interface Evaluation {
+  readonly fold: Fold
+  readonly sums: RangeSums
+  /** In order of edge id. */
+  readonly slots: readonly number[]
+  /** In order of node id. */
+  readonly groups: readonly number[]
+  readonly notes: readonly string[]
+}
+
+export interface EvaluationSource {
+  readonly edges: EdgeTable
+  readonly index: EntityIndex
+  readonly folds: FoldCache
+  readonly parts: RangeParts
+  /** Gauges at the end of the range; undefined for those of right now. */
+  readonly gauges: OpenGauges | undefined
+}
+
+interface Level {
+  readonly groupBy: GroupBy
+  readonly joinsOutside: boolean
+}
+
+/** The first grouping, from the one asked for to coarser ones, whose nodes are not too many. */
+export function evaluate(source: EvaluationSource, query: TopologyQuery): Evaluation {
+  const levels = levelsFrom(query.groupBy)
+  let found = evaluateAt(source, query, levels[0])
+  for (const level of levels.slice(1)) {
+    if (found.groups.length <= query.limit) return found
+    // folding the outside alone is only worth it where it suffices
+    if (level.joinsOutside && insideCount(found) + 1 > query.limit && level.groupBy !== 'host') continue
+    found = withNote(evaluateAt(source, query, level), query, level, found.groups.length)
+  }
+  return found
+}
+
+function levelsFrom(groupBy: GroupBy): Level[] {
+  return groupings
+    .slice(groupings.indexOf(groupBy))
+    .flatMap(g => [false, true].map(joinsOutside => ({ groupBy: g, joinsOutside })))
+}
+
+function insideCount({ fold, groups }: Evaluation): number {
+  return groups.reduce((n, g) => (fold.groups[g].kind === 'outside' ? n : n + 1), 0)
+}
+
+function withNote(found: Evaluation, query: TopologyQuery, level: Level, nodes: number): Evaluation {
+  const grouping =
+    level.groupBy === query.groupBy ? '' : ` grouped by ${level.groupBy} instead of ${query.groupBy}`
+  const outside = level.joinsOutside
+    ? `${grouping === '' ? '' : ', and'} all outside addresses are one node`
+    : ''
+  const note = `${nodes} nodes would be more than the limit of ${query.limit}: the answer is${grouping}${outside}.`
+  const text = grouping === '' ? note.replace('the answer is all', 'all') : note
+  const kept = found.notes.filter(n => !n.includes('more than the limit'))
+  const still = `${found.groups.length} nodes are left, still more than the limit: there is no coarser grouping.`
+  const isLast = level.groupBy === 'host' && level.joinsOutside && found.groups.length > query.limit
+  return { ...found, notes: [...kept, text, ...(isLast ? [still] : [])] }
+}
+
+function evaluateAt(source: EvaluationSource, query: TopologyQuery, level: Level): Evaluation {
+  const fold = source.folds.get({ ...level, atMs: query.toMs })
+  const sums = sumRange(source.parts, fold.slotOf, fold.slots)
+  if (source.gauges) addGauges(sums, source.gauges, fold.slotOf)
+  else addLiveGauges(sums, source.edges, fold.slotOf)
+  const protocol = query.protocol && (query.protocol === 'tcp' ? 1 : 2)
+  const minBytes = query.minBytes ?? 0
+  let slots = fold.order.filter(
+    slot =>
+      sums.isSeen[slot] === 1 &&
+      (protocol === undefined || fold.protocol[slot] === protocol) &&
+      (minBytes === 0 || bytesOf(sums, slot) >= minBytes),
+  )
+  const notes: string[] = []
+  if (query.focus !== undefined) {
+    const group = focusGroup(source, fold, query, query.focus)
+    if (group < 0) notes.push(`There is no node ${JSON.stringify(query.focus)} in this window.`)
+    slots = group < 0 ? [] : withinReach(fold, slots, group, query.depth ?? 1)
+  }
+  return { fold, sums, slots, groups: groupsOf(fold, slots), notes }
+}
+
+/** The group of the focus: by its id, or where the answer is coarser than asked for, the group it was folded into. */
+function focusGroup(source: EvaluationSource, fold: Fold, query: TopologyQuery, focus: string): number {
+  const found = fold.groups.findIndex(g => g.id === focus)
+  if (found >= 0) return found
+  const { edges, index } = source
+  for (let edge = 0; edge < edges.limit; edge++) {
+    const slot = fold.slotOf[edge]
+    if (slot === 0) continue
+    if (index.group(edges.client[edge], query.groupBy, query.toMs).id === focus) return fold.source[slot]
+    if (index.group(edges.server[edge], query.groupBy, query.toMs).id === focus) return fold.target[slot]
+  }
+  return -1
+}
+
+function groupsOf(fold: Fold, slots: readonly number[]): number[] {
+  const isUsed = new Uint8Array(fold.groups.length)
+  for (const slot of slots) {
+    isUsed[fold.source[slot]] = 1
+    isUsed[fold.target[slot]] = 1
+  }
+  return fold.groupOrder.filter(g => isUsed[g] === 1)
+}
+
+function addLiveGauges(sums: RangeSums, edges: EdgeTable, slotOf: Int32Array): void {
+  const { openClient, openServer, openJoined } = edges
+  for (let edge = 0; edge < edges.limit; edge++) {
+    const slot = slotOf[edge]
+    if (slot === 0 || (openClient[edge] === 0 && openServer[edge] === 0 && openJoined[edge] === 0)) continue
+    sums.isSeen[slot] = 1
+    sums.openClient[slot] += openClient[edge]
+    sums.openServer[slot] += openServer[edge]
+    sums.openJoined[slot] += openJoined[edge]
+  }
+}

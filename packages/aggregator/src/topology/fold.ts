@@ -1,0 +1,203 @@
+import type { Group, GroupBy } from '../resolve/entity.ts'
+import type { EntityIndex } from '../resolve/entity-index.ts'
+import type { EdgeId, EntityId } from './edge-book.ts'
+import { createEdgeTable, type EdgeTable } from './edge-table.ts'
+
+/**
+ * Edges as an answer shows them: entities folded into groups, and edges that become equal folded into one slot.
+ * Slots count from 1; slot 0 is for edges that are not in use. Valid for one grouping and one state of the names.
+ */
+export interface Fold {
+  readonly groupBy: GroupBy
+  readonly groups: readonly Group[]
+  readonly slots: number
+  readonly slotOf: Int32Array
+  /** By slot: group of the client's and of the server's end, protocol, port, number of the dialled address. */
+  readonly source: Int32Array
+  readonly target: Int32Array
+  readonly protocol: Uint8Array
+  readonly port: Uint16Array
+  readonly via: Int32Array
+  readonly vias: readonly string[]
+  /** Slots in order of edge id; groups in order of id. */
+  readonly order: readonly number[]
+  readonly groupOrder: readonly number[]
+  /** Folds edges that were interned since. */
+  extend(): void
+}
+
+export interface FoldRequest {
+  readonly groupBy: GroupBy
+  /** Fold all outside addresses into one group. */
+  readonly joinsOutside: boolean
+  readonly atMs: number
+}
+
+const protocolNames = ['', 'tcp', 'udp'] as const
+
+export function protocolName(protocol: number): 'tcp' | 'udp' {
+  return protocol === 2 ? 'udp' : 'tcp'
+}
+
+/** The last part of an edge's id: `tcp/443`, with the dialled address where it is not the server's own. */
+export function edgeSuffix(protocol: number, port: number, via: string): string {
+  return `${protocolNames[protocol]}/${port}${via === '' ? '' : `@${via}`}`
+}
+
+export function edgeIdText(source: Group, target: Group, suffix: string): string {
+  return `${source.id}->${target.id}#${suffix}`
+}
+
+export const outsideGroupId = 'outside'
+
+export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRequest): Fold {
+  const table = createEdgeTable(Number.MAX_SAFE_INTEGER)
+  table.intern(-1, -1, 1, 0, -1, 0) // slot 0
+  const groups: Group[] = []
+  const groupIndexes = new Map<string, number>()
+  const groupOf: number[] = []
+  const vias: string[] = ['']
+  const viaIndexes = new Map<string, number>()
+  let slotOf = new Int32Array(0)
+  let folded = 0
+  let order: number[] = []
+  let groupOrder: number[] = []
+
+  function groupIndexOf(entity: EntityId): number {
+    const known = groupOf[entity]
+    if (known !== undefined) return known
+    const found = index.group(entity, request.groupBy, request.atMs)
+    const group = request.joinsOutside && found.kind === 'outside' ? wholeOutside : found
+    let at = groupIndexes.get(group.id)
+    if (at === undefined) {
+      at = groups.push(group) - 1
+      groupIndexes.set(group.id, at)
+    }
+    groupOf[entity] = at
+    return at
+  }
+
+  function viaIndexOf(entity: EntityId, port: number): number {
+    if (entity < 0) return 0
+    const address = index.entity(entity)?.address ?? ''
+    // two nodes that call the same address are one answer
+    const text = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+    let at = viaIndexes.get(text)
+    if (at === undefined) {
+      at = vias.push(text) - 1
+      viaIndexes.set(text, at)
+    }
+    return at
+  }
+
+  function slotOfEdge(edge: EdgeId): number {
+    if (edges.protocol[edge] === 0) return 0
+    const source = groupIndexOf(edges.client[edge])
+    const target = groupIndexOf(edges.server[edge])
+    const via = viaIndexOf(edges.via[edge], edges.viaPort[edge])
+    return table.intern(source, target, edges.protocol[edge], edges.port[edge], via, 0)
+  }
+
+  const fold: Fold = {
+    groupBy: request.groupBy,
+    groups,
+    vias,
+    get slots() {
+      return table.limit
+    },
+    get slotOf() {
+      return slotOf
+    },
+    get source() {
+      return table.client
+    },
+    get target() {
+      return table.server
+    },
+    get protocol() {
+      return table.protocol
+    },
+    get port() {
+      return table.port
+    },
+    get via() {
+      return table.via
+    },
+    get order() {
+      return order
+    },
+    get groupOrder() {
+      return groupOrder
+    },
+    extend() {
+      const slotsBefore = table.limit
+      if (folded === edges.limit && slotsBefore > 1) return
+      const groupsBefore = groups.length
+      if (slotOf.length < edges.limit) slotOf = grown(slotOf, edges.limit)
+      for (; folded < edges.limit; folded++) slotOf[folded] = slotOfEdge(folded)
+      if (groups.length > groupsBefore) groupOrder = sortedIndexes(groups.map(g => g.id))
+      if (table.limit > slotsBefore) order = sortSlots(fold)
+    },
+  }
+  fold.extend()
+  return fold
+}
+
+const wholeOutside: Group = {
+  id: outsideGroupId,
+  kind: 'outside',
+  name: 'all outside addresses',
+  parent: '',
+  foundBy: 'address',
+}
+
+function grown(old: Int32Array, atLeast: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(Math.max(old.length * 2, atLeast))
+  larger.set(old)
+  return larger
+}
+
+function sortedIndexes(texts: readonly string[]): number[] {
+  return texts.map((_, i) => i).sort((a, b) => (texts[a] < texts[b] ? -1 : texts[a] > texts[b] ? 1 : 0))
+}
+
+/** Where each text comes in the order of all of them. */
+function ranks(texts: readonly string[]): Int32Array {
+  const rank = new Int32Array(texts.length)
+  sortedIndexes(texts).forEach((text, i) => {
+    rank[text] = i
+  })
+  return rank
+}
+
+/**
+ * Slots in the order of their id texts, without building those: the parts are ranked with the separators that follow
+ * them, and as no id contains a separator, ordering part by part is ordering the whole.
+ */
+function sortSlots(fold: Fold): number[] {
+  const { groups, slots, source, target, protocol, port, via, vias } = fold
+  const suffixes = new Map<string, number>()
+  const suffixOf = new Int32Array(slots)
+  for (let s = 1; s < slots; s++) {
+    const text = edgeSuffix(protocol[s], port[s], vias[via[s]])
+    const known = suffixes.get(text)
+    suffixOf[s] = known ?? suffixes.size
+    if (known === undefined) suffixes.set(text, suffixes.size)
+  }
+  const bySource = ranks(groups.map(g => `${g.id}->`))
+  const byTarget = ranks(groups.map(g => `${g.id}#`))
+  const bySuffix = ranks([...suffixes.keys()])
+  let sorted = Array.from({ length: slots - 1 }, (_, i) => i + 1)
+  sorted = countingSort(sorted, suffixes.size, s => bySuffix[suffixOf[s]])
+  sorted = countingSort(sorted, groups.length, s => byTarget[target[s]])
+  return countingSort(sorted, groups.length, s => bySource[source[s]])
+}
+
+function countingSort(items: readonly number[], keys: number, keyOf: (item: number) => number): number[] {
+  const starts = new Int32Array(keys + 1)
+  for (const item of items) starts[keyOf(item) + 1]++
+  for (let k = 0; k < keys; k++) starts[k + 1] += starts[k]
+  const sorted = new Array<number>(items.length)
+  for (const item of items) sorted[starts[keyOf(item)]++] = item
+  return sorted
+}

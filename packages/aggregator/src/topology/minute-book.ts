@@ -1,0 +1,297 @@
+import type { EntityIndex } from '../resolve/entity-index.ts'
+import { counterCount } from './counters.ts'
+import type { EdgeBook, EdgeId } from './edge-book.ts'
+import type { EdgeTable } from './edge-table.ts'
+import { bucketOf } from './latency-bucket.ts'
+import { bucketsPerHistogram, type LatencySums } from './latency-entries.ts'
+import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
+import { createRowPool } from './row-pool.ts'
+import { noGauges, type OpenGauges, packSegment, type Segment } from './segment.ts'
+import type { SegmentArchive } from './segment-archive.ts'
+import { encodeSegment } from './segment-bytes.ts'
+import type { Watermark } from './watermark.ts'
+
+export interface MinuteBookOptions {
+  readonly index: EntityIndex
+  /** Unix milliseconds of the start: earlier minutes are missing unless segments are loaded. */
+  readonly startMs: number
+  /** Rows of open minutes and open corrections together, at most 500,000. */
+  readonly maxOpenRows?: number
+  /** A closed minute can be corrected this long after its end. */
+  readonly correctableMinutes?: number
+  /** Gets the bytes of every segment as it closes; merged ones span ten minutes. */
+  readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
+}
+
+export interface MinuteBookDeps extends MinuteBookOptions {
+  readonly edges: EdgeTable
+  readonly archive: SegmentArchive
+  readonly watermark: Watermark
+  /** Numbers are freed and given again only when more edges than this are in use. */
+  readonly sweepAbove: number
+  /** Edge or entity numbers were freed. */
+  readonly onSweep: () => void
+}
+
+/** Rows of the minutes that can be written, and the closing of minutes. */
+export interface MinuteBook extends Omit<EdgeBook, 'edge'> {
+  advance(nowMs: number): void
+  flush(nowMs: number): void
+  lose(place: number, minute: number, records: number): void
+  closedMinute(): number
+  /** The minute has begun and is not closed. */
+  isOpen(minute: number): boolean
+  openWithin(fromMinute: number, toMinute: number): OpenMinute[]
+  /** Grows with everything booked in a range. */
+  touches(fromMinute: number, toMinute: number): string
+  openMinutes(): number
+  openRows(): number
+  noteLoaded(segment: Segment): void
+}
+
+const minuteMs = 60_000
+/** Corrections are gathered this long before they become a segment. */
+const correctionMinutes = 1
+/** Clocks of nodes may be this far ahead. */
+const aheadMinutes = 2
+const sweepMinutes = 10
+/** Longer without `advance` means that the process did not run: those minutes are missing, not empty. */
+const pauseMinutes = 5
+
+export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
+  const { edges, archive, watermark, index } = deps
+  const correctable = deps.correctableMinutes ?? 15
+  const pool = createRowPool(Math.min(deps.maxOpenRows ?? 400_000, 500_000))
+  const open = new Map<number, OpenMinute>()
+  const ownerOfRow: OpenMinute[] = []
+  const correctionSince = new Map<number, number>()
+  let nowMinute = minuteOf(deps.startMs)
+  let closed = nowMinute - 1
+  let sweptMinute = nowMinute
+  let last: OpenMinute | undefined
+  let gaugeTouches = 0
+
+  function openMinute(minute: number): OpenMinute | undefined {
+    const known = open.get(minute)
+    if (known) {
+      last = known
+      return known
+    }
+    if (minute > nowMinute + aheadMinutes || minute < nowMinute - correctable - 1) return undefined
+    if (minute <= closed && !archive.has(minute)) return undefined
+    last = createOpenMinute(minute, Math.max(1024, edges.limit))
+    open.set(minute, last)
+    if (minute <= closed) correctionSince.set(minute, nowMinute)
+    return last
+  }
+
+  function addRow(into: OpenMinute, edge: EdgeId): number {
+    const row = pool.take()
+    if (row < 0) return -1
+    if (edge >= into.rowOf.length) growRowOf(into, edge)
+    into.rowOf[edge] = row + 1
+    into.edges.push(edge)
+    into.rows.push(row)
+    ownerOfRow[row] = into
+    return row * counterCount
+  }
+
+  function row(edge: EdgeId, minute: number): number {
+    const into = last !== undefined && last.minute === minute ? last : openMinute(minute)
+    if (into === undefined || edge < 0) return -1
+    into.touches++
+    const known = edge < into.rowOf.length ? into.rowOf[edge] : 0
+    return known !== 0 ? (known - 1) * counterCount : addRow(into, edge)
+  }
+
+  /** Takes a minute's rows out of the pool, packed; undefined if nothing was booked. */
+  function freeze(minute: number, isPartial: boolean, nowMs: number): Segment | undefined {
+    const isCorrection = minute <= closed
+    const from = open.get(minute)
+    const seen = watermark.finished(minute, nowMs)
+    const head = {
+      fromMinute: minute,
+      minutes: 1,
+      number: archive.nextNumber(minute),
+      isPartial,
+      isCorrection,
+    }
+    const gauges = isCorrection ? noGauges : gaugesNow(edges)
+    const source = from ?? createOpenMinute(minute, 0)
+    const segment = packSegment(
+      { ...head, present: 1, ...seen },
+      sortedRows(source, pool.counters),
+      gauges,
+      source.losses,
+    )
+    if (from) release(from)
+    const isEmpty = segment.edges.length === 0 && segment.losses.every(n => n === 0)
+    return isCorrection && isEmpty ? undefined : segment
+  }
+
+  function release(minute: OpenMinute): void {
+    for (const r of minute.rows) pool.give(r)
+    open.delete(minute.minute)
+    correctionSince.delete(minute.minute)
+    if (last === minute) last = undefined
+  }
+
+  function store(segment: Segment | undefined, nowMs: number): void {
+    if (!segment) return
+    archive.add(segment)
+    publish(segment, nowMs)
+  }
+
+  function publish(segment: Segment, nowMs: number): void {
+    if (!deps.onSegment) return
+    const atMs = Math.min(nowMs, (segment.fromMinute + segment.minutes) * minuteMs)
+    deps.onSegment(encodeSegment(segment, namesAt(atMs)), segment)
+  }
+
+  function namesAt(atMs: number) {
+    return {
+      edge: (e: EdgeId) => ({
+        client: edges.client[e],
+        server: edges.server[e],
+        via: edges.via[e],
+        viaPort: edges.viaPort[e],
+        protocol: edges.protocol[e],
+        port: edges.port[e],
+      }),
+      entity: (id: number) => index.entity(id)!,
+      knowledge: (id: number) => index.knowledge(id, atMs),
+    }
+  }
+
+  function closeDue(nowMs: number): void {
+    while (closed < nowMinute && watermark.isComplete(closed + 1, nowMs)) {
+      const minute = closed + 1
+      // the running minute itself can't be over before its end, whatever a fast clock says
+      if (nowMs < (minute + 1) * minuteMs) return
+      store(freeze(minute, false, nowMs), nowMs)
+      closed = minute
+    }
+  }
+
+  function skipPause(): void {
+    if (nowMinute - closed <= pauseMinutes + 1) return
+    const firstOpen = Math.min(nowMinute - 1, ...open.keys())
+    closed = Math.max(closed, firstOpen - 1)
+  }
+
+  function closeCorrections(nowMs: number): void {
+    for (const [minute, since] of correctionSince) {
+      if (nowMinute - since < correctionMinutes) continue
+      store(freeze(minute, false, nowMs), nowMs)
+    }
+  }
+
+  function sweep(): void {
+    if (nowMinute - sweptMinute < sweepMinutes) return
+    sweptMinute = nowMinute
+    if (edges.inUse <= deps.sweepAbove && index.stats().entities <= deps.sweepAbove) return
+    const isUsed = new Uint8Array(edges.limit)
+    archive.forEachEdge(e => {
+      isUsed[e] = 1
+    })
+    for (const minute of open.values()) for (const e of minute.edges) isUsed[e] = 1
+    edges.sweep(e => isUsed[e] === 1)
+    const usedEntities = new Set<number>()
+    for (let e = 0; e < edges.limit; e++)
+      if (edges.protocol[e] !== 0)
+        for (const id of [edges.client[e], edges.server[e], edges.via[e]]) usedEntities.add(id)
+    index.sweep(id => usedEntities.has(id))
+    deps.onSweep()
+  }
+
+  return {
+    row,
+    get counters() {
+      return pool.counters
+    },
+    sample(offset, histogram, value, count) {
+      const r = (offset / counterCount) | 0
+      ownerOfRow[r].latencies.add(r, histogram * bucketsPerHistogram + bucketOf(value), count)
+    },
+    open(edge, side, change) {
+      if (edge < 0) return
+      gaugeTouches++
+      const gauge =
+        side === 'joined' ? edges.openJoined : side === 'client' ? edges.openClient : edges.openServer
+      gauge[edge] += change
+    },
+    lose(place, minute, records) {
+      const into = openMinute(minute) ?? openMinute(nowMinute)
+      if (!into) return
+      into.touches++
+      into.losses[place] += records
+    },
+    advance(nowMs) {
+      const before = nowMinute
+      nowMinute = Math.max(nowMinute, minuteOf(nowMs))
+      if (nowMinute - before > pauseMinutes) skipPause()
+      closeDue(nowMs)
+      if (nowMinute === before) return
+      closeCorrections(nowMs)
+      for (const merged of archive.tidy(
+        nowMinute,
+        Math.min(closed + 1, nowMinute - correctable - 1),
+        edges.limit,
+      ))
+        publish(merged, nowMs)
+      sweep()
+    },
+    flush(nowMs) {
+      for (const minute of [...open.keys()].sort((a, b) => a - b))
+        store(freeze(minute, minute > closed, nowMs), nowMs)
+    },
+    closedMinute: () => closed,
+    isOpen: minute => minute > closed && minute <= nowMinute,
+    openWithin: (fromMinute, toMinute) =>
+      [...open.values()].filter(m => m.minute >= fromMinute && m.minute < toMinute),
+    touches(fromMinute, toMinute) {
+      let sum = 0
+      for (const m of open.values()) if (m.minute >= fromMinute && m.minute < toMinute) sum += m.touches
+      return `${sum}${toMinute > closed + 1 ? `.${gaugeTouches}.${nowMinute}` : ''}`
+    },
+    openMinutes: () => open.size - correctionSince.size,
+    openRows: () => pool.inUse,
+    noteLoaded(segment) {
+      if (segment.isPartial || segment.isCorrection) return
+      closed = Math.max(closed, segment.fromMinute + segment.minutes - 1)
+    },
+  }
+}
+
+function minuteOf(ms: number): number {
+  return Math.floor(ms / minuteMs)
+}
+
+/** The rows of an open minute in order of their edges. */
+function sortedRows(from: OpenMinute, pool: Float64Array) {
+  const edges = Uint32Array.from(from.edges).sort()
+  const counters = new Float64Array(edges.length * counterCount)
+  const rows = new Uint32Array(edges.length)
+  edges.forEach((edge, i) => {
+    rows[i] = from.rowOf[edge] - 1
+    counters.set(pool.subarray(rows[i] * counterCount, (rows[i] + 1) * counterCount), i * counterCount)
+  })
+  return {
+    edges,
+    counters,
+    addLatencies: (i: number, sums: LatencySums) => from.latencies.addTo(rows[i], sums),
+  }
+}
+
+function gaugesNow(edges: EdgeTable): OpenGauges {
+  const ids: EdgeId[] = []
+  for (let e = 0; e < edges.limit; e++)
+    if (edges.openClient[e] > 0 || edges.openServer[e] > 0 || edges.openJoined[e] > 0) ids.push(e)
+  const column = (of: Int32Array) => Uint32Array.from(ids, e => Math.max(0, of[e]))
+  return {
+    edges: Uint32Array.from(ids),
+    client: column(edges.openClient),
+    server: column(edges.openServer),
+    joined: column(edges.openJoined),
+  }
+}

@@ -1,0 +1,37 @@
+import { type BucketCounts, createBucketCounts } from './bucket-counts.ts'
+import type { EdgeId } from './edge-book.ts'
+
+/** Rows of one minute that can still be written: the minute itself while open, or corrections to a closed one. */
+export interface OpenMinute {
+  readonly minute: number
+  /** Row number + 1 by edge, 0 where the edge has no row. Grows with the edges. */
+  rowOf: Int32Array
+  /** Edge of each row, in order of first use, and the row's number in the pool. */
+  readonly edges: EdgeId[]
+  readonly rows: number[]
+  readonly latencies: BucketCounts
+  /** Records lost, by the number of the loss place. */
+  readonly losses: Float64Array
+  /** Grows whenever something is booked. */
+  touches: number
+}
+
+export const lossPlaceCount = 10
+
+export function createOpenMinute(minute: number, edgeCapacity: number): OpenMinute {
+  return {
+    minute,
+    rowOf: new Int32Array(edgeCapacity),
+    edges: [],
+    rows: [],
+    latencies: createBucketCounts(),
+    losses: new Float64Array(lossPlaceCount),
+    touches: 0,
+  }
+}
+
+export function growRowOf(open: OpenMinute, edge: EdgeId): void {
+  const larger = new Int32Array(Math.max(open.rowOf.length * 2, edge + 1))
+  larger.set(open.rowOf)
+  open.rowOf = larger
+}

@@ -1,0 +1,181 @@
+import type { EdgeId } from './edge-book.ts'
+import { mergeSegments, type Segment, segmentBytes } from './segment.ts'
+
+export const blockMinutes = 10
+
+export interface ArchiveOptions {
+  /** Single minutes are kept this long, merged ones so long. */
+  readonly minutesKept?: number
+  readonly mergedMinutesKept?: number
+  /** Bytes of memory that segments may take; over it the oldest go first. */
+  readonly maxBytes?: number
+}
+
+/** Closed minutes: parts of single minutes, and ten minutes merged into one. */
+export interface SegmentArchive {
+  /** Adds a part of a minute, or a merged segment. */
+  add(segment: Segment): void
+  /** Number of the next part of a minute. */
+  nextNumber(minute: number): number
+  has(minute: number): boolean
+  hasBlock(block: number): boolean
+  /** Segments that together hold `[fromMinute, toMinute)`, and how far that range had to be widened. */
+  find(fromMinute: number, toMinute: number): { segments: Segment[]; fromMinute: number; toMinute: number }
+  parts(minute: number): readonly Segment[]
+  /** Changes whenever what `find` answers for a range changes. */
+  generation(fromMinute: number, toMinute: number): number
+  /** Merges blocks that end before `settledMinute` and forgets what is too old; answers the new merged segments. */
+  tidy(nowMinute: number, settledMinute: number, edgeLimit: number): Segment[]
+  forEachEdge(visit: (edge: EdgeId) => void): void
+  readonly count: number
+  readonly bytes: number
+  /** Minutes that were dropped before their time because memory was full. */
+  readonly dropped: number
+}
+
+export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchive {
+  const { minutesKept = 120, mergedMinutesKept = 24 * 60, maxBytes = 512 * 1024 * 1024 } = options
+  const minutes = new Map<number, Segment[]>()
+  const blocks = new Map<number, Segment>()
+  let bytes = 0
+  let dropped = 0
+
+  function add(segment: Segment): void {
+    bytes += segmentBytes(segment)
+    if (segment.minutes === blockMinutes) blocks.set(segment.fromMinute, segment)
+    else {
+      const parts = minutes.get(segment.fromMinute)
+      if (parts) parts.push(segment)
+      else minutes.set(segment.fromMinute, [segment])
+    }
+  }
+
+  function dropMinute(minute: number): void {
+    for (const part of minutes.get(minute) ?? []) bytes -= segmentBytes(part)
+    minutes.delete(minute)
+  }
+
+  function dropBlock(block: number): void {
+    bytes -= segmentBytes(blocks.get(block)!)
+    blocks.delete(block)
+  }
+
+  function mergeBlock(block: number, scratch: Int32Array): Segment {
+    const parts: Segment[] = []
+    let present = 0
+    let expected = 0
+    let reporting = Number.POSITIVE_INFINITY
+    for (let i = 0; i < blockMinutes; i++)
+      for (const part of minutes.get(block + i) ?? []) {
+        parts.push(part)
+        present |= 1 << i
+        if (part.isCorrection) continue
+        expected = Math.max(expected, part.expected)
+        reporting = Math.min(reporting, part.reporting)
+      }
+    const head = {
+      fromMinute: block,
+      minutes: blockMinutes,
+      number: 0,
+      isPartial: false,
+      isCorrection: false,
+    }
+    return mergeSegments({ ...head, present, expected, reporting }, parts, scratch)
+  }
+
+  function mergeSettled(settledMinute: number, edgeLimit: number): Segment[] {
+    const merged: Segment[] = []
+    for (const block of new Set([...minutes.keys()].map(blockOf))) {
+      if (block + blockMinutes > settledMinute || blocks.has(block)) continue
+      const segment = mergeBlock(block, new Int32Array(edgeLimit))
+      add(segment)
+      merged.push(segment)
+    }
+    return merged
+  }
+
+  function forgetOld(nowMinute: number): void {
+    for (const minute of minutes.keys())
+      if (minute < nowMinute - minutesKept && blocks.has(blockOf(minute))) dropMinute(minute)
+    for (const block of blocks.keys()) if (block < nowMinute - mergedMinutesKept) dropBlock(block)
+    while (bytes > maxBytes && minutes.size + blocks.size > 1) dropOldest()
+  }
+
+  function dropOldest(): void {
+    const oldest = Math.min(...blocks.keys(), ...[...minutes.keys()].map(blockOf))
+    for (let minute = oldest; minute < oldest + blockMinutes; minute++) {
+      if (!minutes.has(minute) && !isPresent(blocks.get(oldest), minute)) continue
+      dropped++
+      if (minutes.has(minute)) dropMinute(minute)
+    }
+    if (blocks.has(oldest)) dropBlock(oldest)
+  }
+
+  return {
+    add,
+    nextNumber: minute => Math.max(-1, ...(minutes.get(minute) ?? []).map(p => p.number)) + 1,
+    has: minute => minutes.has(minute) || isPresent(blocks.get(blockOf(minute)), minute),
+    hasBlock: block => blocks.has(block),
+    parts: minute => minutes.get(minute) ?? [],
+    find(fromMinute, toMinute) {
+      const segments: Segment[] = []
+      let from = fromMinute
+      let to = toMinute
+      for (let m = fromMinute; m < toMinute; m++) {
+        const block = blocks.get(blockOf(m))
+        const isWhole = m === blockOf(m) && m + blockMinutes <= toMinute
+        if (block && (isWhole || !hasMinutesOf(block))) {
+          segments.push(block)
+          from = Math.min(from, block.fromMinute)
+          to = Math.max(to, block.fromMinute + blockMinutes)
+          m = block.fromMinute + blockMinutes - 1
+        } else segments.push(...(minutes.get(m) ?? []))
+      }
+      return { segments, fromMinute: from, toMinute: to }
+    },
+    generation(fromMinute, toMinute) {
+      let sum = 0
+      for (let m = fromMinute; m < toMinute; m++)
+        sum += (minutes.get(m)?.length ?? 0) + (isPresent(blocks.get(blockOf(m)), m) ? 1000 : 0)
+      return sum
+    },
+    tidy(nowMinute, settledMinute, edgeLimit) {
+      const merged = mergeSettled(settledMinute, edgeLimit)
+      forgetOld(nowMinute)
+      return merged
+    },
+    forEachEdge(visit) {
+      const all = [...blocks.values(), ...[...minutes.values()].flat()]
+      for (const { edges, open } of all) {
+        for (const edge of edges) visit(edge)
+        for (const edge of open.edges) visit(edge)
+      }
+    },
+    get count() {
+      let count = blocks.size
+      for (const parts of minutes.values()) count += parts.length
+      return count
+    },
+    get bytes() {
+      return bytes
+    },
+    get dropped() {
+      return dropped
+    },
+  }
+
+  /** False where only the merged form is left of a block, or some of its minutes were dropped already. */
+  function hasMinutesOf(block: Segment): boolean {
+    for (let i = 0; i < blockMinutes; i++)
+      if ((block.present & (1 << i)) !== 0 && !minutes.has(block.fromMinute + i)) return false
+    return true
+  }
+}
+
+function blockOf(minute: number): number {
+  return minute - (minute % blockMinutes)
+}
+
+function isPresent(block: Segment | undefined, minute: number): boolean {
+  return block !== undefined && (block.present & (1 << (minute - block.fromMinute))) !== 0
+}

@@ -1,0 +1,198 @@
+import { type LossPlace, lossPlaces } from '@skybraid/shared'
+import type {
+  Completeness,
+  FlowQuery,
+  FlowView,
+  IngestStatus,
+  TopologyAnswer,
+  TopologyQuery,
+  TopologyReader,
+} from './answer.ts'
+import { answerText, type NodeTexts } from './answer-text.ts'
+import type { EdgeBook } from './edge-book.ts'
+import { createEdgeTable } from './edge-table.ts'
+import { observedBy, viewEdge } from './edge-view.ts'
+import { type Evaluation, evaluate } from './evaluate.ts'
+import { createFoldCache } from './fold-cache.ts'
+import { createMinuteBook, type MinuteBookOptions } from './minute-book.ts'
+import type { RangeParts } from './range-sums.ts'
+import { lastGauges } from './segment.ts'
+import { type ArchiveOptions, createSegmentArchive } from './segment-archive.ts'
+import { createSegmentLoader, type LoadResult } from './segment-loader.ts'
+import { createWatermark, type Watermark, type WatermarkOptions } from './watermark.ts'
+
+export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, MinuteBookOptions {
+  readonly maxEdges?: number
+  /** What the join and the ingest answer; without them there are no flows and no losses of theirs. */
+  readonly flows?: (query: FlowQuery, nowMs: number) => ReturnType<TopologyReader['flows']>
+  readonly ingestStatus?: (nowMs: number) => IngestStatus
+  /** Records lost outside the topology in a range, by place. */
+  readonly losses?: (fromMs: number, toMs: number, nowMs: number) => Readonly<Record<string, number>>
+}
+
+export interface TopologyStats {
+  readonly edges: number
+  readonly entities: number
+  readonly openMinutes: number
+  readonly openRows: number
+  readonly closedSegments: number
+  readonly segmentBytes: number
+  /** Minutes dropped before their time because memory was full. */
+  readonly droppedMinutes: number
+  /** Segments refused when loading, by reason. */
+  readonly refusedSegments: Readonly<Record<string, number>>
+}
+
+/** Edges per minute, from the rows that the join books to answers and segments. All times are arguments. */
+export interface Topology extends EdgeBook, TopologyReader {
+  topologyJson(query: TopologyQuery, nowMs: number): Uint8Array
+  heard: Watermark['heard']
+  minuteComplete: Watermark['minuteComplete']
+  /** Closes minutes that are due, merges and forgets old ones. Call at least once a second. */
+  advance(nowMs: number): void
+  /** Books records lost in a minute, so that answers about it say so, also after a restart. */
+  lose(place: LossPlace, unixMinute: number, records: number): void
+  /** Closes everything that is open, as a part that a later process continues. For a shutdown. */
+  flush(nowMs: number): void
+  /** Takes over a segment of an earlier process. Whatever the bytes are, it is loaded or refused with a reason. */
+  load(bytes: Uint8Array): LoadResult
+  stats(): TopologyStats
+}
+
+const minuteMs = 60_000
+const noFlows: FlowView[] = []
+
+export function createTopology(options: TopologyOptions): Topology {
+  const { index } = options
+  const maxEdges = options.maxEdges ?? 262_144
+  const edges = createEdgeTable(maxEdges)
+  const archive = createSegmentArchive(options)
+  const watermark = createWatermark(options)
+  const folds = createFoldCache(edges, index)
+  const book = createMinuteBook({
+    ...options,
+    edges,
+    archive,
+    watermark,
+    sweepAbove: maxEdges / 2,
+    onSweep: () => folds.clear(),
+  })
+  const loader = createSegmentLoader({ index, edges, archive, onLoaded: book.noteLoaded })
+  const nodeTexts: NodeTexts = new WeakMap()
+
+  function evaluateQuery(query: TopologyQuery): { found: Evaluation; fromMinute: number; toMinute: number } {
+    const range = partsOf(query.fromMs, query.toMs)
+    const gauges = range.isLive ? undefined : lastGauges(range.parts.segments)
+    const found = evaluate({ edges, index, folds, parts: range.parts, gauges }, query)
+    return { found, fromMinute: range.fromMinute, toMinute: range.toMinute }
+  }
+
+  function partsOf(fromMs: number, toMs: number) {
+    const { segments, fromMinute, toMinute } = archive.find(minuteOf(fromMs), Math.ceil(toMs / minuteMs))
+    const parts: RangeParts = { segments, open: book.openWithin(fromMinute, toMinute), pool: book.counters }
+    // the last minute that isn't closed decides: then what is open now is what is open at the end
+    return { parts, fromMinute, toMinute, isLive: toMinute > book.closedMinute() + 1 }
+  }
+
+  function missingMinutes(fromMinute: number, toMinute: number, nowMs: number): number {
+    let missing = 0
+    const end = Math.min(toMinute, minuteOf(nowMs) + 1)
+    for (let m = fromMinute; m < end; m++) if (!archive.has(m) && !book.isOpen(m)) missing++
+    return missing
+  }
+
+  function describe(found: Evaluation, fromMinute: number, toMinute: number, nowMs: number): Completeness {
+    const { sums, slots, fold, groups } = found
+    const lost: Record<string, number> = {
+      ...options.losses?.(fromMinute * minuteMs, toMinute * minuteMs, nowMs),
+    }
+    for (const [place, number] of Object.entries(lossPlaces))
+      if (sums.losses[number] !== 0) lost[place] = (lost[place] ?? 0) + sums.losses[number]
+    return {
+      collectors: collectorsOf(fromMinute, toMinute, nowMs),
+      lostRecords: Object.values(lost).reduce((a, b) => a + b, 0),
+      lost,
+      oneSidedEdges: slots.filter(slot => observedBy(viewEdge(sums, slot)) !== 'both').length,
+      unresolvedEndpoints: groups.filter(g => fold.groups[g].foundBy === 'address').length,
+      missingMinutes: missingMinutes(fromMinute, toMinute, nowMs),
+    }
+  }
+
+  /** The most that were expected and the fewest that reported in any minute; right now for what is still open. */
+  function collectorsOf(fromMinute: number, toMinute: number, nowMs: number): Completeness['collectors'] {
+    let expected = 0
+    let reporting = Number.POSITIVE_INFINITY
+    const add = (seen: { expected: number; reporting: number }) => {
+      expected = Math.max(expected, seen.expected)
+      reporting = Math.min(reporting, seen.reporting)
+    }
+    for (const segment of archive.find(fromMinute, toMinute).segments) if (!segment.isCorrection) add(segment)
+    if (toMinute > book.closedMinute() + 1) add(watermark.live(nowMs))
+    return { expected, reporting: Number.isFinite(reporting) ? reporting : 0 }
+  }
+
+  function topologyJson(query: TopologyQuery, nowMs: number): Uint8Array {
+    const { found, fromMinute, toMinute } = evaluateQuery(query)
+    const isWidened = fromMinute * minuteMs < query.fromMs || toMinute * minuteMs > query.toMs
+    const widened = 'Of this time only ten-minute sums are kept: the window was widened to them.'
+    const frame = {
+      fromMs: fromMinute * minuteMs,
+      toMs: toMinute * minuteMs,
+      isClosed: toMinute <= book.closedMinute() + 1,
+      completeness: describe(found, fromMinute, toMinute, nowMs),
+      notes: isWidened ? [widened] : [],
+    }
+    return answerText(found, frame, nodeTexts)
+  }
+
+  return {
+    edge: (...key) => edges.intern(...key),
+    row: book.row,
+    get counters() {
+      return book.counters
+    },
+    sample: book.sample,
+    open: book.open,
+    heard: watermark.heard,
+    minuteComplete: watermark.minuteComplete,
+    advance: book.advance,
+    lose: (place, minute, records) => book.lose(lossPlaces[place], minute, records),
+    flush: book.flush,
+    load: loader.load,
+    topology: (query, nowMs) => JSON.parse(ascii.decode(topologyJson(query, nowMs))) as TopologyAnswer,
+    topologyJson,
+    flows: (query, nowMs) => options.flows?.(query, nowMs) ?? { flows: noFlows },
+    generation(fromMs, toMs) {
+      const { fromMinute, toMinute } = archive.find(minuteOf(fromMs), Math.ceil(toMs / minuteMs))
+      const open = book.touches(fromMinute, toMinute)
+      return `${options.startMs}.${archive.generation(fromMinute, toMinute)}.${open}.${index.revisionAt(toMs)}`
+    },
+    closedMinute: book.closedMinute,
+    completeness(fromMs, toMs, nowMs) {
+      const query = { fromMs, toMs, groupBy: 'process' as const, limit: Number.MAX_SAFE_INTEGER }
+      const { found, fromMinute, toMinute } = evaluateQuery(query)
+      return describe(found, fromMinute, toMinute, nowMs)
+    },
+    ingestStatus: nowMs => options.ingestStatus?.(nowMs) ?? missingIngest(),
+    stats: () => ({
+      edges: edges.inUse,
+      entities: index.stats().entities,
+      openMinutes: book.openMinutes(),
+      openRows: book.openRows(),
+      closedSegments: archive.count,
+      segmentBytes: archive.bytes,
+      droppedMinutes: archive.dropped,
+      refusedSegments: loader.refused(),
+    }),
+  }
+}
+
+const ascii = new TextDecoder('latin1')
+
+function minuteOf(ms: number): number {
+  return Math.floor(ms / minuteMs)
+}
+
+function missingIngest(): never {
+  throw new Error('this topology was created without an ingest')
+}
