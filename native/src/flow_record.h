@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "end_reason.h"
 #include "record.h"
 
 namespace skybraid {
@@ -23,7 +24,8 @@ constexpr uint32_t kAnnouncedAgain = 1u << 17, kMptcp = 1u << 18;
 
 enum class FlowState : uint32_t { kOpen = 1, kClosed = 2, kFailed = 3, kHalfOpen = 4 };
 
-constexpr uint32_t kEndUnspecified = 0, kEndIdle = 10;  // of EndReason; the others come from the rows
+constexpr uint32_t kEndUnspecified = static_cast<uint32_t>(EndReason::kUnspecified);
+constexpr uint32_t kEndIdle = static_cast<uint32_t>(EndReason::kIdle);
 
 // Order of the counters in a record; batch_encoder.cc maps them to columns.
 enum CounterIndex : uint32_t {

@@ -11,7 +11,9 @@ namespace {
 
 constexpr uint64_t kNever = UINT64_MAX;
 constexpr size_t kClosedMemory = 1u << 13;
-constexpr uint64_t kUdpIdBit = 1ull << 63;  // keeps UDP flow ids apart from socket cookies
+// Socket cookies are small; made-up ids are kept apart from them and from each other.
+constexpr uint64_t kUdpIdBit = 1ull << 63;
+constexpr uint64_t kMadeTcpIdBit = 1ull << 62;
 // Readings come on a timer that jitters: a report that is due within this is due.
 constexpr uint64_t kSlackNs = 25'000'000;
 
@@ -39,6 +41,14 @@ uint64_t HalfOpenKey(const sb_tcp_row& row) {
   return HashAddress(row.head.remote, Mix64(static_cast<uint64_t>(row.dialler_isn) << 32 | ports));
 }
 
+// A socket can dial again after a dial that failed: then it is another flow of the same cookie.
+uint64_t TcpFlowId(const sb_tcp_row& row) {
+  const sb_head& head = row.head;
+  if (head.kind == SB_ROW_TCP_HALF_OPEN) return (HalfOpenKey(row) | kMadeTcpIdBit) & ~kUdpIdBit;
+  if (head.generation == 0) return head.cookie;
+  return (Mix64(head.cookie ^ Mix64(head.generation)) | kMadeTcpIdBit) & ~kUdpIdBit;
+}
+
 uint32_t ToMs(uint64_t ns) { return static_cast<uint32_t>(std::min<uint64_t>(ns / 1'000'000, UINT32_MAX)); }
 
 uint64_t Since(uint64_t later, uint64_t earlier) { return later > earlier ? later - earlier : 0; }
@@ -55,15 +65,15 @@ uint64_t HalfOpenPatience(uint64_t age_ns) {
 FlowTable::FlowTable(const FlowTableOptions& options)
     : options_(options), buckets_(1024, kNone), closed_(kClosedMemory, 0) {}
 
-size_t FlowTable::ClosedIndex(uint64_t cookie) const { return Mix64(cookie) & (kClosedMemory - 1); }
+size_t FlowTable::ClosedIndex(uint64_t flow_id) const { return Mix64(flow_id) & (kClosedMemory - 1); }
 
 // ---- storage
 
-uint32_t FlowTable::FindTcp(uint64_t cookie) {
-  uint32_t slot = buckets_[Mix64(cookie) & (buckets_.size() - 1)];
+uint32_t FlowTable::FindTcp(uint64_t flow_id) {
+  uint32_t slot = buckets_[Mix64(flow_id) & (buckets_.size() - 1)];
   while (slot != kNone) {
     const Flow& flow = At(slot);
-    if (flow.cookie == cookie && flow.protocol == kind::kTcp) return slot;
+    if (flow.flow_id == flow_id && flow.protocol == kind::kTcp) return slot;
     slot = flow.next;
   }
   return kNone;
@@ -145,19 +155,20 @@ void FlowTable::AddTcp(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason)
     case SB_ROW_TCP_FAILED:
       return AddEnd(row, wall_ms, FlowState::kFailed, reason);
     case SB_ROW_TCP_HALF_OPEN:
-      return AddHalfOpen(row, wall_ms);
+      return AddHalfOpen(row, wall_ms, reason);
   }
 }
 
 void FlowTable::AddReading(const sb_tcp_row& row, uint64_t wall_ms) {
-  if (WasClosed(row.head.cookie)) {
+  const uint64_t flow_id = TcpFlowId(row);
+  if (WasClosed(flow_id)) {
     ++counters_.after_close;
     return;
   }
   if (!half_open_.empty()) half_open_.erase(HalfOpenKey(row));
-  uint32_t slot = FindTcp(row.head.cookie);
+  uint32_t slot = FindTcp(flow_id);
   if (slot == kNone) {
-    slot = Insert(Mix64(row.head.cookie));
+    slot = Insert(Mix64(flow_id));
     if (slot == kNone) return;
     StartTcp(At(slot), row);
   }
@@ -182,12 +193,13 @@ void FlowTable::ReportReading(uint32_t slot, bool changed) {
 }
 
 void FlowTable::AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state, uint32_t reason) {
-  if (WasClosed(row.head.cookie)) {
+  const uint64_t flow_id = TcpFlowId(row);
+  if (WasClosed(flow_id)) {
     ++counters_.after_close;
     return;
   }
   if (!half_open_.empty()) half_open_.erase(HalfOpenKey(row));
-  const uint32_t slot = FindTcp(row.head.cookie);
+  const uint32_t slot = FindTcp(flow_id);
   Flow unknown{};
   if (slot == kNone) StartTcp(unknown, row);
   Flow& flow = slot == kNone ? unknown : At(slot);
@@ -196,10 +208,10 @@ void FlowTable::AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state,
   ReadTcp(flow, row, wall_ms);
   Emit(flow, {flow.read_ns, flow.read_wall_ms}, state, reason, false);
   if (slot != kNone) Remove(slot);
-  NoteClosed(row.head.cookie);
+  NoteClosed(flow_id);
 }
 
-void FlowTable::AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms) {
+void FlowTable::AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason) {
   const uint64_t key = HalfOpenKey(row);
   auto found = half_open_.find(key);
   if (found == half_open_.end()) {
@@ -214,6 +226,7 @@ void FlowTable::AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms) {
   entry.row = row;
   entry.row.head.opened_ns = opened_ns;
   entry.wall_ms = wall_ms;
+  entry.reason = reason;
   entry.deadline_ns = row.head.read_ns + HalfOpenPatience(Since(row.head.read_ns, opened_ns));
 }
 
@@ -272,11 +285,12 @@ void FlowTable::EndUdp(Flow& flow, Moment at) {
 void FlowTable::StartTcp(Flow& flow, const sb_tcp_row& row) {
   flow.protocol = kind::kTcp;
   flow.cookie = row.head.cookie;
-  flow.flow_id = row.head.cookie != 0 ? row.head.cookie : HalfOpenKey(row);
+  flow.flow_id = TcpFlowId(row);
   flow.opened_ns = row.head.opened_ns;
   Identify(flow, row.head);
+  flow.last = CountersOf(row);
   // What an adopted connection did before is nobody's news: its first reading is the baseline.
-  if (row.head.flags & SB_F_ADOPTED) flow.last = flow.reported = CountersOf(row);
+  if (row.head.flags & SB_F_ADOPTED) flow.reported = flow.last;
 }
 
 void FlowTable::StartUdp(Flow& flow, const sb_udp_row& row) {
@@ -468,10 +482,8 @@ void FlowTable::CollectHalfOpen(uint64_t now_ns) {
     }
     Flow flow{};
     StartTcp(flow, entry.row);
-    flow.flow_id = it->first;
-    Advance(flow, CountersOf(entry.row), true);
     ReadTcp(flow, entry.row, entry.wall_ms);
-    Emit(flow, {flow.read_ns, flow.read_wall_ms}, FlowState::kHalfOpen, kEndUnspecified, false);
+    Emit(flow, {flow.read_ns, flow.read_wall_ms}, FlowState::kHalfOpen, entry.reason, false);
     it = half_open_.erase(it);
   }
 }
@@ -482,7 +494,7 @@ void FlowTable::EndSweep(uint64_t now_ns, uint64_t wall_ms) {
     if (flow.protocol != kind::kTcp || flow.sweep == sweep_) continue;
     SettleMinute(flow, wall_ms);
     Emit(flow, {now_ns, wall_ms}, FlowState::kClosed, kEndUnspecified, false);
-    NoteClosed(flow.cookie);
+    NoteClosed(flow.flow_id);
     Remove(slot);
   }
 }

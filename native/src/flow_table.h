@@ -38,7 +38,7 @@ class FlowTable {
  public:
   explicit FlowTable(const FlowTableOptions& options);
 
-  // `reason` is the EndReason of closed and failed rows.
+  // `reason` is the EndReason of closed, failed and half-open rows.
   void AddTcp(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason);
   void AddUdp(const sb_udp_row& row, uint64_t wall_ms);
 
@@ -106,6 +106,7 @@ class FlowTable {
     sb_tcp_row row;
     uint64_t wall_ms;
     uint64_t deadline_ns;
+    uint32_t reason;
   };
   struct Moment {
     uint64_t ns;
@@ -115,7 +116,7 @@ class FlowTable {
   static constexpr uint32_t kChunk = 512;
 
   Flow& At(uint32_t slot) { return chunks_[slot / kChunk][slot % kChunk]; }
-  uint32_t FindTcp(uint64_t cookie);
+  uint32_t FindTcp(uint64_t flow_id);
   uint32_t FindUdp(uint64_t hash, const sb_head& head);
   uint32_t Insert(uint64_t hash);
   void Remove(uint32_t slot);
@@ -123,7 +124,7 @@ class FlowTable {
 
   void AddReading(const sb_tcp_row& row, uint64_t wall_ms);
   void AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state, uint32_t reason);
-  void AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms);
+  void AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason);
   void EndUdp(Flow& flow, Moment at);
   void ReportReading(uint32_t slot, bool changed);
   void CollectFlow(uint32_t slot, Moment now);
@@ -140,9 +141,9 @@ class FlowTable {
   void Schedule(uint32_t slot);
   uint64_t NextAnnounce(const Flow& flow) const;
 
-  bool WasClosed(uint64_t cookie) const { return cookie != 0 && closed_[ClosedIndex(cookie)] == cookie; }
-  void NoteClosed(uint64_t cookie) { closed_[ClosedIndex(cookie)] = cookie; }
-  size_t ClosedIndex(uint64_t cookie) const;
+  bool WasClosed(uint64_t id) const { return id != 0 && closed_[ClosedIndex(id)] == id; }
+  void NoteClosed(uint64_t id) { closed_[ClosedIndex(id)] = id; }
+  size_t ClosedIndex(uint64_t flow_id) const;
 
   FlowTableOptions options_;
   FlowTableCounters counters_;
@@ -151,7 +152,7 @@ class FlowTable {
   std::vector<uint32_t> buckets_;  // first slot of each hash chain
   std::vector<uint32_t> free_;
   std::vector<FlowRecord> out_;
-  std::vector<uint64_t> closed_;  // cookies closed lately, by hash: readings of them come too late
+  std::vector<uint64_t> closed_;  // flow ids closed lately, by hash: readings of them come too late
   std::unordered_map<uint64_t, HalfOpen> half_open_;
   uint32_t epoch_ = 1;  // of out_: tells whether a flow's pending record is still in it
   uint32_t sweep_ = 1;
