@@ -1,20 +1,15 @@
 import { hostname } from 'node:os'
-import { type BusPublisher, type LossPlace, SkybraidError } from '@skybraid/shared'
+import { type BusPublisher, SkybraidError } from '@skybraid/shared'
 import { createPublisher, type Publisher } from './batch/publisher.ts'
 import { createSealer } from './batch/seal.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CollectorConfig } from './config.ts'
-import { type CollectorCounters, collectorCounters } from './counters.ts'
+import { collectorCounters, noCounters } from './counters.ts'
+import { createIntake, type Intake } from './intake.ts'
 import type { Log } from './log.ts'
-import {
-  type Capture,
-  type CaptureCounters,
-  type HookReport,
-  type OpenCaptureOptions,
-  openCapture,
-} from './source/open-capture.ts'
-import { readFrames } from './source/read-frames.ts'
+import { type Capture, type HookReport, type OpenCaptureOptions, openCapture } from './source/open-capture.ts'
 import { createSpool } from './spool/spool.ts'
+import { type CollectorStatus, collectorStatus } from './status.ts'
 
 export type CaptureSource = (options: OpenCaptureOptions) => Capture
 
@@ -31,39 +26,6 @@ export interface CollectorOptions {
   readonly drainMs?: number
 }
 
-export interface CollectorStatus {
-  readonly node: string
-  readonly cluster: string
-  readonly bootId: string
-  readonly startedUnixMs: number
-  readonly lastFlushUnixMs: number
-  readonly capabilities: number
-  readonly hooks: readonly HookReport[]
-  /** produced = consumed + full + waiting; `waiting` rows are in the ring. */
-  readonly ring: {
-    readonly produced: number
-    readonly consumed: number
-    readonly full: number
-    readonly waiting: number
-    readonly holds: boolean
-  }
-  /** encoded = published + merged + sampledOut + queued + spool_full. */
-  readonly records: {
-    readonly encoded: number
-    readonly published: number
-    readonly merged: number
-    readonly sampledOut: number
-    readonly queued: number
-    readonly lost: Readonly<Partial<Record<LossPlace, number>>>
-    readonly holds: boolean
-  }
-  readonly spool: { readonly batches: number; readonly bytes: number; readonly capacityBytes: number }
-  readonly publish: { readonly batches: number; readonly unacknowledged: number; readonly rejections: number }
-  readonly flows: Pick<CaptureCounters, 'sockets' | 'openFlows' | 'adopted' | 'keyUnsettled' | 'dnsMalformed'>
-  /** Flushes that were not a whole sequence of frames: a bug, and their records are missing. */
-  readonly brokenFlushes: number
-}
-
 export interface Collector {
   readonly node: string
   readonly bootId: string
@@ -77,163 +39,83 @@ export interface Collector {
   close(): Promise<void>
 }
 
-const noCounters: CaptureCounters = {
-  ringProduced: 0,
-  ringConsumed: 0,
-  ringFull: 0,
-  storageRefused: 0,
-  udpMapFull: 0,
-  flowTableFull: 0,
-  adopted: 0,
-  keyUnsettled: 0,
-  sockets: 0,
-  openFlows: 0,
-  recordsEncoded: 0,
-  recordsMerged: 0,
-  dnsMalformed: 0,
-}
-
-const lossLogIntervalMs = 10_000
-
 /**
  * Attaches to the kernel and publishes what it sees to `bus` until `close`. Nothing global: several collectors can
- * run in one process, each on its own cgroup subtree. Throws SB_CONFIG or SB_CAPTURE with one plain sentence.
+ * run in one process, each on its own cgroup subtree. Rejects with SB_CONFIG or SB_CAPTURE and one plain sentence.
  */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
-  const { config, log, bus, clock = systemClock, source = openCapture, drainMs = 5_000 } = options
-  const cgroupPath = config.cgroup
-  if (cgroupPath === undefined)
-    throw new SkybraidError('SB_CONFIG', 'There is no cgroup directory to observe.')
+  const { config, log, bus, clock = systemClock, source = openCapture } = options
   const node = config.node ?? hostname()
   const bootId = randomBootId()
-  const startedUnixMs = clock.nowMs()
   const spool = createSpool(config.spool)
+  const intake = createIntake(node, spool, clock, log)
   let capture: Capture | undefined
-  let received = 0
-  let brokenFlushes = 0
-  let lastFlushUnixMs = 0
-  let snapshot = noCounters
-  let nextLossLogMs = 0
-  let publisher: Publisher | undefined
-  let closing: Promise<void> | undefined
-
-  const early: ArrayBuffer[] = []
-
-  function onFlush(flush: ArrayBuffer): void {
-    if (publisher === undefined || capture === undefined) {
-      early.push(flush)
-      return
-    }
-    snapshot = capture.counters()
-    lastFlushUnixMs = clock.nowMs()
-    const lost = acceptFlush(flush)
-    publisher.pump()
-    if (lost > 0 && lastFlushUnixMs >= nextLossLogMs) {
-      nextLossLogMs = lastFlushUnixMs + lossLogIntervalMs
-      log.warn(
-        { node, lostRecords: spool.counts.lostRecords },
-        'the spool is full: the oldest records are given up',
-      )
-    }
-  }
-
-  function acceptFlush(flush: ArrayBuffer): number {
-    let lost = 0
-    try {
-      readFrames(flush, frame => {
-        received += frame.recordCount
-        lost += spool.add(frame)
-      })
-    } catch (err) {
-      brokenFlushes++
-      log.error({ node, err }, 'a flush could not be read')
-    }
-    return lost
-  }
-
-  capture = attach(source, { ...captureOptions(config, cgroupPath, options.objectDir), onFlush })
-  const opened = capture
-  const counters = (): CollectorCounters => collectorCounters(snapshot, received, spool, publisher!)
+  // One reading of the kernel's counters per flush serves all batches sealed until the next.
+  let latest = noCounters
   const identity = {
     node,
     bootId,
     cluster: config.cluster,
     flushIntervalMs: config.flush,
-    capabilities: opened.capabilities,
+    get capabilities() {
+      return capture?.capabilities ?? 0
+    },
   }
-  publisher = createPublisher({
+  const totals = () => collectorCounters(latest, intake.counts.received, spool.counts.lostRecords)
+  const publisher = createPublisher({
     bus,
     spool,
     clock,
-    seal: createSealer(identity, counters, () => clock.nowMs()),
+    seal: createSealer(identity, totals, () => clock.nowMs()),
     onTrouble: err => log.warn({ node, err }, 'the bus does not take batches; they wait in the spool'),
     onRecovered: () => log.info({ node }, 'the bus takes batches again'),
   })
-  const running = publisher
-  for (const flush of early.splice(0)) onFlush(flush)
-
-  async function shut(): Promise<void> {
-    opened.close()
-    snapshot = opened.counters()
-    running.pump()
-    const complete = await running.drained(drainMs)
-    running.stop()
-    if (!complete)
-      log.warn({ node, leftRecords: counters().queued }, 'records were left when the collector closed')
+  function onFlush(flush: ArrayBuffer): void {
+    latest = capture?.counters() ?? latest
+    intake.accept(flush)
+    publisher.pump()
   }
-
+  const startedUnixMs = clock.nowMs()
+  const opened = attach(source, { ...captureOptions(options), onFlush })
+  capture = opened
+  const parts = { ...identity, startedUnixMs, spoolBytes: config.spool, capture, intake, spool, publisher }
+  let closing: Promise<void> | undefined
   return {
     node,
     bootId,
     hooks: opened.hooks,
     capabilities: opened.capabilities,
-    status() {
-      snapshot = opened.counters()
-      const totals = counters()
-      return {
-        node,
-        cluster: config.cluster,
-        bootId,
-        startedUnixMs,
-        lastFlushUnixMs,
-        capabilities: opened.capabilities,
-        hooks: opened.hooks,
-        ring: ringIdentity(snapshot),
-        records: recordsIdentity(totals),
-        spool: {
-          batches: spool.counts.waitingBatches,
-          bytes: spool.counts.waitingBytes,
-          capacityBytes: config.spool,
-        },
-        publish: {
-          batches: running.counts.publishedBatches,
-          unacknowledged: running.counts.sealedBatches,
-          rejections: running.counts.rejections,
-        },
-        flows: {
-          sockets: snapshot.sockets,
-          openFlows: snapshot.openFlows,
-          adopted: snapshot.adopted,
-          keyUnsettled: snapshot.keyUnsettled,
-          dnsMalformed: snapshot.dnsMalformed,
-        },
-        brokenFlushes,
-      }
-    },
+    status: () => collectorStatus(parts),
     close() {
-      closing ??= shut()
+      closing ??= shut(opened, publisher, intake, log, options.drainMs ?? 5_000)
       return closing
     },
   }
 }
 
-function captureOptions(
-  config: CollectorConfig,
-  cgroupPath: string,
-  objectDir: string | undefined,
-): Omit<OpenCaptureOptions, 'onFlush'> {
+async function shut(
+  capture: Capture,
+  publisher: Publisher,
+  intake: Intake,
+  log: Log,
+  drainMs: number,
+): Promise<void> {
+  capture.close()
+  const { recordsEncoded, recordsMerged } = capture.counters()
+  const missing = recordsEncoded - recordsMerged - intake.counts.received
+  if (missing !== 0) log.error({ missing }, 'records were made and not handed over')
+  const complete = await publisher.drained(drainMs)
+  publisher.stop()
+  if (!complete)
+    log.warn({ unacknowledged: publisher.counts.sealedRecords }, 'closed before the bus took all records')
+}
+
+function captureOptions({ config, objectDir }: CollectorOptions): Omit<OpenCaptureOptions, 'onFlush'> {
+  if (config.cgroup === undefined) {
+    throw new SkybraidError('SB_CONFIG', 'There is no cgroup directory to observe.')
+  }
   return {
-    cgroupPath,
+    cgroupPath: config.cgroup,
     flushMs: config.flush,
     partitions: config.partitions,
     ringBytes: config.ring,
@@ -253,19 +135,6 @@ function attach(source: CaptureSource, options: OpenCaptureOptions): Capture {
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new SkybraidError('SB_CAPTURE', message, cause)
   }
-}
-
-function ringIdentity(counters: CaptureCounters): CollectorStatus['ring'] {
-  const { ringConsumed: consumed, ringFull: full } = counters
-  const waiting = counters.ringProduced - consumed
-  return { produced: counters.ringProduced + full, consumed, full, waiting, holds: waiting >= 0 }
-}
-
-function recordsIdentity(counters: CollectorCounters): CollectorStatus['records'] {
-  const { published, queued, recordsEncoded: encoded, recordsMerged: merged } = counters
-  const { recordsSampledOut: sampledOut, lost } = counters
-  const accounted = published + merged + sampledOut + queued + lost.spool_full
-  return { encoded, published, merged, sampledOut, queued, lost, holds: encoded === accounted }
 }
 
 function randomBootId(): string {

@@ -1,17 +1,8 @@
-import type { Publisher } from './batch/publisher.ts'
 import type { SealCounters } from './batch/seal.ts'
 import type { CaptureCounters } from './source/open-capture.ts'
-import type { Spool } from './spool/spool.ts'
-
-/** What the collector's two identities are made of, as of one moment. */
-export interface CollectorCounters extends SealCounters {
-  /** Records that wait in the spool or that the bus hasn't acknowledged yet. */
-  readonly queued: number
-  readonly published: number
-}
 
 /**
- * Counters of both identities.
+ * Counters of both identities, as every batch carries them.
  * Ring: produced = consumed + ring_full, once the ring is empty.
  * Records: encoded = published + merged + sampled out + queued + spool_full. What is lost before there is a record
  * (ring_full, storage_refused, flow_table_full) is not part of encoded and is told beside it.
@@ -19,23 +10,36 @@ export interface CollectorCounters extends SealCounters {
 export function collectorCounters(
   capture: CaptureCounters,
   recordsReceived: number,
-  spool: Spool,
-  publisher: Publisher,
-): CollectorCounters {
-  const sampledOut = 0
+  recordsLostInSpool: number,
+): SealCounters {
   return {
-    recordsEncoded: recordsReceived + capture.recordsMerged + sampledOut,
+    // Not the capture's own figure: that one runs ahead by what is made and not handed over yet.
+    recordsEncoded: recordsReceived + capture.recordsMerged,
     recordsMerged: capture.recordsMerged,
-    recordsSampledOut: sampledOut,
+    recordsSampledOut: 0,
     ringProduced: capture.ringProduced + capture.ringFull,
     ringConsumed: capture.ringConsumed,
-    queued: spool.counts.waitingRecords + publisher.counts.sealedRecords,
-    published: publisher.counts.publishedRecords,
     lost: {
       ring_full: capture.ringFull,
       storage_refused: capture.storageRefused + capture.udpMapFull,
       flow_table_full: capture.flowTableFull,
-      spool_full: spool.counts.lostRecords,
+      spool_full: recordsLostInSpool,
     },
   }
+}
+
+export const noCounters: CaptureCounters = {
+  ringProduced: 0,
+  ringConsumed: 0,
+  ringFull: 0,
+  storageRefused: 0,
+  udpMapFull: 0,
+  flowTableFull: 0,
+  adopted: 0,
+  keyUnsettled: 0,
+  sockets: 0,
+  openFlows: 0,
+  recordsEncoded: 0,
+  recordsMerged: 0,
+  dnsMalformed: 0,
 }
