@@ -144,6 +144,8 @@ export interface FlowEnd {
   readonly role: 'client' | 'server' | 'unknown'
   readonly roleGuessed: boolean
   readonly adopted: boolean
+  /** Its collector was restarted since and has not seen this flow again yet. */
+  readonly unconfirmed?: true
   readonly bytesSent: number
   readonly bytesReceived: number
   readonly segmentsSent: number

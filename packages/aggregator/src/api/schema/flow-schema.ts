@@ -14,6 +14,9 @@ const flowEndSchema = Type.Object(
     role: Type.Enum(['client', 'server', 'unknown']),
     roleGuessed: Type.Boolean(),
     adopted: Type.Boolean({ description: 'older than the collector; counted from adoption on' }),
+    unconfirmed: Type.Optional(
+      Type.Literal(true, { description: 'its collector was restarted and has not seen this flow again yet' }),
+    ),
     bytesSent: Type.Integer(),
     bytesReceived: Type.Integer(),
     segmentsSent: Type.Integer(),

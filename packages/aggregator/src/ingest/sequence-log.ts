@@ -1,0 +1,103 @@
+/** What a batch's sequence number says about it. */
+export type Arrival = 'new' | 'duplicate' | 'late' | 'inconsistent'
+
+interface Gap {
+  /** First and last sequence number that is missing. */
+  from: number
+  to: number
+  /** Records that the earlier batches held before the gap, and up to its end. */
+  fromRecord: number
+  toRecord: number
+  readonly sinceMs: number
+  /** Too old to be applied any more: what comes now is late. */
+  settled: boolean
+}
+
+/** Most records that one batch may hold. */
+export interface SequenceLimits {
+  readonly recordsPerBatch: number
+  readonly maxGaps: number
+  readonly settleMs: number
+}
+
+/**
+ * Which batches of one node, boot and partition came: everything up to the highest number except a bounded list of
+ * gaps. Counts missing records exactly, because every batch says how many records came before it.
+ */
+export class SequenceLog {
+  highest = 0
+  /** Records in batches that never came, so far. */
+  missingRecords = 0
+  #nextRecord = 0
+  readonly #gaps: Gap[] = []
+  readonly #limits: SequenceLimits
+
+  constructor(limits: SequenceLimits) {
+    this.#limits = limits
+  }
+
+  /** Nothing before the highest number is outstanding. */
+  get contiguous(): boolean {
+    return this.#gaps.every(gap => gap.settled)
+  }
+
+  /** Records in all batches up to the highest number, come or not. */
+  get records(): number {
+    return this.#nextRecord
+  }
+
+  /** Notes a batch unless it is refused. `inconsistent`: its figures contradict what is known; nothing was noted. */
+  note(sequence: number, firstRecord: number, count: number, nowMs: number): Arrival {
+    this.#settle(nowMs)
+    return sequence > this.highest
+      ? this.#append(sequence, firstRecord, count, nowMs)
+      : this.#fill(sequence, firstRecord, count)
+  }
+
+  #append(sequence: number, firstRecord: number, count: number, nowMs: number): Arrival {
+    const skipped = sequence - this.highest - 1
+    const records = firstRecord - this.#nextRecord
+    if (records < 0 || records > skipped * this.#limits.recordsPerBatch) return 'inconsistent'
+    if (skipped > 0) {
+      this.#gaps.push({
+        from: this.highest + 1,
+        to: sequence - 1,
+        fromRecord: this.#nextRecord,
+        toRecord: firstRecord,
+        sinceMs: nowMs,
+        settled: false,
+      })
+      this.missingRecords += records
+      // The oldest gap is given up: its records stay missing, and what comes of it counts as a duplicate.
+      if (this.#gaps.length > this.#limits.maxGaps) this.#gaps.shift()
+    }
+    this.highest = sequence
+    this.#nextRecord = firstRecord + count
+    return 'new'
+  }
+
+  #fill(sequence: number, firstRecord: number, count: number): Arrival {
+    const index = this.#gaps.findIndex(gap => gap.from <= sequence && sequence <= gap.to)
+    if (index < 0) return 'duplicate'
+    const gap = this.#gaps[index]
+    const { recordsPerBatch } = this.#limits
+    const before = firstRecord - gap.fromRecord
+    const after = gap.toRecord - firstRecord - count
+    if (before < 0 || before > (sequence - gap.from) * recordsPerBatch) return 'inconsistent'
+    if (after < 0 || after > (gap.to - sequence) * recordsPerBatch) return 'inconsistent'
+    if (gap.settled) return 'late'
+    const pieces: Gap[] = []
+    if (gap.from < sequence) pieces.push({ ...gap, to: sequence - 1, toRecord: firstRecord })
+    if (sequence < gap.to) pieces.push({ ...gap, from: sequence + 1, fromRecord: firstRecord + count })
+    this.#gaps.splice(index, 1, ...pieces)
+    while (this.#gaps.length > this.#limits.maxGaps) this.#gaps.shift()
+    this.missingRecords -= count
+    return 'new'
+  }
+
+  #settle(nowMs: number): void {
+    for (const gap of this.#gaps) {
+      if (!gap.settled && nowMs - gap.sinceMs >= this.#limits.settleMs) gap.settled = true
+    }
+  }
+}

@@ -1,0 +1,387 @@
+import { EndReason, Kind, reasonOf, State, stateOf } from '@skybraid/shared'
+import { type EntitySource, v4MappedWord } from '../resolve/entity-source.ts'
+import { Counter, Histogram } from '../topology/counters.ts'
+import type { EdgeBook, EntityId } from '../topology/edge-book.ts'
+import { type ConnectionStore, minuteOf, unixMsOf } from './connection-store.ts'
+import { Ledger, ledgerAmounts, ledgerChunk, ledgerSamples, ledgerStart } from './ledger.ts'
+import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { slotStart } from './slot-pool.ts'
+
+/** Where each of the eight amounts of a record goes; the server's counters follow the client's by this stride. */
+const amountCounters = Int32Array.of(
+  Counter.clientBytesSent,
+  Counter.clientBytesReceived,
+  Counter.clientSegmentsSent,
+  Counter.clientSegmentsReceived,
+  Counter.clientDataSegmentsSent,
+  Counter.clientDataSegmentsReceived,
+  Counter.clientRetransmits,
+  Counter.clientOutOfOrder,
+  Counter.serverBytesSent,
+  Counter.serverBytesReceived,
+  Counter.serverSegmentsSent,
+  Counter.serverSegmentsReceived,
+  Counter.serverDataSegmentsSent,
+  Counter.serverDataSegmentsReceived,
+  Counter.serverRetransmits,
+  Counter.serverOutOfOrder,
+)
+const clientRttUs = Histogram.clientRttUs
+
+/** Minutes for which a one-sided booking can still move to the joined edge. */
+export const movableMinutes = 15
+
+const Gauge = { none: 0, client: 1, server: 2, joined: 3 } as const
+const gaugeNames = ['client', 'client', 'server', 'joined'] as const
+
+/**
+ * Books a connection on its edge. What is booked follows from the slot and its ledger alone, so that taking it back
+ * before a change and booking it again afterwards leaves no trace: `withdraw(slot)`, change, `enter(slot)`.
+ */
+export class EdgeBooking {
+  /** Scratch: the eight amounts of the record being applied. */
+  readonly amounts = new Float64Array(ledgerAmounts)
+  /** Open connections by how they are counted: (unused), client only, server only, joined. */
+  readonly openCounts = new Float64Array(4)
+  readonly #store: ConnectionStore
+  readonly #book: EdgeBook
+  readonly #entities: EntitySource
+
+  constructor(store: ConnectionStore, book: EdgeBook, entities: EntitySource) {
+    this.#store = store
+    this.#book = book
+    this.#entities = entities
+  }
+
+  edgeOf(slot: number): number {
+    return this.#store.words(slot)[slotStart(slot) + Head.edge] - 1
+  }
+
+  withdraw(slot: number, nowMs: number): void {
+    this.#setGauge(slot, Gauge.none)
+    this.#bookLifecycle(slot, -1, nowMs)
+    this.#bookLedgers(slot, -1)
+  }
+
+  /** Finds the edge anew and books everything on it. */
+  enter(slot: number, nowMs: number): void {
+    this.#chooseEdge(slot)
+    this.#bookLifecycle(slot, 1, nowMs)
+    this.#bookLedgers(slot, 1)
+    this.updateGauge(slot)
+  }
+
+  /** Around a change of openings and ends alone, when edge and traffic stay. */
+  withdrawLifecycle(slot: number, nowMs: number): void {
+    this.#bookLifecycle(slot, -1, nowMs)
+  }
+
+  enterLifecycle(slot: number, nowMs: number): void {
+    this.#bookLifecycle(slot, 1, nowMs)
+    this.updateGauge(slot)
+  }
+
+  /** Adds the scratch amounts and one RTT sample to a row that is already known. */
+  addTraffic(row: number, side: number, srttUs: number): void {
+    const { counters } = this.#book
+    const { amounts } = this
+    const first = side * ledgerAmounts
+    for (let i = 0; i < ledgerAmounts; i++) {
+      if (amounts[i] !== 0) counters[row + amountCounters[first + i]] += amounts[i]
+    }
+    if (srttUs > 0) this.#book.sample(row, clientRttUs + side, srttUs, 1)
+  }
+
+  /** Notes the scratch amounts and the sample, so that they can move. */
+  keep(slot: number, side: number, minute: number, srttUs: number): void {
+    const entry = this.#ledgerEntry(slot, side, minute, srttUs > 0)
+    const doubles = this.#store.ledger.doubles[ledgerChunk(entry)]
+    const at = ledgerStart(entry)
+    for (let i = 0; i < ledgerAmounts; i++) doubles[(at >>> 1) + i] += this.amounts[i]
+    if (srttUs === 0) return
+    const words = this.#store.ledger.words[ledgerChunk(entry)]
+    words[at + Ledger.samples + words[at + Ledger.sampleCount]++] = srttUs
+  }
+
+  /** Books (or with a negative amount takes back) bytes that never arrived. */
+  addMissing(slot: number, side: number, minute: number, bytes: number): void {
+    const edge = this.edgeOf(slot)
+    if (edge < 0) return
+    const row = this.#book.row(edge, minute)
+    if (row < 0) return
+    this.#book.counters[row + Counter.missingBytes] += bytes
+    if (!this.movable(slot)) return
+    const entry = this.#ledgerEntry(slot, side, minute, false)
+    this.#store.ledger.doubles[ledgerChunk(entry)][(ledgerStart(entry) >>> 1) + Ledger.missing] += bytes
+  }
+
+  /** One-sided connections may still be joined; UDP pairs may still be parted. */
+  movable(slot: number): boolean {
+    return !this.#store.isJoined(slot) || this.#store.slotClass(slot) === SlotClass.udp
+  }
+
+  updateGauge(slot: number): void {
+    this.#setGauge(slot, this.#wantedGauge(slot))
+  }
+
+  #wantedGauge(slot: number): number {
+    const store = this.#store
+    const flags = store.flags(slot)
+    if ((flags & SlotFlag.expired) !== 0 || (flags & SlotFlag.classMask) === SlotClass.failedDial) {
+      return Gauge.none
+    }
+    const client = store.isPresent(slot, 0)
+    const server = store.isPresent(slot, 1)
+    if ((client && store.hasEnded(slot, 0)) || (server && store.hasEnded(slot, 1))) return Gauge.none
+    if (client && server) return Gauge.joined
+    return client ? Gauge.client : Gauge.server
+  }
+
+  #setGauge(slot: number, wanted: number): void {
+    const words = this.#store.words(slot)
+    const at = slotStart(slot) + Head.flags
+    const counted = (words[at] >>> SlotFlag.gaugeShift) & SlotFlag.gaugeMask
+    if (counted === wanted) return
+    this.openCounts[counted]--
+    this.openCounts[wanted]++
+    const edge = this.edgeOf(slot)
+    if (edge >= 0 && counted !== Gauge.none) this.#book.open(edge, gaugeNames[counted], -1)
+    if (edge >= 0 && wanted !== Gauge.none) this.#book.open(edge, gaugeNames[wanted], 1)
+    words[at] = (words[at] & ~(SlotFlag.gaugeMask << SlotFlag.gaugeShift)) | (wanted << SlotFlag.gaugeShift)
+  }
+
+  #chooseEdge(slot: number): void {
+    const words = this.#store.words(slot)
+    const at = slotStart(slot) + Head.edge
+    const edge = this.#edgeFor(slot)
+    // Over the cap the connection stays on the edge that it has: its numbers are not lost.
+    if (edge >= 0) words[at] = edge + 1
+  }
+
+  #edgeFor(slot: number): number {
+    const store = this.#store
+    const words = store.words(slot)
+    const client = slotStart(slot) + sideAt(0)
+    const server = slotStart(slot) + sideAt(1)
+    const protocol = store.protocol(slot)
+    const clientEntity = store.isPresent(slot, 0) ? words[client + Side.entity] | 0 : this.#remote(slot, 1)
+    const serverEntity = store.isPresent(slot, 1) ? words[server + Side.entity] | 0 : this.#remote(slot, 0)
+    if (clientEntity < 0 || serverEntity < 0) return -1
+    if (!store.isPresent(slot, 1)) {
+      const dialled = words[client + Side.ports] & 0xffff
+      return this.#book.edge(clientEntity, serverEntity, protocol, dialled, -1, 0)
+    }
+    const serverPort = words[server + Side.ports] >>> 16
+    if (!store.isPresent(slot, 0) || this.#reachedDirectly(slot)) {
+      return this.#book.edge(clientEntity, serverEntity, protocol, serverPort, -1, 0)
+    }
+    const via = this.#remote(slot, 0)
+    return this.#book.edge(
+      clientEntity,
+      serverEntity,
+      protocol,
+      serverPort,
+      via,
+      via < 0 ? 0 : words[client + Side.ports] & 0xffff,
+    )
+  }
+
+  /** The acceptor's own endpoint is the one that was dialled. */
+  #reachedDirectly(slot: number): boolean {
+    const words = this.#store.words(slot)
+    const client = slotStart(slot) + sideAt(0)
+    const server = slotStart(slot) + sideAt(1)
+    const sameFamily = ((words[client + Side.flags] ^ words[server + Side.flags]) & Kind.v6) === 0
+    const samePort = (words[client + Side.ports] & 0xffff) === words[server + Side.ports] >>> 16
+    return sameFamily && samePort && words[client + Side.remote] === words[server + Side.local]
+  }
+
+  /** The entity of the remote address of a side, as its node calls it. */
+  #remote(slot: number, side: number): EntityId {
+    const words = this.#store.words(slot)
+    const s = slotStart(slot) + sideAt(side)
+    const node = words[s + Side.session] >>> 8
+    const address = words[s + Side.remote]
+    if ((words[s + Side.flags] & Kind.v6) === 0) {
+      return this.#entities.ofAddress(node, 0, 0, v4MappedWord, address)
+    }
+    const pool = this.#store.addresses
+    return this.#entities.ofAddress(
+      node,
+      pool.word(address, 0),
+      pool.word(address, 1),
+      pool.word(address, 2),
+      pool.word(address, 3),
+    )
+  }
+
+  #bookLifecycle(slot: number, sign: 1 | -1, nowMs: number): void {
+    const edge = this.edgeOf(slot)
+    if (edge < 0) return
+    if (this.#store.isPresent(slot, 0)) this.#bookSide(slot, 0, edge, sign, nowMs)
+    if (this.#store.isPresent(slot, 1)) this.#bookSide(slot, 1, edge, sign, nowMs)
+    this.#bookOpened(slot, edge, sign)
+  }
+
+  #bookOpened(slot: number, edge: number, sign: 1 | -1): void {
+    const store = this.#store
+    if (store.slotClass(slot) === SlotClass.failedDial) return
+    const client = store.isPresent(slot, 0)
+    const server = store.isPresent(slot, 1)
+    const seen = client && (store.sideFlags(slot, 0) & SideFlag.sawOpen) !== 0 ? 0 : 1
+    if (seen === 1 && (!server || (store.sideFlags(slot, 1) & SideFlag.sawOpen) === 0)) return
+    const openedMs = store.doubles(slot)[(slotStart(slot) + sideAt(seen)) >>> 1]
+    const row = this.#book.row(edge, minuteOf(openedMs))
+    if (row < 0) return
+    const counter = client
+      ? server
+        ? Counter.openedJoined
+        : Counter.openedClientOnly
+      : Counter.openedServerOnly
+    this.#book.counters[row + counter] += sign
+  }
+
+  #bookSide(slot: number, side: number, edge: number, sign: 1 | -1, nowMs: number): void {
+    const words = this.#store.words(slot)
+    const s = slotStart(slot) + sideAt(side)
+    const flags = words[s + Side.flags]
+    const openedMs = this.#store.doubles(slot)[s >>> 1]
+    const failed = this.#store.slotClass(slot) === SlotClass.failedDial
+    if (!failed) this.#bookOpening(side, edge, minuteOf(openedMs), flags, words[s + Side.handshakeUs], sign)
+    if ((flags & SideFlag.ended) === 0) return
+    const endedMs = unixMsOf(words[s + Side.lastAt], nowMs)
+    const row = this.#book.row(edge, minuteOf(endedMs))
+    if (row < 0) return
+    if (failed) {
+      this.#book.counters[row + failureCounter(flags)] += sign
+      return
+    }
+    this.#bookEnd(row, side, flags, sign)
+    const durationMs = endedMs - openedMs
+    if ((flags & SideFlag.sawOpen) !== 0 && durationMs >= 0) {
+      this.#book.sample(row, Histogram.clientDurationMs + side, durationMs, sign)
+    }
+    const minRttUs = words[s + Side.minRttUs]
+    if (minRttUs > 0) this.#book.sample(row, Histogram.clientMinRttUs + side, minRttUs, sign)
+  }
+
+  #bookOpening(
+    side: number,
+    edge: number,
+    minute: number,
+    flags: number,
+    handshakeUs: number,
+    sign: 1 | -1,
+  ): void {
+    const row = this.#book.row(edge, minute)
+    if (row < 0) return
+    const { counters } = this.#book
+    if ((flags & SideFlag.sawOpen) === 0) {
+      counters[row + Counter.clientAdopted + side] += sign
+    } else {
+      counters[row + (side === 0 ? Counter.clientOpened : Counter.serverAccepted)] += sign
+      if (handshakeUs > 0) this.#book.sample(row, Histogram.clientHandshakeUs + side, handshakeUs, sign)
+    }
+    if ((flags & Kind.roleGuessed) !== 0) counters[row + Counter.guessedRoles] += sign
+  }
+
+  #bookEnd(row: number, side: number, flags: number, sign: 1 | -1): void {
+    const { counters } = this.#book
+    counters[row + (side === 0 ? Counter.clientClosed : Counter.serverClosed)] += sign
+    const first = side === 0 ? Counter.clientEndedFin : Counter.serverEndedFin
+    const reason = reasonOf(flags)
+    // fin, rst sent, rst received, kernel timeout are numbered 1 to 4 and their counters follow each other
+    if (reason >= EndReason.fin && reason <= EndReason.kernelTimeout) {
+      counters[row + first + reason - EndReason.fin] += sign
+    }
+  }
+
+  #bookLedgers(slot: number, sign: 1 | -1): void {
+    const edge = this.edgeOf(slot)
+    if (edge < 0) return
+    for (let side = 0; side < 2; side++) {
+      let entry = this.#store.words(slot)[slotStart(slot) + Head.ledger + side]
+      while (entry > 0) entry = this.#bookEntry(entry, edge, side, sign)
+    }
+  }
+
+  /** Books one ledger entry and returns the next one. */
+  #bookEntry(entry: number, edge: number, side: number, sign: 1 | -1): number {
+    const words = this.#store.ledger.words[ledgerChunk(entry)]
+    const doubles = this.#store.ledger.doubles[ledgerChunk(entry)]
+    const at = ledgerStart(entry)
+    const row = this.#book.row(edge, words[at + Ledger.minute])
+    if (row >= 0) {
+      const { counters } = this.#book
+      const first = side * ledgerAmounts
+      for (let i = 0; i < ledgerAmounts; i++) {
+        counters[row + amountCounters[first + i]] += sign * doubles[(at >>> 1) + i]
+      }
+      counters[row + Counter.missingBytes] += sign * doubles[(at >>> 1) + Ledger.missing]
+      for (let i = 0; i < words[at + Ledger.sampleCount]; i++) {
+        this.#book.sample(row, clientRttUs + side, words[at + Ledger.samples + i], sign)
+      }
+    }
+    return words[at + Ledger.next]
+  }
+
+  /** The entry of a side and minute, with room for a sample if one is to be added. */
+  #ledgerEntry(slot: number, side: number, minute: number, withSample: boolean): number {
+    const words = this.#store.words(slot)
+    const head = slotStart(slot) + Head.ledger + side
+    const { ledger } = this.#store
+    let newest = minute
+    for (let entry = words[head]; entry > 0; ) {
+      const chunk = ledger.words[ledgerChunk(entry)]
+      const at = ledgerStart(entry)
+      if (
+        chunk[at + Ledger.minute] === minute &&
+        (!withSample || chunk[at + Ledger.sampleCount] < ledgerSamples)
+      ) {
+        return entry
+      }
+      if (chunk[at + Ledger.minute] > newest) newest = chunk[at + Ledger.minute]
+      entry = chunk[at + Ledger.next]
+    }
+    this.#dropOld(words, head, newest - movableMinutes - 1)
+    words[head] = ledger.take(minute, words[head])
+    return words[head]
+  }
+
+  #dropOld(words: Uint32Array, head: number, before: number): void {
+    const { ledger } = this.#store
+    let kept = 0
+    for (let entry = words[head]; entry > 0; ) {
+      const chunk = ledger.words[ledgerChunk(entry)]
+      const at = ledgerStart(entry)
+      const next = chunk[at + Ledger.next]
+      if (chunk[at + Ledger.minute] < before) {
+        chunk[at + Ledger.next] = 0
+        ledger.release(entry)
+        if (kept > 0) ledger.words[ledgerChunk(kept)][ledgerStart(kept) + Ledger.next] = next
+        else words[head] = next
+      } else {
+        kept = entry
+      }
+      entry = next
+    }
+  }
+}
+
+function failureCounter(flags: number): number {
+  if (stateOf(flags) === State.halfOpen) return Counter.serverHalfOpen
+  switch (reasonOf(flags)) {
+    case EndReason.refused:
+      return Counter.failedRefused
+    case EndReason.timedOut:
+      return Counter.failedTimedOut
+    case EndReason.unreachable:
+      return Counter.failedUnreachable
+    case EndReason.resetInHandshake:
+      return Counter.failedReset
+    case EndReason.abandoned:
+      return Counter.failedAbandoned
+    default:
+      return Counter.failedOther
+  }
+}

@@ -1,0 +1,39 @@
+import { slotWords } from './slot-layout.ts'
+
+/**
+ * The last flows that ended, as copies of their slots: bounded, oldest overwritten. IPv6 addresses are copied beside
+ * them, because the table's own are released. A copy can be refreshed while it is still there.
+ */
+export class FlowRing {
+  readonly capacity: number
+  readonly words: Uint32Array
+  readonly doubles: Float64Array
+  /** Local and remote address of the client's side, then of the server's: four words each. */
+  readonly addresses: Uint32Array
+  /** Unix milliseconds when the copy was made, by position. */
+  readonly writtenMs: Float64Array
+  /** Copies made so far; copy n is at n % capacity while n >= next - capacity. */
+  next = 0
+
+  constructor(capacity: number) {
+    this.capacity = capacity
+    const buffer = new ArrayBuffer(capacity * slotWords * 4)
+    this.words = new Uint32Array(buffer)
+    this.doubles = new Float64Array(buffer)
+    this.addresses = new Uint32Array(capacity * 16)
+    this.writtenMs = new Float64Array(capacity)
+  }
+
+  /** A place for a slot that has none yet, or its own while it is not overwritten. Numbers begin at 1. */
+  placeFor(known: number): number {
+    return known > 0 && this.has(known) ? known : ++this.next
+  }
+
+  has(number: number): boolean {
+    return number > 0 && number <= this.next && number > this.next - this.capacity
+  }
+
+  position(number: number): number {
+    return (number - 1) % this.capacity
+  }
+}

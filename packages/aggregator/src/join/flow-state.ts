@@ -1,0 +1,239 @@
+import { Kind, State, stateOf } from '@skybraid/shared'
+import { type EntitySource, v4MappedWord } from '../resolve/entity-source.ts'
+import { type ConnectionStore, unixMsOf } from './connection-store.ts'
+import { endpointKey, isLoopback } from './flow-locator.ts'
+import { wordAt } from './key-hash.ts'
+import type { MissingBytes, Reading } from './missing-bytes.ts'
+import type { RecordBatch } from './record-batch.ts'
+import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { slotStart } from './slot-pool.ts'
+
+const stateBits = (Kind.stateMask << Kind.stateShift) | (Kind.reasonMask << Kind.reasonShift)
+/** Bits of a side's flags that stay as the first record that came had them. */
+const lastingBits =
+  Kind.protocolMask |
+  Kind.v6 |
+  (Kind.roleMask << Kind.roleShift) |
+  Kind.roleGuessed |
+  Kind.inherited |
+  Kind.mptcp
+
+/** What one side of a slot knows, and how a record changes it. Books nothing except what is missing. */
+export class FlowState {
+  readonly #store: ConnectionStore
+  readonly #entities: EntitySource
+  readonly #missing: MissingBytes
+  readonly #reading: Reading = { flow: 0, sent: 0, received: 0, deltaSent: 0, deltaReceived: 0, atMs: 0 }
+
+  constructor(store: ConnectionStore, entities: EntitySource, missing: MissingBytes) {
+    this.#store = store
+    this.#entities = entities
+    this.#missing = missing
+  }
+
+  /** Fills an empty side with what never changes. */
+  begin(slot: number, side: number, batch: RecordBatch, i: number): void {
+    const words = this.#store.words(slot)
+    const start = slotStart(slot)
+    const s = start + sideAt(side)
+    const { u32, u64 } = batch.columns
+    words[start + Head.flags] |= SlotFlag.present << side
+    words[s + Side.flowLow] = u64.flowId[2 * i]
+    words[s + Side.flowHigh] = u64.flowId[2 * i + 1]
+    words[s + Side.session] = batch.session
+    words[s + Side.entity] = batch.owner(i)
+    words[s + Side.ports] = u32.ports[i]
+    words[s + Side.flags] = u32.kind[i] & lastingBits
+    words[s + Side.lastAt] = batch.atMs(i) >>> 0
+    this.#store.doubles(slot)[s >>> 1] = batch.openedMs(i)
+    this.#keepAddresses(words, s, batch, i)
+    if ((words[start + Head.flags] & SlotFlag.classMask) === SlotClass.udp)
+      this.#keepUdpKey(words, start, side)
+    this.#beginTotals(slot * 2 + side, batch, i)
+  }
+
+  /** True if the record changes when the flow opened, how, or that it ended: what the lifecycle is booked from. */
+  changesLifecycle(slot: number, side: number, batch: RecordBatch, i: number): boolean {
+    const kind = batch.columns.u32.kind[i]
+    const words = this.#store.words(slot)
+    const s = slotStart(slot) + sideAt(side)
+    const flags = words[s + Side.flags]
+    if (stateOf(kind) !== State.open && (flags & SideFlag.ended) === 0) return true
+    if ((kind & Kind.adopted) === 0 && (flags & SideFlag.sawOpen) === 0) return true
+    if (batch.columns.u32.handshakeUs[i] > 0 && words[s + Side.handshakeUs] === 0) return true
+    const known = this.#store.doubles(slot)[s >>> 1]
+    const opened = batch.openedMs(i)
+    if (opened >= known) return false
+    return (flags & SideFlag.ended) !== 0 || Math.floor(opened / 60_000) !== Math.floor(known / 60_000)
+  }
+
+  /** Takes over what the record says beside its deltas. */
+  update(slot: number, side: number, batch: RecordBatch, i: number): void {
+    const words = this.#store.words(slot)
+    const doubles = this.#store.doubles(slot)
+    const s = slotStart(slot) + sideAt(side)
+    const { u32 } = batch.columns
+    const kind = u32.kind[i]
+    const opened = batch.openedMs(i)
+    if (opened < doubles[s >>> 1]) doubles[s >>> 1] = opened
+    const newer = this.#isLatest(words, doubles, s, batch, i)
+    this.#followTotals(slot * 2 + side, words, doubles, s, batch, i)
+    if (u32.handshakeUs[i] > 0) words[s + Side.handshakeUs] = u32.handshakeUs[i]
+    if (u32.minRttUs[i] > 0) words[s + Side.minRttUs] = u32.minRttUs[i]
+    if ((kind & Kind.adopted) === 0) words[s + Side.flags] |= SideFlag.sawOpen
+    if (newer) this.#takeReading(words, s, batch, i)
+    if (stateOf(kind) !== State.open && (words[s + Side.flags] & SideFlag.ended) === 0) {
+      words[s + Side.flags] = (words[s + Side.flags] & ~stateBits) | (kind & stateBits) | SideFlag.ended
+      if (batch.contiguous) this.#store.setFlag(slot, SlotFlag.complete << side)
+    }
+  }
+
+  /** Sums of this flow alone, for the list of flows. */
+  add(slot: number, side: number, amounts: Float64Array): void {
+    const words = this.#store.words(slot)
+    const doubles = this.#store.doubles(slot)
+    const s = slotStart(slot) + sideAt(side)
+    doubles[(s + Side.sumSent) >>> 1] += amounts[0]
+    doubles[(s + Side.sumReceived) >>> 1] += amounts[1]
+    words[s + Side.segmentsSent] += amounts[2]
+    words[s + Side.segmentsReceived] += amounts[3]
+    words[s + Side.dataSent] += amounts[4]
+    words[s + Side.dataReceived] += amounts[5]
+    words[s + Side.retransmitted] += amounts[6]
+  }
+
+  #keepAddresses(words: Uint32Array, s: number, batch: RecordBatch, i: number): void {
+    const { u32, v6Addresses } = batch.columns
+    if (!batch.isV6(i)) {
+      words[s + Side.local] = u32.localAddress[i]
+      words[s + Side.remote] = u32.remoteAddress[i]
+      this.#entities.learnLocal(batch.node, 0, 0, v4MappedWord, u32.localAddress[i], batch.atMs(i))
+      return
+    }
+    const local = 16 * u32.localAddress[i]
+    words[s + Side.local] = this.#store.addresses.acquire(v6Addresses, local)
+    words[s + Side.remote] = this.#store.addresses.acquire(v6Addresses, 16 * u32.remoteAddress[i])
+    this.#entities.learnLocal(
+      batch.node,
+      wordAt(v6Addresses, local),
+      wordAt(v6Addresses, local + 4),
+      wordAt(v6Addresses, local + 8),
+      wordAt(v6Addresses, local + 12),
+      batch.atMs(i),
+    )
+  }
+
+  #keepUdpKey(words: Uint32Array, start: number, side: number): void {
+    const s = start + sideAt(side)
+    const address = words[s + (side === 0 ? Side.local : Side.remote)]
+    const port = side === 0 ? words[s + Side.ports] >>> 16 : words[s + Side.ports] & 0xffff
+    const v6 = (words[s + Side.flags] & Kind.v6) !== 0
+    const pool = this.#store.addresses
+    const loopback = v6
+      ? isLoopback(pool.word(address, 0), pool.word(address, 1), pool.word(address, 2), pool.word(address, 3))
+      : isLoopback(0, 0, v4MappedWord, address)
+    words[start + Head.keyA] = address
+    words[start + Head.keyB] = endpointKey(port, v6, loopback, words[s + Side.session] >>> 8)
+  }
+
+  #isLatest(words: Uint32Array, doubles: Float64Array, s: number, batch: RecordBatch, i: number): boolean {
+    if ((words[s + Side.flags] & SideFlag.ended) !== 0) return false
+    const kind = batch.columns.u32.kind[i]
+    if (stateOf(kind) !== State.open) return true
+    const later = ((batch.atMs(i) >>> 0) - words[s + Side.lastAt]) | 0
+    if (later !== 0) return later > 0
+    return (
+      batch.sentTotal(i) >= doubles[(s + Side.maxSent) >>> 1] &&
+      batch.receivedTotal(i) >= doubles[(s + Side.maxReceived) >>> 1]
+    )
+  }
+
+  #takeReading(words: Uint32Array, s: number, batch: RecordBatch, i: number): void {
+    const { u32 } = batch.columns
+    words[s + Side.lastAt] = batch.atMs(i) >>> 0
+    words[s + Side.dataSentTotal] = u32.dataSegmentsSentTotal[i]
+    words[s + Side.dataReceivedTotal] = u32.dataSegmentsReceivedTotal[i]
+    words[s + Side.retransmittedTotal] = u32.retransmittedSegmentsTotal[i]
+    if (u32.srttUs[i] > 0) words[s + Side.srttUs] = u32.srttUs[i]
+    words[s + Side.flags] = (words[s + Side.flags] & ~Kind.quiet) | (u32.kind[i] & Kind.quiet)
+  }
+
+  #read(flow: number, batch: RecordBatch, i: number): Reading {
+    const reading = this.#reading
+    const { u32 } = batch.columns
+    reading.flow = flow
+    reading.sent = batch.sentTotal(i)
+    reading.received = batch.receivedTotal(i)
+    reading.deltaSent = batch.bytesSentDelta(i)
+    reading.deltaReceived = batch.bytesReceivedDelta(i)
+    reading.atMs = batch.baseMs + u32.atMs[i]
+    return reading
+  }
+
+  /** The totals begin at 0 for an opened flow, otherwise where the first record after adoption says. */
+  #beginTotals(flow: number, batch: RecordBatch, i: number): void {
+    const kind = batch.columns.u32.kind[i]
+    const words = this.#store.words(flow >>> 1)
+    const doubles = this.#store.doubles(flow >>> 1)
+    const s = slotStart(flow >>> 1) + sideAt(flow & 1)
+    if ((kind & Kind.adopted) === 0) {
+      words[s + Side.flags] |= SideFlag.baseKnown
+      return
+    }
+    const reading = this.#read(flow, batch, i)
+    doubles[(s + Side.maxSent) >>> 1] = Math.max(0, reading.sent - reading.deltaSent)
+    doubles[(s + Side.maxReceived) >>> 1] = Math.max(0, reading.received - reading.deltaReceived)
+    if ((kind & Kind.first) !== 0) words[s + Side.flags] |= SideFlag.baseKnown
+    else this.#missing.beginUnknown(reading, batch.nowMs)
+  }
+
+  #followTotals(
+    flow: number,
+    words: Uint32Array,
+    doubles: Float64Array,
+    s: number,
+    batch: RecordBatch,
+    i: number,
+  ): void {
+    const sent = batch.sentTotal(i)
+    const received = batch.receivedTotal(i)
+    const deltaSent = batch.bytesSentDelta(i)
+    const deltaReceived = batch.bytesReceivedDelta(i)
+    const maxSent = doubles[(s + Side.maxSent) >>> 1]
+    const maxReceived = doubles[(s + Side.maxReceived) >>> 1]
+    // the usual case: the record continues where the previous one ended
+    const seamless = sent - deltaSent === maxSent && received - deltaReceived === maxReceived
+    const kind = batch.columns.u32.kind[i]
+    if ((words[s + Side.flags] & SideFlag.baseKnown) === 0) this.#learnBase(flow, words, s, batch, i)
+    if (sent > maxSent) doubles[(s + Side.maxSent) >>> 1] = sent
+    if (received > maxReceived) doubles[(s + Side.maxReceived) >>> 1] = received
+    if (seamless || sent < deltaSent || received < deltaReceived) return
+    const reading = this.#read(flow, batch, i)
+    const jumps = sent > maxSent || received > maxReceived
+    if (!jumps) {
+      this.#missing.fill(reading)
+      return
+    }
+    const isOpening = maxSent === 0 && maxReceived === 0 && (kind & Kind.adopted) === 0
+    const fromMs = isOpening ? doubles[s >>> 1] : unixMsOf(words[s + Side.lastAt], batch.nowMs)
+    this.#missing.jump(reading, maxSent, maxReceived, fromMs, batch.nowMs)
+  }
+
+  #learnBase(flow: number, words: Uint32Array, s: number, batch: RecordBatch, i: number): void {
+    const kind = batch.columns.u32.kind[i]
+    if ((kind & Kind.adopted) === 0) {
+      this.#missing.begin(flow, 0, 0, batch.openedMs(i))
+    } else if ((kind & Kind.first) !== 0) {
+      const reading = this.#read(flow, batch, i)
+      this.#missing.begin(
+        flow,
+        reading.sent - reading.deltaSent,
+        reading.received - reading.deltaReceived,
+        reading.atMs,
+      )
+    } else {
+      return
+    }
+    words[s + Side.flags] |= SideFlag.baseKnown
+  }
+}

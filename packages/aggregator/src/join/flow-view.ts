@@ -1,0 +1,229 @@
+import { EndReason, Kind, Role, reasonOf, roleOf, State, stateOf } from '@skybraid/shared'
+import { addressText } from '../resolve/address-text.ts'
+import { v4MappedWord } from '../resolve/entity-source.ts'
+import type { DirectionLoss, FlowEnd, FlowView } from '../topology/answer.ts'
+import type { EntityId } from '../topology/edge-book.ts'
+import { unixMsOf } from './connection-store.ts'
+import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+
+/** How ends are called; the entity index. */
+export interface FlowNames {
+  group(entity: EntityId, groupBy: 'process', atMs: number): { readonly id: string; readonly name: string }
+  ofAddress(node: number, w0: number, w1: number, w2: number, w3: number): EntityId
+}
+
+/** A node as its collector calls it, and that collector's current boot. */
+export interface CurrentBoot {
+  readonly name: string
+  readonly boot: number
+}
+
+/** The words of one slot, in the table or in the ring of ended flows. */
+export interface FlowSource {
+  words: Uint32Array
+  doubles: Float64Array
+  start: number
+  /** Word `index` (0 to 3) of an IPv6 address of a side. */
+  v6Word(side: number, end: 'local' | 'remote', index: number): number
+  /** Times kept modulo 2^32 are within 24 days of this. */
+  nearMs: number
+}
+
+const endNames: Readonly<Record<number, string>> = {
+  [EndReason.fin]: 'fin',
+  [EndReason.rstSent]: 'reset_sent',
+  [EndReason.rstReceived]: 'reset_received',
+  [EndReason.kernelTimeout]: 'timeout',
+  [EndReason.refused]: 'refused',
+  [EndReason.timedOut]: 'timed_out',
+  [EndReason.unreachable]: 'unreachable',
+  [EndReason.resetInHandshake]: 'reset_in_handshake',
+  [EndReason.abandoned]: 'abandoned',
+  [EndReason.idle]: 'idle',
+  [EndReason.localError]: 'local_error',
+}
+
+export function isPresent(source: FlowSource, side: number): boolean {
+  return (source.words[source.start + Head.flags] & (SlotFlag.present << side)) !== 0
+}
+
+export function observedOf(source: FlowSource): FlowView['observed'] {
+  if (!isPresent(source, 0)) return 'server'
+  return isPresent(source, 1) ? 'both' : 'client'
+}
+
+export function protocolOfFlow(source: FlowSource): FlowView['protocol'] {
+  return slotClass(source) === SlotClass.udp ? 'udp' : 'tcp'
+}
+
+/** A failed dial is `failed` if the dialler said so, otherwise the listener saw it half open. */
+export function stateOfFlow(source: FlowSource): FlowView['state'] {
+  if (slotClass(source) === SlotClass.failedDial) return isPresent(source, 0) ? 'failed' : 'halfOpen'
+  for (let side = 0; side < 2; side++) {
+    if (isPresent(source, side) && (sideFlags(source, side) & SideFlag.ended) !== 0) return 'closed'
+  }
+  return 'open'
+}
+
+export function hasPort(source: FlowSource, port: number): boolean {
+  for (let side = 0; side < 2; side++) {
+    if (!isPresent(source, side)) continue
+    const ports = source.words[source.start + sideAt(side) + Side.ports]
+    if (ports >>> 16 === port || (ports & 0xffff) === port) return true
+  }
+  return false
+}
+
+/** An open flow of an earlier boot than its node's current one is unconfirmed. */
+export function viewFlow(
+  source: FlowSource,
+  names: FlowNames,
+  nodes: ReadonlyMap<number, CurrentBoot>,
+): FlowView {
+  const protocol = protocolOfFlow(source)
+  const state = stateOfFlow(source)
+  const first = isPresent(source, 0) ? 0 : 1
+  const flow: { -readonly [K in keyof FlowView]: FlowView[K] } = {
+    id: idOf(source, protocol),
+    protocol,
+    state,
+    observed: observedOf(source),
+    openedAt: new Date(source.doubles[(source.start + sideAt(first)) >>> 1]).toISOString(),
+    lastSeen: new Date(lastSeenMs(source)).toISOString(),
+    loss: { clientToServer: lossOf(source, 0), serverToClient: lossOf(source, 1) },
+  }
+  if (isPresent(source, 0)) flow.client = viewEnd(source, 0, names, nodes, state)
+  if (isPresent(source, 1)) flow.server = viewEnd(source, 1, names, nodes, state)
+  return flow
+}
+
+/** What a search text is compared with: owners, their names, addresses, and names of outside addresses. */
+export function searchText(source: FlowSource, names: FlowNames): string {
+  let text = ''
+  for (let side = 0; side < 2; side++) {
+    if (!isPresent(source, side)) continue
+    const s = source.start + sideAt(side)
+    const atMs = lastSeenMs(source)
+    const owner = names.group(source.words[s + Side.entity] | 0, 'process', atMs)
+    const node = source.words[s + Side.session] >>> 8
+    const [w0, w1, w2, w3] = addressWords(source, side, 'remote')
+    const remote = names.group(names.ofAddress(node, w0, w1, w2, w3), 'process', atMs)
+    text += `${owner.id} ${owner.name} ${endpoint(source, side, 'local')} ${endpoint(source, side, 'remote')} ${remote.name} `
+  }
+  return text
+}
+
+function viewEnd(
+  source: FlowSource,
+  side: number,
+  names: FlowNames,
+  nodes: ReadonlyMap<number, CurrentBoot>,
+  state: FlowView['state'],
+): FlowEnd {
+  const { words, doubles } = source
+  const s = source.start + sideAt(side)
+  const flags = words[s + Side.flags]
+  const session = words[s + Side.session]
+  const end: { -readonly [K in keyof FlowEnd]: FlowEnd[K] } = {
+    node: nodes.get(session >>> 8)?.name ?? '',
+    owner: names.group(words[s + Side.entity] | 0, 'process', lastSeenMs(source)).id,
+    local: endpoint(source, side, 'local'),
+    remote: endpoint(source, side, 'remote'),
+    role: roleName(flags, side),
+    roleGuessed: (flags & Kind.roleGuessed) !== 0,
+    adopted: (flags & SideFlag.sawOpen) === 0,
+    bytesSent: doubles[(s + Side.sumSent) >>> 1],
+    bytesReceived: doubles[(s + Side.sumReceived) >>> 1],
+    segmentsSent: words[s + Side.segmentsSent],
+    segmentsReceived: words[s + Side.segmentsReceived],
+    dataSegmentsSent: words[s + Side.dataSent],
+    dataSegmentsReceived: words[s + Side.dataReceived],
+    retransmits: words[s + Side.retransmitted],
+  }
+  const boot = nodes.get(session >>> 8)?.boot
+  if (state === 'open' && boot !== undefined && boot !== (session & 0xff)) end.unconfirmed = true
+  if (words[s + Side.srttUs] > 0) end.srttUs = words[s + Side.srttUs]
+  if (words[s + Side.minRttUs] > 0) end.minRttUs = words[s + Side.minRttUs]
+  if (words[s + Side.handshakeUs] > 0) end.handshakeUs = words[s + Side.handshakeUs]
+  if ((flags & SideFlag.ended) !== 0) end.end = endName(flags)
+  return end
+}
+
+function endName(flags: number): string {
+  const name = endNames[reasonOf(flags)]
+  if (name !== undefined) return name
+  return stateOf(flags) === State.halfOpen ? 'never_completed' : 'unspecified'
+}
+
+function roleName(flags: number, side: number): FlowEnd['role'] {
+  if (roleOf(flags) === Role.unknown && stateOf(flags) < State.failed) return 'unknown'
+  return side === 0 ? 'client' : 'server'
+}
+
+/** Stable while the flow is known: the sequence numbers, or the identity that a node gave to the flow. */
+function idOf(source: FlowSource, protocol: FlowView['protocol']): string {
+  const { words, start } = source
+  const side = start + sideAt(isPresent(source, 0) ? 0 : 1)
+  const hex = (word: number) => word.toString(16).padStart(8, '0')
+  if (slotClass(source) === SlotClass.tcp) {
+    return `${protocol}-${hex(words[start + Head.keyA])}-${hex(words[start + Head.keyB])}`
+  }
+  const flow = `${hex(words[side + Side.flowHigh])}${hex(words[side + Side.flowLow])}`
+  const kind = protocol === 'udp' ? 'udp' : `dial-${hex(words[start + Head.keyA])}`
+  return `${kind}-${(words[side + Side.session] >>> 8).toString(16)}-${flow}`
+}
+
+function lossOf(source: FlowSource, side: number): DirectionLoss {
+  const flags = source.words[source.start + Head.flags]
+  if (!isPresent(source, 0) || !isPresent(source, 1)) return { unknown: 'one_end_only' }
+  if ((flags & (SlotFlag.coalesced << side)) !== 0) return { unknown: 'segments_coalesced' }
+  const s = source.start + sideAt(side)
+  if ((flags & (SlotFlag.compared << side)) === 0) return { unknown: 'not_yet_quiet' }
+  return {
+    segmentsLost: (source.words[s + Side.lossDiff] - source.words[s + Side.lossBaseDiff]) | 0,
+    segmentsCompared: (source.words[s + Side.lossSent] - source.words[s + Side.lossBaseSent]) >>> 0,
+  }
+}
+
+function lastSeenMs(source: FlowSource): number {
+  let latest = 0
+  for (let side = 0; side < 2; side++) {
+    if (!isPresent(source, side)) continue
+    const at = source.words[source.start + sideAt(side) + Side.lastAt]
+    latest = Math.max(latest, unixMsOf(at, source.nearMs))
+  }
+  return latest
+}
+
+function endpoint(source: FlowSource, side: number, end: 'local' | 'remote'): string {
+  const s = source.start + sideAt(side)
+  const ports = source.words[s + Side.ports]
+  const port = end === 'local' ? ports >>> 16 : ports & 0xffff
+  const text = addressText(...addressWords(source, side, end))
+  return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`
+}
+
+function addressWords(
+  source: FlowSource,
+  side: number,
+  end: 'local' | 'remote',
+): [number, number, number, number] {
+  const s = source.start + sideAt(side)
+  if ((source.words[s + Side.flags] & Kind.v6) === 0) {
+    return [0, 0, v4MappedWord, source.words[s + (end === 'local' ? Side.local : Side.remote)]]
+  }
+  return [
+    source.v6Word(side, end, 0),
+    source.v6Word(side, end, 1),
+    source.v6Word(side, end, 2),
+    source.v6Word(side, end, 3),
+  ]
+}
+
+function slotClass(source: FlowSource): number {
+  return source.words[source.start + Head.flags] & SlotFlag.classMask
+}
+
+function sideFlags(source: FlowSource, side: number): number {
+  return source.words[source.start + sideAt(side) + Side.flags]
+}

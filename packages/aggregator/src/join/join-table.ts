@@ -1,0 +1,406 @@
+import { type FlowColumns, Kind, State, stateOf } from '@skybraid/shared'
+import type { EntitySource } from '../resolve/entity-source.ts'
+import type { EdgeBook } from '../topology/edge-book.ts'
+import { ConnectionStore } from './connection-store.ts'
+import { EdgeBooking, movableMinutes } from './edge-booking.ts'
+import { conflict, FlowLocator } from './flow-locator.ts'
+import type { FlowRing } from './flow-ring.ts'
+import { FlowState } from './flow-state.ts'
+import { MissingBytes } from './missing-bytes.ts'
+import { type BatchOrigin, RecordBatch } from './record-batch.ts'
+import { SegmentLoss } from './segment-loss.ts'
+import { swapSides } from './side-swap.ts'
+import {
+  Head,
+  headWords,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  sideAt,
+  sideWords,
+  slotWords,
+} from './slot-layout.ts'
+import { chunkOf, type SlotAllowance, slotStart } from './slot-pool.ts'
+import { UdpPairs } from './udp-pairs.ts'
+
+export interface JoinTableOptions {
+  readonly book: EdgeBook
+  readonly entities: EntitySource
+  /** Connections and remembered ends of connections; 304 bytes each. */
+  readonly allowance: SlotAllowance
+  /** Where ended flows are kept for the list of flows. */
+  readonly ring: FlowRing
+  /** Random, so that keys can't be made to collide on purpose. */
+  readonly hashSeed: number
+}
+
+/** What became of the records of one batch; together they are all of them. */
+export interface ApplyOutcome {
+  applied: number
+  late: number
+  tableFull: number
+  cardinalityCap: number
+  malformed: number
+}
+
+export interface JoinCounts {
+  readonly connections: number
+  readonly joined: number
+  readonly clientOnly: number
+  readonly serverOnly: number
+  readonly tombstones: number
+}
+
+const forgetSilentOpenSeconds = 11 * 60
+/** After this nothing of a connection's minutes can be corrected any more, so nothing can be counted twice. */
+const forgetSeconds = (movableMinutes + 1) * 60
+const forgetCompleteSeconds = 10
+/** The clock hand goes round in this time. */
+const roundMs = 10_000
+const maxRecords = 1000
+const roomSearch = 512
+
+/** Joins the records of one partition: two views, one connection, booked once. */
+export class JoinTable {
+  readonly store: ConnectionStore
+  readonly ring: FlowRing
+  readonly missing: MissingBytes
+  /** Remembered ends that made room for new connections before their time. */
+  evicted = 0
+  readonly #book: EdgeBook
+  readonly #booking: EdgeBooking
+  readonly #locator: FlowLocator
+  readonly #state: FlowState
+  readonly #loss: SegmentLoss
+  readonly #udp: UdpPairs
+  readonly #batch: RecordBatch
+  readonly #hashes = new Uint32Array(maxRecords)
+  readonly #flows = new Int32Array(maxRecords)
+  readonly #outcome: ApplyOutcome = { applied: 0, late: 0, tableFull: 0, cardinalityCap: 0, malformed: 0 }
+  #removals = 0
+  #hand = 0
+  #handMs = 0
+  /** Keeps the touch pass from being optimised away. */
+  touched = 0
+
+  constructor(options: JoinTableOptions) {
+    this.store = new ConnectionStore(options.allowance, options.hashSeed)
+    this.ring = options.ring
+    this.#book = options.book
+    this.#booking = new EdgeBooking(this.store, options.book, options.entities)
+    this.missing = new MissingBytes((flow, minute, bytes) =>
+      this.#booking.addMissing(flow >>> 1, flow & 1, minute, bytes),
+    )
+    this.#locator = new FlowLocator(this.store)
+    this.#state = new FlowState(this.store, options.entities, this.missing)
+    this.#loss = new SegmentLoss(this.store, options.book)
+    this.#udp = new UdpPairs(this.store, this.#booking, this.missing)
+    this.#batch = new RecordBatch(options.entities)
+  }
+
+  /** Adds a batch that was not seen before. The answer is overwritten by the next call. Does not keep `columns`. */
+  apply(columns: FlowColumns, origin: BatchOrigin, nowMs: number): ApplyOutcome {
+    const outcome = this.#outcome
+    outcome.applied = outcome.late = outcome.tableFull = outcome.cardinalityCap = outcome.malformed = 0
+    const batch = this.#batch
+    batch.begin(columns, origin, nowMs)
+    if (batch.minute < Math.floor(nowMs / 60_000) - movableMinutes) {
+      outcome.late = batch.count
+    } else {
+      this.#locateAll()
+      const state = this.#removals + this.#udp.moves
+      for (let i = 0; i < batch.count; i++) {
+        const stale = this.#flows[i] < 0 || this.#removals + this.#udp.moves !== state
+        this.#applyRecord(i, stale ? this.#locator.find(batch, i, this.#hashes[i]) : this.#flows[i])
+      }
+    }
+    this.tick(nowMs)
+    return outcome
+  }
+
+  /** Lets time pass: forgets what is over, settles what never arrived. Cheap; call it at least every second. */
+  tick(nowMs: number): void {
+    if (this.#handMs === 0) this.#handMs = nowMs
+    const elapsed = Math.min(roundMs, Math.max(0, nowMs - this.#handMs))
+    const { top } = this.store.slots
+    const steps = Math.floor((top * elapsed) / roundMs)
+    if (steps === 0 && elapsed < 1000) return
+    this.#handMs = nowMs
+    for (let step = 0; step < Math.max(1, steps) && top > 0; step++) {
+      if (++this.#hand >= top) this.#hand = 0
+      this.#visit(this.#hand, nowMs)
+    }
+    this.missing.settle(nowMs)
+  }
+
+  /** How many connections are open, by which ends are known, and how many ended ones are remembered. */
+  counts(): JoinCounts {
+    const [, clientOnly, serverOnly, joined] = this.#booking.openCounts
+    const connections = clientOnly + serverOnly + joined
+    const tombstones = this.store.slots.live - connections
+    return { connections, joined, clientOnly, serverOnly, tombstones }
+  }
+
+  // Three passes, so that the memory latency of many records overlaps: the index, then the slots, then the work.
+  #locateAll(): void {
+    const batch = this.#batch
+    const { index } = this.store
+    let touched = 0
+    for (let i = 0; i < batch.count; i++) {
+      const hash = this.#locator.hash(batch, i)
+      this.#hashes[i] = hash
+      touched += index.entries[hash & index.mask]
+    }
+    for (let i = 0; i < batch.count; i++) {
+      const flow = this.#locator.find(batch, i, this.#hashes[i])
+      this.#flows[i] = flow
+      if (flow >= 0) touched += this.#touch(flow)
+    }
+    this.touched = touched | 0
+  }
+
+  #touch(flow: number): number {
+    const words = this.store.slots.words[chunkOf(flow >>> 1)]
+    return words[slotStart(flow >>> 1) + sideAt(flow & 1) + Side.lastAt]
+  }
+
+  #applyRecord(i: number, found: number): void {
+    const batch = this.#batch
+    let flow = found
+    if (flow < 0) {
+      flow = this.#admit(i)
+      if (flow < 0) return
+    } else {
+      this.#advance(flow, i)
+    }
+    const slot = flow >>> 1
+    const words = this.store.slots.words[chunkOf(slot)]
+    const start = slotStart(slot)
+    words[start + Head.heard] = Math.floor(batch.nowMs / 1000)
+    const edge = words[start + Head.edge] - 1
+    if (edge < 0) {
+      this.#outcome.cardinalityCap++
+      return
+    }
+    const row = this.#book.row(edge, batch.minute)
+    if (row < 0) {
+      this.#outcome.late++
+      return
+    }
+    this.#outcome.applied++
+    this.#bookTraffic(flow, i, row)
+    this.#loss.compare(slot, row)
+    this.#afterwards(flow, i)
+  }
+
+  #bookTraffic(flow: number, i: number, row: number): void {
+    const batch = this.#batch
+    const booking = this.#booking
+    batch.amounts(i, booking.amounts)
+    const { u32 } = batch.columns
+    const srttUs = (u32.kind[i] & Kind.announcedAgain) === 0 ? u32.srttUs[i] : 0
+    booking.addTraffic(row, flow & 1, srttUs)
+    if (booking.movable(flow >>> 1)) booking.keep(flow >>> 1, flow & 1, batch.minute, srttUs)
+    this.#state.add(flow >>> 1, flow & 1, booking.amounts)
+  }
+
+  #afterwards(flow: number, i: number): void {
+    const batch = this.#batch
+    let slot = flow >>> 1
+    const ended = (this.store.sideFlags(slot, flow & 1) & SideFlag.ended) !== 0
+    const isUdp = this.store.slotClass(slot) === SlotClass.udp
+    if (isUdp && (ended || this.#isNew)) slot = this.#udp.regroup(flow, batch.nowMs) >>> 1
+    if (ended) this.#copyToRing(slot, batch.nowMs)
+    this.#isNew = false
+    if (stateOf(batch.kind(i)) === State.open) this.#revive(slot)
+  }
+
+  #isNew = false
+
+  #revive(slot: number): void {
+    if ((this.store.flags(slot) & SlotFlag.expired) === 0) return
+    this.store.clearFlag(slot, SlotFlag.expired)
+    this.#booking.updateGauge(slot)
+  }
+
+  /** A record of a flow that is known. */
+  #advance(flow: number, i: number): void {
+    const batch = this.#batch
+    const slot = flow >>> 1
+    const side = flow & 1
+    if (!this.#state.changesLifecycle(slot, side, batch, i)) {
+      this.#state.update(slot, side, batch, i)
+    } else {
+      this.#booking.withdrawLifecycle(slot, batch.nowMs)
+      this.#state.update(slot, side, batch, i)
+      this.#booking.enterLifecycle(slot, batch.nowMs)
+    }
+    const words = this.store.words(slot)
+    const session = slotStart(slot) + sideAt(side) + Side.session
+    // the same socket, reported by the collector's next boot; UDP flows change theirs in #admit
+    if (this.store.slotClass(slot) !== SlotClass.udp && isNewerBoot(batch.session, words[session])) {
+      words[session] = batch.session
+    }
+  }
+
+  /** A record of a flow that is not known: a new connection, or the other end of one. Returns the flow or -1. */
+  #admit(i: number): number {
+    const batch = this.#batch
+    const hash = this.#hashes[i]
+    const other = this.#locator.findOther(batch, i, hash)
+    if (other >= 0) return this.#attach(other, i)
+    const slot = this.#takeSlot()
+    if (slot < 0) {
+      this.#outcome.tableFull++
+      return -1
+    }
+    const words = this.store.words(slot)
+    const start = slotStart(slot)
+    const slotClass = batch.slotClass(i)
+    const side = batch.side(i)
+    const { diallerIsn, acceptorIsn } = batch.columns.u32
+    words[start + Head.flags] = slotClass
+    words[start + Head.keyA] = diallerIsn[i]
+    words[start + Head.keyB] = slotClass === SlotClass.tcp ? acceptorIsn[i] : 0
+    this.#state.begin(slot, side, batch, i)
+    const flow = slot * 2 + side
+    this.store.index.add(hash, slotClass === SlotClass.udp ? flow : slot * 2)
+    this.#state.update(slot, side, batch, i)
+    this.#booking.enter(slot, batch.nowMs)
+    if (slotClass !== SlotClass.udp) return flow
+    this.#isNew = true
+    this.#udp.link(flow)
+    return this.#succeed(flow, i)
+  }
+
+  /** The other end of a connection that was one-sided so far. */
+  #attach(slot: number, i: number): number {
+    const batch = this.#batch
+    const side = this.#locator.sideToTake(slot, batch, i)
+    if (side === conflict) {
+      this.#outcome.malformed++
+      return -1
+    }
+    this.#booking.withdraw(slot, batch.nowMs)
+    if (this.store.isPresent(slot, side)) swapSides(this.store, this.missing, slot)
+    this.#state.begin(slot, side, batch, i)
+    this.#state.update(slot, side, batch, i)
+    this.#booking.enter(slot, batch.nowMs)
+    this.store.releaseLedger(slot, 0)
+    this.store.releaseLedger(slot, 1)
+    return slot * 2 + side
+  }
+
+  /** A UDP flow that an earlier boot of its collector reported goes on under its new identity. */
+  #succeed(flow: number, i: number): number {
+    const earlier = this.#udp.predecessor(flow)
+    if (earlier < 0) return flow
+    const { store } = this
+    const batch = this.#batch
+    const slot = flow >>> 1
+    this.#booking.withdraw(slot, batch.nowMs)
+    this.#udp.unlink(flow)
+    store.index.remove(store.hashOfFlow(flow), flow)
+    this.missing.forget(flow)
+    store.releaseSide(slot, flow & 1)
+    store.slots.release(slot)
+    this.#removals++
+    const s = slotStart(earlier >>> 1) + sideAt(earlier & 1)
+    const words = store.words(earlier >>> 1)
+    store.index.remove(store.hashOfFlow(earlier), earlier)
+    words[s + Side.flowLow] = batch.columns.u64.flowId[2 * i]
+    words[s + Side.flowHigh] = batch.columns.u64.flowId[2 * i + 1]
+    words[s + Side.session] = batch.session
+    store.index.add(store.hashOfFlow(earlier), earlier)
+    this.#advance(earlier, i)
+    return earlier
+  }
+
+  #takeSlot(): number {
+    const slot = this.store.slots.take()
+    if (slot >= 0) return slot
+    const { top } = this.store.slots
+    for (let step = 0; step < Math.min(roomSearch, top); step++) {
+      if (++this.#hand >= top) this.#hand = 0
+      if (!this.#isOver(this.#hand)) continue
+      this.#remove(this.#hand)
+      this.evicted++
+      return this.store.slots.take()
+    }
+    return -1
+  }
+
+  /** Every side that is known has ended, or the connection has been silent for too long. */
+  #isOver(slot: number): boolean {
+    const flags = this.store.flags(slot)
+    if (flags === 0) return false
+    if ((flags & SlotFlag.expired) !== 0) return true
+    for (let side = 0; side < 2; side++) {
+      if ((flags & (SlotFlag.present << side)) !== 0 && !this.store.hasEnded(slot, side)) return false
+    }
+    return true
+  }
+
+  #visit(slot: number, nowMs: number): void {
+    const words = this.store.words(slot)
+    const start = slotStart(slot)
+    const flags = words[start + Head.flags]
+    if (flags === 0) return
+    const silent = Math.floor(nowMs / 1000) - words[start + Head.heard]
+    if (silent < forgetCompleteSeconds) return
+    const complete = SlotFlag.complete * 3
+    if (silent >= forgetSeconds || (flags & complete) === complete) {
+      this.#remove(slot)
+    } else if (silent >= forgetSilentOpenSeconds && (flags & SlotFlag.expired) === 0 && !this.#isOver(slot)) {
+      this.store.setFlag(slot, SlotFlag.expired)
+      this.#booking.updateGauge(slot)
+    }
+  }
+
+  #remove(slot: number): void {
+    const { store } = this
+    const isUdp = store.slotClass(slot) === SlotClass.udp
+    if (!isUdp) store.index.remove(store.hashOfFlow(slot * 2), slot * 2)
+    store.setFlag(slot, SlotFlag.expired)
+    this.#booking.updateGauge(slot)
+    for (let side = 0; side < 2; side++) {
+      if (!store.isPresent(slot, side)) continue
+      const flow = slot * 2 + side
+      this.missing.forget(flow)
+      if (isUdp) {
+        this.#udp.unlink(flow)
+        store.index.remove(store.hashOfFlow(flow), flow)
+      }
+    }
+    store.releaseSide(slot, 0)
+    store.releaseSide(slot, 1)
+    store.slots.release(slot)
+    this.#removals++
+  }
+
+  #copyToRing(slot: number, nowMs: number): void {
+    const { ring, store } = this
+    const words = store.words(slot)
+    const start = slotStart(slot)
+    const number = ring.placeFor(words[start + Head.ring])
+    words[start + Head.ring] = number
+    const at = ring.position(number)
+    ring.words.set(words.subarray(start, start + slotWords), at * slotWords)
+    ring.writtenMs[at] = nowMs
+    for (let side = 0; side < 2; side++) {
+      const s = start + headWords + side * sideWords
+      if ((words[s + Side.flags] & Kind.v6) === 0) continue
+      for (let word = 0; word < 4; word++) {
+        const to = at * 16 + side * 8 + word
+        ring.addresses[to] = store.addresses.word(words[s + Side.local], word)
+        ring.addresses[to + 4] = store.addresses.word(words[s + Side.remote], word)
+      }
+    }
+  }
+}
+
+function isNewerBoot(session: number, than: number): boolean {
+  const ahead = ((session & 0xff) - (than & 0xff)) & 0xff
+  return ahead !== 0 && ahead < 128
+}

@@ -1,0 +1,88 @@
+import type { FlowColumns } from '@skybraid/shared'
+import type { EntitySource } from '../resolve/entity-source.ts'
+import type { FlowQuery, FlowView } from '../topology/answer.ts'
+import type { EdgeBook } from '../topology/edge-book.ts'
+import { listFlows } from './flow-list.ts'
+import { FlowRing } from './flow-ring.ts'
+import type { CurrentBoot, FlowNames } from './flow-view.ts'
+import { type ApplyOutcome, type JoinCounts, JoinTable } from './join-table.ts'
+import type { BatchOrigin } from './record-batch.ts'
+
+export interface JoinOptions {
+  readonly book: EdgeBook
+  readonly entities: EntitySource
+  readonly names: FlowNames
+  /** Connections and remembered ends, over all partitions; 304 bytes each. */
+  readonly capacity?: number
+  readonly maxPartitions?: number
+  /** Ended flows kept for `flows`, over all partitions. */
+  readonly endedFlows?: number
+  /** Random in production, fixed in tests. */
+  readonly hashSeed: number
+}
+
+/** Two records, one connection: see ARCHITECTURE, Join. */
+export interface Join {
+  /** Adds a batch that was not seen before; the answer accounts for every record and is reused by the next call. */
+  apply(columns: FlowColumns, partition: number, origin: BatchOrigin, nowMs: number): ApplyOutcome
+  /** Lets time pass. At least once a second. */
+  tick(nowMs: number): void
+  /** A collector started (again): what earlier boots of it reported is unconfirmed until it says so again. */
+  restarted(node: number, name: string, boot: number): void
+  flows(
+    query: FlowQuery,
+    nowMs: number,
+  ): { readonly flows: readonly FlowView[]; readonly nextCursor?: string }
+  counts(): JoinCounts & { readonly capacity: number }
+}
+
+const defaults = { capacity: 1 << 20, maxPartitions: 64, endedFlows: 10_000 }
+
+export function createJoin(options: JoinOptions): Join {
+  const { capacity, maxPartitions, endedFlows } = { ...defaults, ...options }
+  const tables = new Map<number, JoinTable>()
+  const nodes = new Map<number, CurrentBoot>()
+  const refused: ApplyOutcome = { applied: 0, late: 0, tableFull: 0, cardinalityCap: 0, malformed: 0 }
+  // All partitions draw on one allowance, so that a skewed split doesn't waste it.
+  const allowance = { left: capacity }
+  const ring = new FlowRing(endedFlows)
+
+  function table(partition: number): JoinTable | undefined {
+    const known = tables.get(partition)
+    if (known !== undefined) return known
+    if (tables.size >= maxPartitions) return undefined
+    const { book, entities, hashSeed } = options
+    const created = new JoinTable({ book, entities, allowance, ring, hashSeed: hashSeed + partition })
+    tables.set(partition, created)
+    return created
+  }
+
+  return {
+    apply(columns, partition, origin, nowMs) {
+      const target = table(partition)
+      if (target !== undefined) return target.apply(columns, origin, nowMs)
+      refused.tableFull = columns.count
+      return refused
+    },
+    tick(nowMs) {
+      for (const each of tables.values()) each.tick(nowMs)
+    },
+    restarted(node, name, boot) {
+      nodes.set(node, { name, boot })
+    },
+    flows: (query, nowMs) =>
+      listFlows({ tables: [...tables.values()], ring, nodes, names: options.names }, query, nowMs),
+    counts() {
+      const sum = { connections: 0, capacity, joined: 0, clientOnly: 0, serverOnly: 0, tombstones: 0 }
+      for (const each of tables.values()) {
+        const counts = each.counts()
+        sum.connections += counts.connections
+        sum.joined += counts.joined
+        sum.clientOnly += counts.clientOnly
+        sum.serverOnly += counts.serverOnly
+        sum.tombstones += counts.tombstones
+      }
+      return sum
+    },
+  }
+}
