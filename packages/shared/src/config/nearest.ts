@@ -1,9 +1,10 @@
 /** The known name that a mistyped one most likely meant; undefined if none is near. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const typed = name.slice(0, 64)
   let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  let bestDistance = Math.max(2, Math.floor(Math.min(typed.length, 24) / 3)) + 1
   for (const candidate of known) {
-    const distance = editDistance(name.slice(0, 64), candidate)
+    const distance = editDistance(typed, candidate)
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance

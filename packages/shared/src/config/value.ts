@@ -46,6 +46,16 @@ export function parseText(option: Option, text: string): Parsed {
   }
 }
 
+const jsonTypes = {
+  string: 'a string',
+  number: 'a number',
+  boolean: 'true or false',
+  duration: 'a string such as "5s"',
+  bytes: 'a size',
+  list: 'a list of strings',
+  address: 'a string "HOST:PORT"',
+} as const
+
 /** Reads an option's value from a configuration file, where JSON already knows numbers, booleans and lists. */
 export function parseJson(option: Option, value: unknown): Parsed {
   if (typeof value === 'string' && option.type !== 'list') return parseText(option, value)
@@ -55,9 +65,7 @@ export function parseJson(option: Option, value: unknown): Parsed {
   if (option.type === 'list' && Array.isArray(value) && value.every(part => typeof part === 'string')) {
     return checked(option, value as string[])
   }
-  return bad(
-    `must be a ${option.type === 'list' ? 'list of strings' : option.type}, not ${JSON.stringify(value)}`,
-  )
+  return bad(`must be ${jsonTypes[option.type]}, not ${JSON.stringify(value)}`)
 }
 
 /** Ranges, allowed values and the option's own check. */
