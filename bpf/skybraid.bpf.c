@@ -3,6 +3,7 @@
  * Entry points of the kernel programs. Stable hooks only: tracepoints, cgroup hooks, iterators. The loader leaves out
  * what this kernel does not have; the logic is in include/, one header per concern.
  */
+#include "packet.h"
 #include "tcp_half_open.h"
 #include "tcp_iterate.h"
 
@@ -84,4 +85,70 @@ int tcp_open_files(struct bpf_iter__task_file *ctx)
 	if (tp)
 		sb_tcp_on_file(ctx->meta->seq, task, tp);
 	return 0;
+}
+
+SEC("iter/task_file")
+int mptcp_listening(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (socket && socket->sk)
+		sb_tcp_on_mptcp_file(task, socket->sk);
+	return 0;
+}
+
+SEC("cgroup_skb/ingress")
+int packet_in(struct __sk_buff *skb)
+{
+	sb_on_packet(skb, true);
+	return 1;
+}
+
+SEC("cgroup_skb/egress")
+int packet_out(struct __sk_buff *skb)
+{
+	sb_on_packet(skb, false);
+	return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int udp_send4(struct bpf_sock_addr *ctx)
+{
+	struct sb_addr to;
+
+	sb_addr_v4(&to, ctx->user_ip4);
+	sb_udp_on_send(ctx, &to, ctx->user_ip4 != 0);
+	return 1;
+}
+
+SEC("cgroup/sendmsg6")
+int udp_send6(struct bpf_sock_addr *ctx)
+{
+	__u32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
+	struct sb_addr to;
+
+	__builtin_memcpy(&to, words, sizeof(to));
+	sb_udp_on_send(ctx, &to, words[0] | words[1] | words[2] | words[3]);
+	return 1;
+}
+
+SEC("cgroup/sock_create")
+int udp_create(struct bpf_sock *sk)
+{
+	if (sk->protocol == IPPROTO_UDP)
+		sb_udp_on_create(sk);
+	return 1;
+}
+
+SEC("cgroup/sock_release")
+int udp_release(struct bpf_sock *sk)
+{
+	if (sk->protocol == IPPROTO_UDP)
+		sb_udp_on_release(sk);
+	return 1;
 }

@@ -23,6 +23,13 @@
 #define SB_PF_KTHREAD 0x00200000
 #define SB_BINDPORT_LOCK 8
 #define SB_INIT_PID_NS 0xEFFFFFFCu
+#define SB_DNS_PORT 53
+#define SB_IPV6_HOP_BY_HOP 0
+#define SB_IPV6_ROUTING 43
+#define SB_IPV6_FRAGMENT 44
+#define SB_IPV6_DESTINATION 60
+#define SB_DNS_HEADER_BYTES 12
+#define SB_EEXIST 17
 
 /* The cgroup whose subtree is observed. Level 0 is the root: everything is in it. */
 const volatile __u64 sb_scope_cgroup = 0;

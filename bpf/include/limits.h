@@ -24,9 +24,21 @@
 
 /*
  * udp_flows: one entry per UDP socket and remote endpoint. Inserted by the packet hooks; deleted by
- * KernelSource::ReadUdpFlows once the socket is closed or the flow has been idle. Full: SB_C_UDP_MAP_FULL.
+ * KernelSource::ReadUdpFlows once the socket is closed or the flow has been idle. Full: SB_C_UDP_MAP_FULL counts each
+ * datagram that was therefore not counted.
  */
 #define SB_UDP_FLOWS 65536
+
+/*
+ * udp_destination: one slot per CPU, for the time between a program's sendmsg() and the packet it makes.
+ */
+
+/*
+ * mptcp_listeners: one entry per MPTCP listener older than the collector. Inserted once at start by an iterator; a
+ * stale entry is never asked for, since later listeners are known from their beginning. Full: the connections that
+ * such a listener accepts lack the program's name, nothing else.
+ */
+#define SB_MPTCP_LISTENERS 1024
 
 /* IPv6 extension headers skipped in search of the UDP header; a datagram with more is not counted. */
 #define SB_MAX_EXTENSION_HEADERS 4

@@ -13,7 +13,6 @@ struct cgroup___ids {
 struct sb_owner {
 	__u32 tgid;
 	char comm[SB_COMM_LEN];
-	bool foreign_namespace; /* the task runs in another network namespace or cgroup than the socket was made in */
 };
 
 SB_INLINE __u64 sb_cgroup_id(const struct sock *sk)
@@ -83,17 +82,26 @@ SB_INLINE __u32 sb_tgid_of(struct task_struct *task)
 }
 
 /* Kernel threads dial on behalf of others (MPTCP subflows, network file systems): they own nothing. */
-SB_INLINE void sb_owner_of(struct task_struct *task, const struct sock *sk, struct sb_owner *owner)
+SB_INLINE void sb_owner_of(struct task_struct *task, struct sb_owner *owner)
 {
 	__builtin_memset(owner, 0, sizeof(*owner));
 	if (BPF_CORE_READ(task, flags) & SB_PF_KTHREAD)
 		return;
 	owner->tgid = sb_tgid_of(task);
-	if (!owner->tgid)
-		return;
-	BPF_CORE_READ_INTO(&owner->comm, task, group_leader, comm);
-	owner->foreign_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum) != sb_netns(sk) ||
-				   BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id) != sb_cgroup_id(sk);
+	if (owner->tgid)
+		BPF_CORE_READ_INTO(&owner->comm, task, group_leader, comm);
+}
+
+/*
+ * Does the task run in another network namespace or cgroup than the socket was made in? Then the socket came from
+ * another program, and its cgroup and namespace may disagree about who owns it.
+ */
+SB_INLINE bool sb_is_inherited(struct task_struct *task, const struct sock *sk)
+{
+	if (BPF_CORE_READ(task, flags) & SB_PF_KTHREAD)
+		return false;
+	return BPF_CORE_READ(task, nsproxy, net_ns, ns.inum) != sb_netns(sk) ||
+	       BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id) != sb_cgroup_id(sk);
 }
 
 #endif

@@ -106,7 +106,7 @@ enum sb_counter {
 	SB_C_RING_PRODUCED = 0, /* rows put into the ring */
 	SB_C_RING_FULL = 1,     /* rows that found no room */
 	SB_C_STORAGE_REFUSED = 2,
-	SB_C_UDP_MAP_FULL = 3,
+	SB_C_UDP_MAP_FULL = 3,  /* UDP datagrams not counted since their flow found no room */
 	SB_C_ADOPTED = 4,
 	SB_C_SOCKETS = 5,       /* TCP sockets given storage */
 	SB_C_KEY_UNSETTLED = 6, /* iterator rows held back because the key did not reproduce */

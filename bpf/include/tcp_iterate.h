@@ -3,6 +3,7 @@
 #ifndef SKYBRAID_TCP_ITERATE_H
 #define SKYBRAID_TCP_ITERATE_H
 
+#include "adopt.h"
 #include "tcp_lifecycle.h"
 
 SB_INLINE bool sb_same_counts(const struct sb_tcp_counts *a, const struct sb_tcp_counts *b)
@@ -131,6 +132,21 @@ SB_INLINE void sb_tcp_visit(struct seq_file *seq, const struct tcp_sock *tp, str
 	sb_tcp_show(seq, tp, store);
 }
 
+/* Takes note of the TCP socket inside an MPTCP listener: the first packet that it gets finds the owner here. */
+SB_INLINE void sb_tcp_on_mptcp_file(struct task_struct *task, struct sock *sk)
+{
+	const struct mptcp_sock___sb *mptcp = (const struct mptcp_sock___sb *)sk;
+	struct sb_owner owner;
+	__u64 address;
+
+	if (sk->sk_protocol != SB_IPPROTO_MPTCP || sk->__sk_common.skc_state != TCP_LISTEN)
+		return;
+	address = (__u64)BPF_CORE_READ(mptcp, first);
+	sb_owner_of(task, &owner);
+	if (address && owner.tgid)
+		bpf_map_update_elem(&mptcp_listeners, &address, &owner, BPF_NOEXIST);
+}
+
 /* An open file that is a TCP socket older than the collector: who has it, and where its counters stand. */
 SB_INLINE void sb_tcp_on_file(struct seq_file *seq, struct task_struct *task, struct tcp_sock *tp)
 {
@@ -157,9 +173,12 @@ SB_INLINE void sb_tcp_on_file(struct seq_file *seq, struct task_struct *task, st
 	/* The oldest process that has it owns it, but init only if nobody else has it (socket activation). */
 	if (store->tgid > 1)
 		return;
-	sb_owner_of(task, (struct sock *)tp, &owner);
-	if (owner.tgid > 1 || !store->tgid)
-		sb_tcp_set_owner(store, &owner);
+	sb_owner_of(task, &owner);
+	if (owner.tgid <= 1 && store->tgid)
+		return;
+	sb_tcp_set_owner(store, &owner);
+	if (sb_is_inherited(task, (struct sock *)tp))
+		store->flags |= SB_F_INHERITED;
 }
 
 #endif

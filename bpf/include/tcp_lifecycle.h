@@ -42,8 +42,10 @@ SB_INLINE void sb_tcp_on_open(struct tcp_sock *tp, __u8 stage)
 	sb_tcp_begin(store, SB_STAGE_NONE);
 	store->flags = 0;
 	store->opened_ns = bpf_ktime_get_ns();
-	sb_owner_of(bpf_get_current_task_btf(), (struct sock *)tp, &owner);
+	sb_owner_of(bpf_get_current_task_btf(), &owner);
 	sb_tcp_set_owner(store, &owner);
+	if (sb_is_inherited(bpf_get_current_task_btf(), (struct sock *)tp))
+		store->flags |= SB_F_INHERITED;
 	sb_barrier();
 	store->stage = stage;
 }

@@ -39,6 +39,8 @@ struct sb_tcp_store {
 	__u8 shown;
 	__u8 base_role;
 	__u8 pad;
+	__u32 claimed; /* adopted: by whom first */
+	__u32 pad2;
 	__u32 base_dialler_isn;
 	__u32 base_acceptor_isn;
 	__u64 base_ns;             /* when an adopted socket was first read */
@@ -57,8 +59,6 @@ SB_INLINE void sb_tcp_set_owner(struct sb_tcp_store *store, const struct sb_owne
 {
 	store->tgid = owner->tgid;
 	__builtin_memcpy(store->comm, owner->comm, SB_COMM_LEN);
-	if (owner->foreign_namespace)
-		store->flags |= SB_F_INHERITED;
 }
 
 /* Forgets everything but who owns the socket. */
@@ -84,7 +84,8 @@ SB_INLINE void sb_tcp_begin(struct sb_tcp_store *store, __u8 stage)
 
 SB_INLINE void sb_tcp_begin_adopted(struct sb_tcp_store *store, const struct tcp_sock *tp)
 {
-	sb_tcp_begin(store, SB_STAGE_NONE);
+	if (__sync_val_compare_and_swap(&store->claimed, 0, 1))
+		return;
 	store->opened_ns = bpf_ktime_get_ns();
 	store->flags |= SB_F_ADOPTED;
 	store->by_port = sb_role_by_port(tp);

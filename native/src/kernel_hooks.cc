@@ -45,7 +45,7 @@ const std::array<Hook, 14> kHooks = {{
      "which end began a UDP flow is told from its ports"},
     {"udp_release", "cgroup/sock_release", HookKind::kCgroup, nullptr, 0, false,
      "UDP flows of closed sockets end by idleness"},
-    {"mptcp_listeners", "iter/task_file (MPTCP)", HookKind::kIterator, "mptcp_sock", 0, false,
+    {"mptcp_listening", "iter/task_file (MPTCP)", HookKind::kIterator, "mptcp_sock", 0, false,
      "connections accepted by MPTCP listeners older than the collector lack the program's name"},
 }};
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/* TCP sockets older than the collector, found on their first packet. */
+#ifndef SKYBRAID_ADOPT_H
+#define SKYBRAID_ADOPT_H
+
+#include "tcp_store.h"
+
+#define SB_IPPROTO_MPTCP 262
+
+struct mptcp_sock___sb {
+	struct sock *first;
+} __attribute__((preserve_access_index));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SB_MPTCP_LISTENERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64); /* address of the TCP socket that accepts */
+	__type(value, struct sb_owner);
+} mptcp_listeners SEC(".maps");
+
+/* A listener without an entry is older than the collector; its children get what is known of its owner. */
+SB_INLINE void sb_adopt_listener(struct bpf_sock *sk)
+{
+	struct sb_tcp_store *store = bpf_sk_storage_get(&tcp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sb_owner *owner;
+	__u64 address;
+
+	if (!store || store->stage != SB_STAGE_NONE)
+		return;
+	/* Through memory, since the verifier lets nobody calculate with a socket's address. */
+	store->base_ns = (__u64)sk;
+	sb_barrier();
+	address = store->base_ns;
+	store->base_ns = 0;
+	owner = bpf_map_lookup_elem(&mptcp_listeners, &address);
+	if (owner)
+		sb_tcp_set_owner(store, owner);
+	sb_barrier();
+	store->stage = SB_STAGE_LISTENER;
+}
+
+/* In the packet's path nothing is read: a segment that is being sent is half counted. The iterator reads later. */
+SB_INLINE void sb_adopt_tcp(struct bpf_sock *sk)
+{
+	struct sb_tcp_store *store;
+	struct tcp_sock *tp;
+	__u32 state;
+
+	if (bpf_sk_storage_get(&tcp_stores, sk, 0, 0))
+		return;
+	state = sk->state;
+	if (state == TCP_LISTEN) {
+		sb_adopt_listener(sk);
+		return;
+	}
+	if (!sb_tcp_is_connected(state))
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	store = bpf_sk_storage_get(&tcp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (store)
+		sb_tcp_begin_adopted(store, tp);
+}
+
+#endif

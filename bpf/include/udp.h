@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/*
+ * UDP flows: what one socket exchanges with one remote endpoint, counted datagram by datagram in the packet hooks.
+ *
+ * The egress hook runs after address translation: a program on the host that asks a ClusterIP would send to the
+ * backend and hear from the ClusterIP. So the remote of what is sent is where the program sent it: from the connected
+ * socket, or from the sendmsg hook, which leaves the destination for the packet that follows on the same CPU.
+ */
+#ifndef SKYBRAID_UDP_H
+#define SKYBRAID_UDP_H
+
+#include "owner.h"
+#include "udp_flow.h"
+
+/* What is remembered with each UDP socket. */
+struct sb_udp_store {
+	__u64 address;         /* of the socket in kernel memory */
+	struct sb_udp_key key; /* of its latest flow */
+	struct sb_owner owner;
+	__u32 from_birth;      /* seen when it was created: its first datagram can't have been missed */
+};
+
+struct sb_udp_destination {
+	__u64 cookie; /* 0: taken */
+	struct sb_addr addr;
+	__u16 port;
+	__u16 pad[3];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sb_udp_store);
+} udp_stores SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SB_UDP_FLOWS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sb_udp_key);
+	__type(value, struct sb_udp_flow);
+} udp_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sb_udp_destination);
+} udp_destination SEC(".maps");
+
+/* Number of the latest flow: a flow that comes back after its entry was deleted is a new generation. */
+__u32 sb_udp_generation = 0;
+
+/* A UDP packet as the hooks see it, from the network header on. */
+struct sb_datagram {
+	struct sb_addr source;
+	struct sb_addr destination;
+	__u16 source_port;
+	__u16 destination_port;
+	__u32 header_bytes; /* up to the payload */
+	__u32 payload_bytes;
+	__u8 family;
+};
+
+struct sb_udp_ports {
+	__be16 source;
+	__be16 destination;
+	__be16 length;
+	__be16 check;
+};
+
+SB_INLINE bool sb_parse_v4(struct __sk_buff *skb, struct sb_datagram *datagram, struct sb_udp_ports *ports)
+{
+	struct {
+		struct iphdr ip;
+		struct sb_udp_ports udp;
+	} head;
+
+	if (bpf_skb_load_bytes(skb, 0, &head, sizeof(head)) || head.ip.protocol != IPPROTO_UDP)
+		return false;
+	datagram->header_bytes = head.ip.ihl * 4;
+	*ports = head.udp;
+	if (datagram->header_bytes != sizeof(head.ip) &&
+	    bpf_skb_load_bytes(skb, datagram->header_bytes, ports, sizeof(*ports)))
+		return false;
+	sb_addr_v4(&datagram->source, head.ip.saddr);
+	sb_addr_v4(&datagram->destination, head.ip.daddr);
+	datagram->family = 4;
+	return true;
+}
+
+SB_INLINE bool sb_is_extension(__u8 next)
+{
+	return next == SB_IPV6_HOP_BY_HOP || next == SB_IPV6_ROUTING || next == SB_IPV6_DESTINATION ||
+	       next == SB_IPV6_FRAGMENT;
+}
+
+SB_INLINE bool sb_parse_v6(struct __sk_buff *skb, struct sb_datagram *datagram, struct sb_udp_ports *ports)
+{
+	struct {
+		struct ipv6hdr ip;
+		struct sb_udp_ports udp;
+	} head;
+	__u8 next;
+
+	if (bpf_skb_load_bytes(skb, 0, &head, sizeof(head)))
+		return false;
+	next = head.ip.nexthdr;
+	datagram->header_bytes = sizeof(head.ip);
+	*ports = head.udp;
+	for (int i = 0; i < SB_MAX_EXTENSION_HEADERS && next != IPPROTO_UDP; i++) {
+		__u8 extension[2];
+
+		if (!sb_is_extension(next) ||
+		    bpf_skb_load_bytes(skb, datagram->header_bytes, extension, sizeof(extension)))
+			return false;
+		datagram->header_bytes += next == SB_IPV6_FRAGMENT ? 8 : (extension[1] + 1) * 8;
+		next = extension[0];
+		if (bpf_skb_load_bytes(skb, datagram->header_bytes, ports, sizeof(*ports)))
+			return false;
+	}
+	__builtin_memcpy(&datagram->source, &head.ip.saddr, sizeof(datagram->source));
+	__builtin_memcpy(&datagram->destination, &head.ip.daddr, sizeof(datagram->destination));
+	datagram->family = 6;
+	return next == IPPROTO_UDP;
+}
+
+SB_INLINE bool sb_parse_datagram(struct __sk_buff *skb, struct sb_datagram *datagram)
+{
+	struct sb_udp_ports ports;
+	bool udp;
+
+	if (skb->protocol == bpf_htons(SB_ETH_P_IP))
+		udp = sb_parse_v4(skb, datagram, &ports);
+	else if (skb->protocol == bpf_htons(SB_ETH_P_IPV6))
+		udp = sb_parse_v6(skb, datagram, &ports);
+	else
+		return false;
+	datagram->header_bytes += sizeof(ports);
+	if (!udp || skb->len < datagram->header_bytes)
+		return false;
+	datagram->source_port = bpf_ntohs(ports.source);
+	datagram->destination_port = bpf_ntohs(ports.destination);
+	/* A packet to be segmented has its headers once: the rest is payload of all its datagrams. */
+	datagram->payload_bytes = skb->len - datagram->header_bytes;
+	return true;
+}
+
+SB_INLINE bool sb_udp_take_destination(struct sb_udp_key *key)
+{
+	struct sb_udp_destination *to;
+	__u32 zero = 0;
+
+	to = bpf_map_lookup_elem(&udp_destination, &zero);
+	if (!to || to->cookie != key->cookie)
+		return false;
+	key->remote = to->addr;
+	key->remote_port = to->port;
+	to->cookie = 0;
+	return true;
+}
+
+SB_INLINE void sb_udp_remote_of_sent(struct bpf_sock *sk, const struct sb_datagram *datagram, struct sb_udp_key *key)
+{
+	if (sb_udp_take_destination(key))
+		return;
+	if (sk->state != TCP_ESTABLISHED || !sk->dst_port) {
+		key->remote = datagram->destination;
+		key->remote_port = datagram->destination_port;
+		return;
+	}
+	key->remote_port = bpf_ntohs(sk->dst_port);
+	if (sk->family == AF_INET) {
+		sb_addr_v4(&key->remote, sk->dst_ip4);
+	} else {
+		__u32 words[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
+
+		__builtin_memcpy(&key->remote, words, sizeof(key->remote));
+	}
+}
+
+/*
+ * Who began. The sender of the first datagram, if the socket was watched from its creation. Otherwise the end whose
+ * port was not bound on purpose; if both seem to be bound, the one with the higher port, as a guess.
+ */
+SB_INLINE void sb_udp_role(struct sb_udp_flow *flow, const struct sb_udp_key *key, const struct sock *sk,
+			   bool from_birth, bool in)
+{
+	bool bound;
+
+	if (from_birth) {
+		flow->role = in ? SB_ROLE_SERVER : SB_ROLE_CLIENT;
+		return;
+	}
+	flow->flags |= SB_F_ADOPTED;
+	bound = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SB_BINDPORT_LOCK;
+	if (!bound) {
+		flow->role = SB_ROLE_CLIENT;
+		if (flow->local_port < key->remote_port)
+			flow->flags |= SB_F_ROLE_GUESSED;
+	} else if (flow->local_port < key->remote_port) {
+		flow->role = SB_ROLE_SERVER;
+	} else {
+		flow->role = flow->local_port > key->remote_port || !in ? SB_ROLE_CLIENT : SB_ROLE_SERVER;
+		flow->flags |= SB_F_ROLE_GUESSED;
+	}
+}
+
+SB_INLINE void sb_udp_local(struct bpf_sock *sk, const struct sb_datagram *datagram, bool in,
+			    struct sb_udp_flow *flow)
+{
+	__u32 words[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
+
+	flow->local_port = sk->src_port;
+	if (in) {
+		flow->local = datagram->destination;
+	} else if (sk->family == AF_INET && sk->src_ip4) {
+		sb_addr_v4(&flow->local, sk->src_ip4);
+	} else if (sk->family == AF_INET6 && (words[0] | words[1] | words[2] | words[3])) {
+		__builtin_memcpy(&flow->local, words, sizeof(flow->local));
+	} else {
+		flow->local = datagram->source;
+	}
+}
+
+static __noinline struct sb_udp_flow *sb_udp_new_flow(struct __sk_buff *skb, const struct sb_datagram *datagram,
+						      struct sb_udp_key *key, bool in)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct sb_udp_flow fresh = {};
+	const struct sock *kernel_sk = NULL;
+	struct sb_udp_store *store;
+	long error;
+
+	if (!sk)
+		return NULL;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return NULL;
+	store = bpf_sk_storage_get(&udp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	sb_udp_local(sk, datagram, in, &fresh);
+	if (store) {
+		/* Through memory, since the verifier lets nobody calculate with a socket's address. */
+		store->address = (__u64)sk;
+		sb_barrier();
+		kernel_sk = (const struct sock *)store->address;
+		store->key = *key;
+		fresh.netns = BPF_CORE_READ(kernel_sk, __sk_common.skc_net.net, ns.inum);
+		fresh.tgid = store->owner.tgid;
+		__builtin_memcpy(fresh.comm, store->owner.comm, SB_COMM_LEN);
+	}
+	sb_udp_role(&fresh, key, kernel_sk, store && store->from_birth, in);
+	fresh.family = datagram->family;
+	fresh.cgroup_id = bpf_sk_cgroup_id(sk);
+	fresh.opened_ns = bpf_ktime_get_ns();
+	fresh.generation = __sync_fetch_and_add(&sb_udp_generation, 1) + 1;
+	error = bpf_map_update_elem(&udp_flows, key, &fresh, BPF_NOEXIST);
+	if (error && error != -SB_EEXIST)
+		sb_count(SB_C_UDP_MAP_FULL);
+	return bpf_map_lookup_elem(&udp_flows, key);
+}
+
+/* The head of an answer from a name server, for the names of outside addresses. */
+SB_INLINE void sb_dns_answer(struct __sk_buff *skb, const struct sb_datagram *datagram, const struct sb_udp_key *key,
+			     const struct sb_udp_flow *flow)
+{
+	__u64 length = datagram->payload_bytes;
+	struct sb_dns_row *row;
+
+	if (length < SB_DNS_HEADER_BYTES)
+		return;
+	row = sb_row_reserve(sizeof(*row));
+	if (!row)
+		return;
+	__builtin_memset(&row->head, 0, sizeof(row->head));
+	row->head.version = SB_ROW_VERSION;
+	row->head.kind = SB_ROW_DNS;
+	row->head.family = flow->family;
+	row->head.role = flow->role;
+	row->head.local = flow->local;
+	row->head.local_port = flow->local_port;
+	row->head.remote = key->remote;
+	row->head.remote_port = key->remote_port;
+	row->head.cookie = key->cookie;
+	row->head.cgroup_id = flow->cgroup_id;
+	row->head.opened_ns = flow->opened_ns;
+	row->head.read_ns = bpf_ktime_get_ns();
+	row->head.netns = flow->netns;
+	row->head.tgid = flow->tgid;
+	row->pad = 0;
+	if (length > SB_DNS_BYTES)
+		length = SB_DNS_BYTES;
+	/* Older verifiers want to see both bounds right here, on the full register. */
+	asm volatile("" : "+r"(length));
+	if (length > 0 && length <= SB_DNS_BYTES && bpf_skb_load_bytes(skb, datagram->header_bytes, row->message, length) == 0) {
+		row->length = length;
+		sb_row_submit(row);
+	} else {
+		bpf_ringbuf_discard(row, BPF_RB_NO_WAKEUP);
+	}
+}
+
+SB_INLINE void sb_on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
+{
+	struct sb_datagram datagram;
+	struct sb_udp_key key = {};
+	struct sb_udp_flow *flow;
+	__u32 segments;
+
+	if (!sb_parse_datagram(skb, &datagram))
+		return;
+	key.cookie = bpf_get_socket_cookie(skb);
+	if (in) {
+		key.remote = datagram.source;
+		key.remote_port = datagram.source_port;
+	} else {
+		sb_udp_remote_of_sent(sk, &datagram, &key);
+	}
+	flow = bpf_map_lookup_elem(&udp_flows, &key);
+	if (!flow)
+		flow = sb_udp_new_flow(skb, &datagram, &key, in);
+	if (!flow)
+		return;
+	segments = skb->gso_segs;
+	if (!segments)
+		segments = 1;
+	__sync_fetch_and_add(in ? &flow->bytes_received : &flow->bytes_sent, datagram.payload_bytes);
+	__sync_fetch_and_add(in ? &flow->datagrams_received : &flow->datagrams_sent, segments);
+	flow->last_ns = bpf_ktime_get_coarse_ns();
+	if (in && datagram.source_port == SB_DNS_PORT)
+		sb_dns_answer(skb, &datagram, &key, flow);
+}
+
+SB_INLINE void sb_udp_on_send(struct bpf_sock_addr *ctx, const struct sb_addr *addr, bool specific)
+{
+	struct sb_udp_destination *to;
+	__u32 zero = 0;
+
+	to = bpf_map_lookup_elem(&udp_destination, &zero);
+	if (!to)
+		return;
+	to->addr = *addr;
+	to->port = bpf_ntohs(ctx->user_port);
+	to->cookie = specific ? bpf_get_socket_cookie(ctx) : 0;
+}
+
+SB_INLINE void sb_udp_on_create(struct bpf_sock *sk)
+{
+	struct sb_udp_store *store = bpf_sk_storage_get(&udp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!store)
+		return;
+	sb_owner_of((struct task_struct *)bpf_get_current_task(), &store->owner);
+	store->from_birth = 1;
+}
+
+/* A socket's flows other than its latest end by idleness. */
+SB_INLINE void sb_udp_on_release(struct bpf_sock *sk)
+{
+	struct sb_udp_store *store = bpf_sk_storage_get(&udp_stores, sk, 0, 0);
+	struct sb_udp_flow *flow;
+	struct sb_udp_key key;
+
+	if (!store || !store->key.cookie)
+		return;
+	key = store->key;
+	flow = bpf_map_lookup_elem(&udp_flows, &key);
+	if (flow)
+		flow->closed = 1;
+}
+
+#endif
