@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing: Debian or Ubuntu packages, and the npm packages, Node 26 among them.
-# Does nothing, quickly, when nothing is missing. With --tests also what only the tests need.
+# Does nothing, quickly, when nothing is missing. With --demo or --tests also what only those need.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=packages.sh
@@ -10,7 +10,10 @@ say() { printf 'skybraid: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 3; }
 
 wanted=("${run_packages[@]}")
-[[ "${1:-}" == --tests ]] && wanted+=("${test_packages[@]}")
+case "${1:-}" in
+  --demo) wanted+=("${demo_packages[@]}") ;;
+  --tests) wanted+=("${test_packages[@]}") ;;
+esac
 mkdir -p .cache
 exec 9>.cache/bootstrap.lock
 flock 9

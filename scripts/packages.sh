@@ -1,4 +1,5 @@
-# Debian and Ubuntu packages, sourced by bootstrap.sh. One list for running, one for what only the tests need.
+# Debian and Ubuntu packages, sourced by bootstrap.sh. One list for running, one for
+# the demo, one for what only the tests need.
 
 run_packages=(
   clang llvm libbpf-dev libelf-dev zlib1g-dev # kernel programs and their loader
@@ -6,12 +7,16 @@ run_packages=(
   procps                                      # sysctl, used while measuring
 )
 
+demo_packages=(
+  nftables iproute2 util-linux               # the lab's networks
+  nginx-light redis-server dnsmasq-base curl # the programs of the shop
+)
+
 test_packages=(
-  nftables conntrack iproute2 iputils-ping ethtool util-linux # the lab's networks
-  tcpdump tshark                                              # what was on the wire
-  nginx-light wrk iperf3 redis-server curl socat netcat-openbsd python3 # programs under observation
-  dnsmasq-base dnsutils                                       # names
-  liburing-dev                                                # a client that uses io_uring
+  "${demo_packages[@]}"
+  conntrack iputils-ping ethtool tcpdump tshark       # what was on the wire
+  wrk iperf3 socat netcat-openbsd python3 dnsutils    # more programs under observation
+  liburing-dev                                        # a client that uses io_uring
   protobuf-compiler clang-format jq git
 )
 

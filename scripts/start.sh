@@ -2,6 +2,8 @@
 # `npm start`: installs and builds what is missing, then observes this machine. Flags go to `skybraid standalone`.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bash "$root/scripts/bootstrap.sh"
+for_demo=()
+for flag in "$@"; do [[ $flag == --demo ]] && for_demo=(--demo); done
+bash "$root/scripts/bootstrap.sh" "${for_demo[@]}"
 bash "$root/scripts/build.sh"
 exec "$root/node_modules/.bin/node" "$root/packages/cli/dist/main.js" standalone "$@"

@@ -23,7 +23,7 @@ async function measure() {
   const lab = await Lab.up({ nodes: 2, pods: 1 })
   const latenciesMs: number[] = []
   try {
-    const product = await startProduct({ a: await lab.nodeCgroup('a'), b: await lab.nodeCgroup('b') })
+    const product = await startProduct({ a: await lab.nodeCgroup('a'), b: await lab.nodeCgroup('b') }, ['--request-rate', '0'])
     const server = await lab.spawn('b1', [
       'python3',
       fileURLToPath(new URL('programs/connections.py', import.meta.url)),
@@ -40,14 +40,14 @@ async function measure() {
       await until('the client closed', () => client.stdout.split('\n').length - 1 > lines, { everyMs: 1 })
       lines += 1
       const closedAtMs = Number(client.stdout.trim().split('\n').at(-1))
-      await until('visible', async () => (await closedSeen(product)) >= trial, { everyMs: 12 })
+      await until('visible', async () => (await closedSeen(product)) >= trial, { everyMs: 2 })
       latenciesMs.push(Date.now() - closedAtMs)
     }
     await product.stop()
   } finally {
     await lab.down()
   }
-  const method = `${trials} connections one after the other between two nodes, default settings, /topology polled every 12 ms; wall clock of one machine`
+  const method = `${trials} connections one after the other between two nodes, default settings, /topology polled every 2 ms; wall clock of one machine`
   return [
     {
       name,

@@ -1,0 +1,89 @@
+import { execFile } from 'node:child_process'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { run } from './run.ts'
+
+function capture(env: Record<string, string> = {}) {
+  const text = { out: '', err: '' }
+  const around = {
+    env,
+    stdout: { write: (part: string) => (text.out += part) },
+    stderr: { write: (part: string) => (text.err += part) },
+  }
+  return { text, around }
+}
+
+async function outcome(args: string[], env?: Record<string, string>) {
+  const { text, around } = capture(env)
+  const code = await run(args, around)
+  return { code, ...text }
+}
+
+const main = fileURLToPath(new URL('main.ts', import.meta.url))
+
+/** Runs the real program in a process of its own; `asNobody` in a user namespace where it is nobody, also for root. */
+function program(args: string[], asNobody: boolean): Promise<{ code: number; err: string }> {
+  const command = [process.execPath, '--conditions=source', main, ...args]
+  const drop = ['unshare', '--user', '--']
+  const [file, ...rest] = asNobody && process.geteuid?.() === 0 ? [...drop, ...command] : command
+  return new Promise(resolve => {
+    execFile(file!, rest, { env: { ...process.env, HOME: '/nonexistent' } }, (error, _, err) => {
+      resolve({ code: Number(error?.code ?? 0), err })
+    })
+  })
+}
+
+describe('run', () => {
+  it('prints help and version without touching the machine', async () => {
+    const help = await outcome(['standalone', '--help'])
+    expect(help.code).toBe(0)
+    for (const flag of ['--listen', '--flush', '--data-dir', '--node', '--demo', '--print-config']) {
+      expect(help.out).toContain(flag)
+    }
+    expect((await outcome(['--version'])).out).toMatch(/^skybraid \d+\.\d+\.\d+\n$/)
+  })
+
+  it('shows where each option came from', async () => {
+    const { out } = await outcome(['--print-config', '--flush', '200ms'], { SKYBRAID_LISTEN: '127.0.0.1:7300' })
+    expect(out).toMatch(/^flush +200ms +flag$/m)
+    expect(out).toMatch(/^listen +127\.0\.0\.1:7300 +environment SKYBRAID_LISTEN$/m)
+    expect(out).toMatch(/^demo +false +default$/m)
+  })
+
+  const wrong: [string, string[], RegExp][] = [
+    ['an unknown flag', ['--listn', '127.0.0.1:1'], /nearest is --listen/],
+    ['an unknown command', ['standalon'], /nearest is standalone/],
+    ['a malformed node', ['--node', 'a'], /NAME=CGROUPDIR/],
+    ['nodes that overlap', ['--node', 'a=/x', '--node', 'b=/x/y'], /overlap/],
+    ['a malformed duration', ['--flush', 'fast'], /--flush/],
+    ['nodes beside the demo', ['--demo', '--node', 'a=/x'], /--demo/],
+  ]
+  it.each(wrong)('refuses %s with a sentence and exit code 2', async (_, args, sentence) => {
+    const { code, out, err } = await outcome(args)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toMatch(sentence)
+    expect(err).not.toMatch(/^\s+at /m)
+  })
+})
+
+describe('preflight of the real program', () => {
+  it('says to somebody who is not root what to do, and ends with 3', async () => {
+    const { code, err } = await program(['standalone', '--listen', '127.0.0.1:0'], true)
+    expect(code).toBe(3)
+    expect(err).toMatch(/^skybraid: Reading the kernel's sockets is not permitted: .*sudo npm start\.$/m)
+    expect(err).not.toMatch(/^\s+at /m)
+  }, 20_000)
+
+  it('says that the port is taken, names another one, and ends with 3', async () => {
+    const server = createServer()
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    const { code, err } = await program(['standalone', '--listen', `127.0.0.1:${port}`], false)
+    await new Promise(resolve => server.close(resolve))
+    expect(code).toBe(3)
+    expect(err).toContain(`Another program listens on 127.0.0.1:${port}`)
+    expect(err).toContain(`--listen 127.0.0.1:${port + 1}`)
+    expect(err).not.toMatch(/^\s+at /m)
+  }, 20_000)
+})
