@@ -110,10 +110,9 @@ describe('createPublisher', () => {
 
   it('publishes rejected batches again, unchanged and in order, before anything new', async () => {
     const { waiting, add, clock, publisher, notes } = setUp(100)
-    for (let index = 0; index < 3; index++) add(0, 1)
+    for (let index = 0; index < 4; index++) add(0, 1)
     const first = waiting.splice(0)
-    first[2].reject(new Error('down'))
-    first[0].reject(new Error('down'))
+    for (const index of [2, 3, 0]) first[index].reject(new Error('down'))
     await settled()
     add(0, 1)
     expect(waiting).toHaveLength(0)
@@ -122,13 +121,15 @@ describe('createPublisher', () => {
     await settled()
     expect(clock.pendingTimers).toBe(1)
     clock.advance(200)
-    expect(waiting.map(({ message }) => message.data)).toEqual([first[0].message.data, first[2].message.data])
+    expect(waiting.map(({ message }) => message.data)).toEqual(
+      [0, 2, 3].map(index => first[index].message.data),
+    )
     expect(notes()).toEqual({ troubles: 1, recoveries: 0 })
     for (const { resolve } of waiting.splice(0)) resolve()
     await settled()
     expect(notes()).toEqual({ troubles: 1, recoveries: 1 })
-    expect(headerOf(waiting[0].message).sequence).toBe(4)
-    expect(publisher.counts.rejections).toBe(2)
+    expect(headerOf(waiting[0].message).sequence).toBe(5)
+    expect(publisher.counts.rejections).toBe(3)
   })
 
   it('waits longer after each failure, up to a limit', async () => {
