@@ -83,7 +83,7 @@ int tcp_open_files(struct bpf_iter__task_file *ctx)
 	sk = socket->sk;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		sb_tcp_on_file(ctx->meta->seq, task, tp);
+		sb_tcp_on_file(task, tp);
 	return 0;
 }
 

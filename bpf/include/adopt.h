@@ -40,8 +40,24 @@ SB_INLINE void sb_adopt_listener(struct bpf_sock *sk)
 	store->stage = SB_STAGE_LISTENER;
 }
 
-/* In the packet's path nothing is read: a segment that is being sent is half counted. The iterator reads later. */
-SB_INLINE void sb_adopt_tcp(struct bpf_sock *sk)
+/*
+ * How many data segments the packet is. On its way out they are in the socket's segment counters already, but not in
+ * its sequence numbers.
+ */
+SB_INLINE __u32 sb_data_segments(struct __sk_buff *skb)
+{
+	__u32 network = skb->protocol == bpf_htons(SB_ETH_P_IPV6) ? 40 : 20;
+	__u32 segments = skb->gso_segs;
+	__u8 byte;
+
+	if (network == 20 && bpf_skb_load_bytes(skb, 0, &byte, 1) == 0)
+		network = (byte & 15) * 4;
+	if (bpf_skb_load_bytes(skb, network + 12, &byte, 1) || skb->len <= network + (byte >> 4) * 4)
+		return 0;
+	return segments ? segments : 1;
+}
+
+SB_INLINE void sb_adopt_tcp(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 {
 	struct sb_tcp_store *store;
 	struct tcp_sock *tp;
@@ -61,7 +77,7 @@ SB_INLINE void sb_adopt_tcp(struct bpf_sock *sk)
 		return;
 	store = bpf_sk_storage_get(&tcp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (store)
-		sb_tcp_begin_adopted(store, tp);
+		sb_tcp_begin_adopted(store, tp, in ? 0 : sb_data_segments(skb));
 }
 
 #endif

@@ -16,7 +16,7 @@ SB_INLINE void sb_on_packet(struct __sk_buff *skb, bool in)
 	if (!sk)
 		return;
 	if (sk->protocol == IPPROTO_TCP)
-		sb_adopt_tcp(sk);
+		sb_adopt_tcp(skb, sk, in);
 	else if (sk->protocol == IPPROTO_UDP)
 		sb_on_datagram(skb, sk, in);
 }

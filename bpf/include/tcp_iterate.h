@@ -56,6 +56,7 @@ SB_INLINE void sb_tcp_show(struct seq_file *seq, const struct tcp_sock *tp, stru
 		return;
 	}
 	sb_tcp_take_syn_out(&look, store->syn_counted);
+	sb_tcp_allow_for_fin(&look);
 	if (look.counts.bytes_sent < store->last.bytes_sent)
 		look.counts.bytes_sent = store->last.bytes_sent;
 	if (look.counts.bytes_received < store->last.bytes_received)
@@ -69,40 +70,34 @@ SB_INLINE void sb_tcp_show(struct seq_file *seq, const struct tcp_sock *tp, stru
 }
 
 /*
- * The key of an adopted connection counts after two equal looks. A look in the midst of a transmission half counts
- * it: if the counters can't tell who dialled, nobody may be holding the socket.
+ * The key of an adopted connection counts after two equal looks, of which the later one, or both alike, tells who
+ * dialled. A look in the midst of a transmission half counts it: only what is seen while nobody holds the socket
+ * counts at once.
  */
-SB_INLINE bool sb_tcp_adopt_look(struct seq_file *seq, const struct tcp_sock *tp, struct sb_tcp_store *store)
+SB_INLINE bool sb_tcp_adopt_look(const struct tcp_sock *tp, struct sb_tcp_store *store)
 {
 	struct sb_tcp_look look;
 	struct sb_tcp_key key;
 
 	sb_tcp_look_at(tp, 0, false, &look);
 	sb_tcp_key_adopted(&look, store->by_port, &key);
-	if (look.torn || (key.guessed && look.busy)) {
-		sb_count(SB_C_KEY_UNSETTLED);
-		return false;
-	}
-	if (store->base_ns && store->base_dialler_isn == key.dialler_isn &&
-	    store->base_acceptor_isn == key.acceptor_isn && store->base_role == key.role) {
+	if (sb_tcp_base_fits(store, &look) && (!look.busy || (!key.guessed && store->base_surplus == look.syn_surplus))) {
 		store->dialler_isn = key.dialler_isn;
 		store->acceptor_isn = key.acceptor_isn;
 		store->role = key.role;
 		store->syn_counted = key.syn_counted;
 		store->guessed = key.guessed;
+		if (key.syn_counted && store->base.bytes_sent)
+			store->base.bytes_sent--;
 		sb_barrier();
 		store->settled = 1;
 		return true;
 	}
-	if (store->base_ns)
-		sb_count(SB_C_KEY_UNSETTLED);
-	sb_tcp_take_syn_out(&look, key.syn_counted);
-	store->base = look.counts;
-	store->base_dialler_isn = key.dialler_isn;
-	store->base_acceptor_isn = key.acceptor_isn;
-	store->base_role = key.role;
-	sb_barrier();
-	store->base_ns = bpf_ktime_get_ns();
+	sb_count(SB_C_KEY_UNSETTLED);
+	if (!look.torn && !sb_tcp_base_fits(store, &look))
+		sb_tcp_set_base(store, &look, true);
+	else if (!look.torn && !key.guessed)
+		store->base_surplus = look.syn_surplus;
 	return false;
 }
 
@@ -119,7 +114,7 @@ SB_INLINE bool sb_tcp_show_baseline(struct seq_file *seq, const struct tcp_sock 
 SB_INLINE void sb_tcp_visit(struct seq_file *seq, const struct tcp_sock *tp, struct sb_tcp_store *store)
 {
 	if (store->stage == SB_STAGE_ADOPTED) {
-		if (!store->settled && !sb_tcp_adopt_look(seq, tp, store))
+		if (!store->settled && !sb_tcp_adopt_look(tp, store))
 			return;
 		/* Settled by the end of the connection: the row is on its way. */
 		if (store->stage != SB_STAGE_ADOPTED)
@@ -148,7 +143,7 @@ SB_INLINE void sb_tcp_on_mptcp_file(struct task_struct *task, struct sock *sk)
 }
 
 /* An open file that is a TCP socket older than the collector: who has it, and where its counters stand. */
-SB_INLINE void sb_tcp_on_file(struct seq_file *seq, struct task_struct *task, struct tcp_sock *tp)
+SB_INLINE void sb_tcp_on_file(struct task_struct *task, struct tcp_sock *tp)
 {
 	__u8 state = ((struct sock *)tp)->__sk_common.skc_state;
 	bool refused = false, fresh = false;
@@ -167,9 +162,7 @@ SB_INLINE void sb_tcp_on_file(struct seq_file *seq, struct task_struct *task, st
 	if (fresh && state == TCP_LISTEN)
 		store->stage = SB_STAGE_LISTENER;
 	else if (fresh)
-		sb_tcp_begin_adopted(store, tp);
-	if (fresh && state != TCP_LISTEN)
-		sb_tcp_adopt_look(seq, tp, store);
+		sb_tcp_begin_adopted(store, tp, 0);
 	/* The oldest process that has it owns it, but init only if nobody else has it (socket activation). */
 	if (store->tgid > 1)
 		return;

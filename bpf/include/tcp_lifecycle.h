@@ -108,7 +108,7 @@ SB_INLINE void sb_tcp_on_older(struct tcp_sock *tp)
 		return;
 	store = sb_tcp_store_new(tp, &refused);
 	if (store)
-		sb_tcp_begin_adopted(store, tp);
+		sb_tcp_begin_adopted(store, tp, 0);
 }
 
 SB_INLINE __u32 sb_tcp_dial_error(const struct tcp_sock *tp, const struct sb_tcp_store *store)
@@ -177,6 +177,8 @@ SB_INLINE void sb_tcp_settle_adopted(struct tcp_sock *tp, struct sb_tcp_store *s
 	store->role = key.role;
 	store->syn_counted = key.syn_counted;
 	store->guessed = key.guessed;
+	if (key.syn_counted && store->base.bytes_sent)
+		store->base.bytes_sent--;
 	store->settled = 1;
 }
 
@@ -188,8 +190,7 @@ SB_INLINE void sb_tcp_baseline(struct tcp_sock *tp, struct sb_tcp_store *store, 
 {
 	struct sb_tcp_row *row;
 
-	if (store->shown || !store->base_ns || store->base_dialler_isn != store->dialler_isn ||
-	    store->base_acceptor_isn != store->acceptor_isn)
+	if (store->shown || !sb_tcp_base_fits(store, look))
 		return;
 	row = sb_row_reserve(sizeof(*row));
 	if (!row)

@@ -99,7 +99,7 @@ SB_INLINE void sb_tcp_look_at(const struct tcp_sock *tp, __u8 state, bool locked
 	look->peer_isn = rcv_nxt - (__u32)received - 1;
 	look->counts.bytes_sent = acked + in_flight - look->fin_sent;
 	look->counts.bytes_received = received;
-	if (received && (look->fin_received || look->busy))
+	if (received && look->fin_received)
 		look->counts.bytes_received--;
 	look->syn_surplus = (__s64)(look->counts.bytes_sent - (transmitted - repeated));
 	look->counts.segments_sent = tp->segs_out;
@@ -108,6 +108,13 @@ SB_INLINE void sb_tcp_look_at(const struct tcp_sock *tp, __u8 state, bool locked
 	look->counts.data_segments_received = tp->data_segs_in;
 	look->counts.retransmitted_segments = tp->total_retrans;
 	look->counts.out_of_order_segments = tp->rcv_ooopack;
+}
+
+/* While somebody holds the socket, a FIN may be counted already but not yet be marked as one. */
+SB_INLINE void sb_tcp_allow_for_fin(struct sb_tcp_look *look)
+{
+	if (look->busy && !look->fin_received && look->counts.bytes_received)
+		look->counts.bytes_received--;
 }
 
 /* Takes the SYN out of the payload, once it is known whether it is in. */

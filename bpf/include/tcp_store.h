@@ -37,14 +37,14 @@ struct sb_tcp_store {
 	/* iterator */
 	__u8 settled;
 	__u8 shown;
-	__u8 base_role;
+	__s8 base_surplus; /* 0 or 1 if the first look could tell who dialled, else -1 */
 	__u8 pad;
-	__u32 claimed; /* adopted: by whom first */
+	__u32 claimed;     /* adopted, by whoever came first */
+	__u32 base_first_unacked;
+	__u32 base_peer_isn;
 	__u32 pad2;
-	__u32 base_dialler_isn;
-	__u32 base_acceptor_isn;
-	__u64 base_ns;             /* when an adopted socket was first read */
-	struct sb_tcp_counts base; /* what it said then */
+	__u64 base_ns;             /* when an adopted socket was first looked at */
+	struct sb_tcp_counts base; /* what was seen then, the SYN still in */
 	struct sb_tcp_counts last; /* as last shown */
 };
 
@@ -82,13 +82,38 @@ SB_INLINE void sb_tcp_begin(struct sb_tcp_store *store, __u8 stage)
 	store->stage = stage;
 }
 
-SB_INLINE void sb_tcp_begin_adopted(struct sb_tcp_store *store, const struct tcp_sock *tp)
+/* A look at an adopted socket becomes its baseline once a second one confirms it. */
+SB_INLINE void sb_tcp_set_base(struct sb_tcp_store *store, const struct sb_tcp_look *look, bool tells_role)
 {
+	store->base = look->counts;
+	store->base_first_unacked = look->first_unacked;
+	store->base_peer_isn = look->peer_isn;
+	store->base_surplus = tells_role && (look->syn_surplus == 0 || look->syn_surplus == 1) ? look->syn_surplus : -1;
+	sb_barrier();
+	store->base_ns = bpf_ktime_get_ns();
+}
+
+SB_INLINE bool sb_tcp_base_fits(const struct sb_tcp_store *store, const struct sb_tcp_look *look)
+{
+	return store->base_ns && !look->torn && store->base_first_unacked == look->first_unacked &&
+	       store->base_peer_isn == look->peer_isn;
+}
+
+/* Takes the socket over, with a first look at it. `sending`: data segments that are half counted at this moment. */
+SB_INLINE void sb_tcp_begin_adopted(struct sb_tcp_store *store, const struct tcp_sock *tp, __u32 sending)
+{
+	struct sb_tcp_look look;
+
 	if (__sync_val_compare_and_swap(&store->claimed, 0, 1))
 		return;
 	store->opened_ns = bpf_ktime_get_ns();
 	store->flags |= SB_F_ADOPTED;
 	store->by_port = sb_role_by_port(tp);
+	sb_tcp_look_at(tp, 0, sending != 0, &look);
+	look.counts.segments_sent -= sending;
+	look.counts.data_segments_sent -= sending;
+	if (!look.torn)
+		sb_tcp_set_base(store, &look, !look.busy && !sending);
 	sb_barrier();
 	store->stage = SB_STAGE_ADOPTED;
 	sb_count(SB_C_ADOPTED);

@@ -288,6 +288,7 @@ SB_INLINE void sb_dns_answer(struct __sk_buff *skb, const struct sb_datagram *da
 	row->head.read_ns = bpf_ktime_get_ns();
 	row->head.netns = flow->netns;
 	row->head.tgid = flow->tgid;
+	__builtin_memcpy(row->head.comm, flow->comm, SB_COMM_LEN);
 	row->pad = 0;
 	if (length > SB_DNS_BYTES)
 		length = SB_DNS_BYTES;
