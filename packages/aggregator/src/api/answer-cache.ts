@@ -1,38 +1,50 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { TopologyAnswer, TopologyQuery, TopologyReader } from '../topology/answer.ts'
+import type { TopologyAnswer, TopologyQuery } from '../topology/answer.ts'
+import type { ApiReader } from './api-deps.ts'
 
 /**
  * Answers that were computed already, by everything that could change them. The version is cheap to ask for, so a
- * repeated question costs no topology; what is kept is bounded by count and by bytes.
+ * repeated question costs no topology; what is kept is bounded by size.
  */
 export interface AnswerCache {
   /** A short text that changes whenever the answer to this query could change. */
   version(query: TopologyQuery, nowMs: number): string
   answer(query: TopologyQuery, version: string, nowMs: number): TopologyAnswer
   /** The body kept under this version and representation, or what `build` makes. */
-  body(version: string, representation: string, build: () => string): string
+  body(version: string, representation: string, build: () => Buffer): Buffer
 }
 
 const schemaVersion = '1.0'
-const maxAnswers = 8
-const maxBodyBytes = 32 * 1024 * 1024
+const maxAnswers = 16
+const maxEdgesKept = 60_000
+const maxBodyBytes = 64 * 1024 * 1024
+/** A node silent for longer may not be expected any more. */
+const forgottenMs = 15 * 60_000
 
-export function createAnswerCache(reader: TopologyReader): AnswerCache {
-  const answers = new LRUCache<string, TopologyAnswer>({ max: maxAnswers })
-  const bodies = new LRUCache<string, string>({
-    max: 64,
+export function createAnswerCache(reader: ApiReader): AnswerCache {
+  const answers = new LRUCache<string, TopologyAnswer>({
+    max: maxAnswers,
+    maxSize: maxEdgesKept,
+    sizeCalculation: answer => answer.edges.length + answer.nodes.length + 1,
+  })
+  const bodies = new LRUCache<string, Buffer>({
+    max: 256,
     maxSize: maxBodyBytes,
     sizeCalculation: body => body.length + 1,
   })
   return {
     version(query, nowMs) {
-      const hash = createHash('sha256')
-      const completeness = reader.completeness(query.fromMs, query.toMs, nowMs)
-      const closed = reader.closedMinute() * 60_000 >= query.toMs - 60_000
-      const generation = reader.generation(query.fromMs, query.toMs)
-      hash.update(JSON.stringify([schemaVersion, generation, closed, completeness, canonical(query)]))
-      return hash.digest('base64url').slice(0, 27)
+      const { fromMs, toMs } = query
+      const parts = [
+        schemaVersion,
+        canonical(query),
+        reader.generation(fromMs, toMs),
+        reader.closedMinute() * 60_000 >= toMs - 60_000,
+        Math.floor(nowMs / 60_000),
+        reportingNow(reader, nowMs),
+      ]
+      return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 27)
     },
     answer(query, version, nowMs) {
       let answer = answers.get(version)
@@ -52,6 +64,16 @@ export function createAnswerCache(reader: TopologyReader): AnswerCache {
       return body
     },
   }
+}
+
+/** Who reports and what was lost: the part of an answer's completeness that its generation does not cover. */
+function reportingNow(reader: ApiReader, nowMs: number): unknown[] {
+  const { nodes, identity } = reader.ingestStatus(nowMs)
+  const marks = nodes.map(({ reporting, lastSeen, identity: own }) => {
+    const forgotten = nowMs - Date.parse(lastSeen) > forgottenMs
+    return [reporting, forgotten, own.records.lost]
+  })
+  return [marks, identity.lost]
 }
 
 function canonical(query: TopologyQuery): unknown[] {

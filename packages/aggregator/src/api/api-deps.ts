@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
-import type { TopologyReader } from '../topology/answer.ts'
+import type { TopologyQuery, TopologyReader } from '../topology/answer.ts'
 import type { AnswerCache } from './answer-cache.ts'
 
 export type ApiServer = FastifyInstance<
@@ -49,9 +49,15 @@ export interface Readiness {
   readonly reasons: readonly string[]
 }
 
+/** The core as the API reads it. */
+export interface ApiReader extends TopologyReader {
+  /** What `topology` answers, as JSON in UTF-8. */
+  topologyJson(query: TopologyQuery, nowMs: number): Uint8Array
+}
+
 /** What the server is built from; everything that varies comes in here. */
 export interface ApiDeps {
-  readonly reader: TopologyReader
+  readonly reader: ApiReader
   /** Unix milliseconds. */
   readonly now: () => number
   readonly log: FastifyBaseLogger

@@ -53,7 +53,12 @@ export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
   for (const prefix of ['/api/v1', '/']) {
     await app.register(async scope => apiRoutes(scope as ApiServer, context, hub), { prefix })
   }
-  await app.register(fastifyStatic, { root: pageFolder(), wildcard: false, cacheControl: true, maxAge: 0 })
+  await app.register(fastifyStatic, {
+    root: pageFolder(),
+    wildcard: false,
+    maxAge: 0,
+    globIgnore: ['**/*.ts'],
+  })
   return app
 }
 

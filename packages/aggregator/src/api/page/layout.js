@@ -5,7 +5,7 @@ import { orderLayers } from './layer-order.js'
  * doesn't jump when nothing about its shape changed. Cycles are cut where the walk from the diallers closes them.
  */
 
-export const box = { width: 178, height: 46, gapX: 150, gapY: 20 }
+export const box = { width: 178, height: 46, gapX: 128, gapY: 20 }
 
 /** Nodes `{id}` and edges `{id, source, target}` to positions of boxes (top left) and points of arrows. */
 export function layeredLayout(nodes, edges, maxWidth) {
@@ -45,34 +45,54 @@ function layoutPart(nodes, edges) {
   return assemble(nodes, arrows, loops, layerOf, chains, centre)
 }
 
-/** Each edge as `{id, from, to, reversed}` so that no cycle is left: edges that close one are turned round. */
+/** Each edge as `{id, from, to, reversed}` so that no cycle is left: edges against the flow are turned round. */
 function directed(nodes, edges) {
-  const out = new Map(nodes.map(node => [node.id, []]))
-  const degree = new Map(nodes.map(node => [node.id, 0]))
-  for (const edge of edges) {
-    out.get(edge.source).push(edge)
-    degree.set(edge.source, degree.get(edge.source) + 1)
-    degree.set(edge.target, degree.get(edge.target) - 1)
+  const place = new Map(flowOrder(nodes, edges).map((id, i) => [id, i]))
+  return edges.map(edge => {
+    const reversed = place.get(edge.source) > place.get(edge.target)
+    const [from, to] = reversed ? [edge.target, edge.source] : [edge.source, edge.target]
+    return { id: edge.id, from, to, reversed }
+  })
+}
+
+/**
+ * Nodes in an order that few bytes run against: who only answers goes last, who only dials goes first, and among the
+ * rest the one that sends the most more than it gets is taken next.
+ */
+function flowOrder(nodes, edges) {
+  const left = new Set(nodes.map(node => node.id))
+  const balance = new Map(nodes.map(node => [node.id, { out: 0, in: 0, weight: 0 }]))
+  const shift = (edge, by) => {
+    const from = balance.get(edge.source)
+    const to = balance.get(edge.target)
+    from.out += by
+    from.weight += by * (1 + (edge.bytes ?? 0))
+    to.in += by
+    to.weight -= by * (1 + (edge.bytes ?? 0))
   }
-  const entered = new Set(edges.map(edge => edge.target))
-  const starts = [...nodes].sort(
-    (a, b) =>
-      entered.has(a.id) - entered.has(b.id) || degree.get(b.id) - degree.get(a.id) || (a.id < b.id ? -1 : 1),
-  )
-  const state = new Map()
-  const arrows = []
-  const visit = id => {
-    state.set(id, 'open')
-    for (const edge of out.get(id)) {
-      const back = state.get(edge.target) === 'open'
-      const [from, to] = back ? [edge.target, edge.source] : [edge.source, edge.target]
-      arrows.push({ id: edge.id, from, to, reversed: back })
-      if (!state.has(edge.target)) visit(edge.target)
-    }
-    state.set(id, 'done')
+  for (const edge of edges) shift(edge, 1)
+  let rest = edges
+  const first = []
+  const last = []
+  const take = (id, list) => {
+    list.push(id)
+    left.delete(id)
+    for (const edge of rest) if (edge.source === id || edge.target === id) shift(edge, -1)
+    rest = rest.filter(edge => edge.source !== id && edge.target !== id)
   }
-  for (const node of starts) if (!state.has(node.id)) visit(node.id)
-  return arrows
+  while (left.size > 0) {
+    const ids = [...left]
+    const sink = ids.find(id => balance.get(id).out === 0)
+    const source = ids.find(id => balance.get(id).in === 0)
+    if (sink !== undefined) take(sink, last)
+    else if (source !== undefined) take(source, first)
+    else
+      take(
+        ids.reduce((a, b) => (balance.get(b).weight > balance.get(a).weight ? b : a)),
+        first,
+      )
+  }
+  return [...first, ...last.reverse()]
 }
 
 /** The longest way from a dialler; a dialler without callers of its own moves next to the first it dials. */
@@ -199,7 +219,7 @@ function assemble(nodes, arrows, loops, layerOf, chains, centre) {
   }
   for (const loop of loops) paths.set(loop.id, loopPoints(positions.get(loop.source)))
   const depth = Math.max(...nodes.map(node => layerOf.get(node.id))) + 1
-  const width = depth * box.width + (depth - 1) * box.gapX + (loops.length > 0 ? 44 : 0)
+  const width = depth * box.width + (depth - 1) * box.gapX + (loops.length > 0 ? 120 : 0)
   return { width, height: bottom - top, positions, paths, size: nodes.length }
 }
 
@@ -243,7 +263,6 @@ function loopPoints({ x, y }) {
   const right = x + box.width
   return [
     [right, y + 12],
-    [right + 40, y + box.height / 2],
     [right, y + box.height - 12],
   ]
 }

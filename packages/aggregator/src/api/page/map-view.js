@@ -1,12 +1,16 @@
+import { loopPath, pathText, placeLabels } from './arrow-shape.js'
 import { setAttribute, setText, svg, visible } from './dom.js'
 import { bytesText, countText, lost, observedText } from './figures.js'
 import { box, layeredLayout } from './layout.js'
+import { fitText } from './text-fit.js'
 
 /** Draws the picture and keeps it up to date. Elements are reused by id, so a change never blinks. */
 
 const margin = 26
 const labelledBundles = 28
 const smallestScale = 0.62
+/** Who gets a place for its label first. */
+const urgency = { failing: 2, degraded: 1, ok: 0 }
 
 export function createMapView(host, { onSelectEdge, onSelectNode }) {
   const root = svg('svg', { role: 'img', 'aria-label': 'Arrows from who dials to who answers' })
@@ -76,9 +80,18 @@ export function createMapView(host, { onSelectEdge, onSelectNode }) {
     keep(arrows, picture.bundles, addArrow)
     keep(boxes, picture.nodes, addBox)
     const labelled = picture.bundles.length <= labelledBundles
+    const urgent = [...picture.bundles].sort(
+      (a, b) => urgency[b.health] - urgency[a.health] || b.bytes - a.bytes,
+    )
+    const texts = urgent.map(bundle => ({
+      id: bundle.id,
+      text: labelText(bundle),
+      points: layout.paths.get(bundle.id),
+    }))
+    const places = placeLabels(texts, [...layout.positions.values()])
     for (const bundle of picture.bundles) {
       const arrow = arrows.get(bundle.id)
-      drawArrow(arrow, bundle, layout.paths.get(bundle.id), labelled)
+      drawArrow(arrow, bundle, layout.paths.get(bundle.id), places.get(bundle.id), labelled)
       arrow.group.classList.toggle(
         'selected',
         bundle.edges.some(edge => edge.id === selectedEdge),
@@ -107,19 +120,18 @@ function keep(known, items, add) {
   for (const item of items) if (!known.has(item.id)) known.set(item.id, add(item))
 }
 
-function drawArrow(arrow, bundle, points, labelled) {
+function drawArrow(arrow, bundle, points, place, labelled) {
   arrow.bundle = bundle
-  const path = pathText(points)
+  const path = bundle.source === bundle.target ? loopPath(points) : pathText(points)
   setAttribute(arrow.line, 'd', path)
   setAttribute(arrow.hit, 'd', path)
   setAttribute(arrow.line, 'stroke-width', lineWidth(bundle.bytes).toFixed(2))
   setAttribute(arrow.line, 'marker-end', `url(#head-${bundle.health})`)
   setAttribute(arrow.group, 'data-health', bundle.health)
   setAttribute(arrow.group, 'data-one-sided', bundle.oneSided ? '' : undefined)
-  const [x, y] = labelPoint(points)
-  setAttribute(arrow.label, 'x', x.toFixed(1))
-  setAttribute(arrow.label, 'y', (y - 6).toFixed(1))
-  arrow.group.classList.toggle('quiet-label', !labelled)
+  setAttribute(arrow.label, 'x', place.x.toFixed(1))
+  setAttribute(arrow.label, 'y', place.y.toFixed(1))
+  arrow.group.classList.toggle('quiet-label', !labelled || !place.free)
   setText(arrow.label, labelText(bundle))
   setText(arrow.title, bundle.edges.slice(0, 8).map(edgeLine).join('\n'))
 }
@@ -143,8 +155,8 @@ function drawBox(drawn, node, { x, y }, answers) {
   setAttribute(drawn.group, 'transform', `translate(${x.toFixed(1)} ${y.toFixed(1)})`)
   setAttribute(drawn.group, 'data-kind', node.kind)
   setAttribute(drawn.group, 'data-answers', answers ? '' : undefined)
-  setText(drawn.name, shorten(visible(node.name), 23))
-  setText(drawn.kind, shorten(visible(kindText(node)), 29))
+  setText(drawn.name, fitText(visible(node.name), '600 13.5px', box.width - 28))
+  setText(drawn.kind, fitText(visible(kindText(node)), '400 11.5px', box.width - 28))
   setText(drawn.title, visible(`${node.name}\n${node.id}\nname found by ${node.foundBy}`))
 }
 
@@ -154,33 +166,10 @@ function kindText(node) {
   return `${node.kind}${parent}`
 }
 
-function shorten(text, most) {
-  const characters = [...text]
-  if (characters.length <= most) return text
-  return `${characters.slice(0, most - 9).join('')}…${characters.slice(-8).join('')}`
-}
-
 /** Wider for more bytes, by powers of ten: 1 kB is thin, 10 GB is thick. */
 function lineWidth(bytes) {
   const decades = Math.min(7, Math.max(0, Math.log10(bytes + 1) - 3))
   return 1.4 + decades * 0.75
-}
-
-/** One smooth line through the points, level where it leaves and where it arrives. */
-function pathText(points) {
-  const parts = [`M${points[0].map(n => n.toFixed(1)).join(' ')}`]
-  for (let i = 1; i < points.length; i++) {
-    const [fromX, fromY] = points[i - 1]
-    const [toX, toY] = points[i]
-    const middle = (fromX + toX) / 2
-    parts.push(`C${[middle, fromY, middle, toY, toX, toY].map(n => n.toFixed(1)).join(' ')}`)
-  }
-  return parts.join('')
-}
-
-function labelPoint(points) {
-  const [from, to] = points[0][0] < points.at(-1)[0] ? [points[0], points[1]] : [points.at(-2), points.at(-1)]
-  return [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2]
 }
 
 function flash(line) {

@@ -1,0 +1,80 @@
+import { type ConfigOf, defineOptions } from '@skybraid/shared'
+
+const wholeNumber = (count: number) => (Number.isInteger(count) ? undefined : 'must be a whole number')
+
+/** Options of an aggregator, to be joined with those of the program it runs in. */
+export const aggregatorConfigSchema = defineOptions({
+  listen: {
+    type: 'address',
+    description: 'Where the API and the page listen; port 0 lets the system choose',
+    env: 'SKYBRAID_LISTEN',
+    default: { host: '127.0.0.1', port: 7100 },
+  },
+  'allow-remote': {
+    type: 'boolean',
+    description: 'Let the API listen on an address that other machines reach; it asks nobody who they are',
+    env: 'SKYBRAID_ALLOW_REMOTE',
+    default: false,
+  },
+  'data-dir': {
+    type: 'string',
+    description: 'Folder that keeps closed windows over restarts; without it they are kept in memory',
+    env: 'SKYBRAID_DATA_DIR',
+    placeholder: 'DIR',
+  },
+  retention: {
+    type: 'duration',
+    description: 'How long closed windows are kept, and the longest range a request may ask for',
+    env: 'SKYBRAID_RETENTION',
+    default: 24 * 60 * 60_000,
+    min: 10 * 60_000,
+    max: 24 * 60 * 60_000,
+  },
+  'join-capacity': {
+    type: 'number',
+    description: 'Connections that are followed at a time; further ones are counted as join_table_full',
+    env: 'SKYBRAID_JOIN_CAPACITY',
+    default: 262_144,
+    min: 1024,
+    max: 1 << 24,
+    check: wholeNumber,
+  },
+  'max-edges': {
+    type: 'number',
+    description: 'Different edges that are known at a time; further ones are counted as cardinality_cap',
+    env: 'SKYBRAID_MAX_EDGES',
+    default: 100_000,
+    min: 100,
+    max: 1 << 20,
+    check: wholeNumber,
+  },
+  'edge-metrics': {
+    type: 'number',
+    description: 'Most edges with series of their own in /metrics, the largest first; 0 for none',
+    env: 'SKYBRAID_EDGE_METRICS',
+    default: 0,
+    min: 0,
+    max: 10_000,
+    check: wholeNumber,
+  },
+  'max-streams': {
+    type: 'number',
+    description: 'Clients of /topology/stream at a time',
+    env: 'SKYBRAID_MAX_STREAMS',
+    default: 64,
+    min: 1,
+    max: 10_000,
+    check: wholeNumber,
+  },
+  'request-rate': {
+    type: 'number',
+    description: 'Requests per second that one client may make, averaged over ten seconds; 0 for no limit',
+    env: 'SKYBRAID_REQUEST_RATE',
+    default: 100,
+    min: 0,
+    max: 1_000_000,
+    check: wholeNumber,
+  },
+})
+
+export type AggregatorConfig = ConfigOf<typeof aggregatorConfigSchema>
