@@ -2,6 +2,7 @@ import type { Completeness } from './answer.ts'
 import { createEdgeTextWriter } from './edge-text.ts'
 import type { Evaluation } from './evaluate.ts'
 import { JsonText, type Literal, literal } from './json-text.ts'
+import { latencyFigures } from './latency-figures.ts'
 import { nodeJson } from './node-text.ts'
 
 export interface AnswerFrame {
@@ -20,9 +21,14 @@ const bytesPerNode = 250
 export type NodeTexts = WeakMap<object, Literal>
 
 /** The whole answer as ASCII JSON. */
-export function answerText(found: Evaluation, frame: AnswerFrame, nodeTexts: NodeTexts): Uint8Array {
+export function answerText(
+  found: Evaluation,
+  frame: AnswerFrame,
+  nodeTexts: NodeTexts,
+  buffer?: ArrayBuffer,
+): Uint8Array<ArrayBuffer> {
   const { fold, groups, slots } = found
-  const out = new JsonText(4096 + groups.length * bytesPerNode + slots.length * bytesPerEdge)
+  const out = new JsonText(4096 + groups.length * bytesPerNode + slots.length * bytesPerEdge, buffer)
   const window = {
     from: new Date(frame.fromMs).toISOString(),
     to: new Date(frame.toMs).toISOString(),
@@ -32,11 +38,16 @@ export function answerText(found: Evaluation, frame: AnswerFrame, nodeTexts: Nod
   out.text(`{"schemaVersion":"1.0","window":${JSON.stringify(window)},"completeness":`)
   out.text(`${JSON.stringify(frame.completeness)},"groupBy":"${fold.groupBy}","nodes":[`)
   groups.forEach((group, i) => {
+    const text = nodeText(fold.groups[group], nodeTexts)
+    out.reserve(text.length)
     if (i > 0) out.literal(comma)
-    out.literal(nodeText(fold.groups[group], nodeTexts))
+    out.literal(text)
   })
   out.text('],"edges":[')
-  const edges = createEdgeTextWriter(fold, found.sums)
+  const isWanted = new Uint8Array(found.sums.slots)
+  for (const slot of slots) isWanted[slot] = 1
+  const figures = latencyFigures(found.sums, fold.slotsByAge, isWanted)
+  const edges = createEdgeTextWriter(fold, found.sums, figures)
   for (let i = 0; i < slots.length; i++) {
     if (i > 0) out.literal(comma)
     edges.write(out, slots[i])

@@ -1,11 +1,13 @@
 import { addSample, type LatencySums } from './latency-entries.ts'
 
-const wordsPerSlot = 4
-const firstSlots = 256
+const smallestBlock = 3 // 8 slots
+const largestBlock = 12 // every key has its slot
+const firstCells = 1 << 14
 
 /**
- * Latency samples of one open minute: counts by (row, key), open addressing, each row's slots chained so that a row
- * can be read alone. Rows are numbers below 2^19, keys below 2^12.
+ * Latency samples of one open minute: counts by (row, key). Each row has a block of its own, an open-addressed table
+ * of 8 slots or more whose hash is the key itself: neighbouring buckets are neighbours in memory, so that booking a
+ * sample touches one or two cache lines. Keys are below 2^12.
  */
 export interface BucketCounts {
   add(row: number, key: number, count: number): void
@@ -14,66 +16,89 @@ export interface BucketCounts {
 }
 
 export function createBucketCounts(): BucketCounts {
-  // row << 12 | key (+ 1, 0 is empty), count, index of the row's next slot (+ 1), unused
-  let slots = new Int32Array(firstSlots * wordsPerSlot)
-  let mask = firstSlots - 1
-  let size = 0
-  let heads = new Int32Array(256)
+  // key + 1 per slot, 0 is empty
+  let keys = new Uint16Array(firstCells)
+  let counts = new Int32Array(firstCells)
+  let end = 0
+  const freeBlocks: number[][] = Array.from({ length: largestBlock + 1 }, () => [])
+  let blockAt = new Int32Array(256)
+  // logarithm of the block's slots, 0 for a row without a block
+  let blockSize = new Uint8Array(256)
+  let used = new Uint16Array(256)
 
-  function slotOf(stored: number): number {
-    let h = Math.imul(stored, 0x9e3779b1)
-    h ^= h >>> 15
-    let at = (h & mask) * wordsPerSlot
-    while (slots[at] !== 0 && slots[at] !== stored)
-      at = at + wordsPerSlot === slots.length ? 0 : at + wordsPerSlot
+  function takeBlock(size: number): number {
+    const reused = freeBlocks[size].pop()
+    if (reused !== undefined) return reused
+    const at = end
+    end += 1 << size
+    if (end > keys.length) {
+      const length = Math.max(keys.length * 2, end)
+      keys = copied(keys, new Uint16Array(length))
+      counts = copied(counts, new Int32Array(length))
+    }
     return at
   }
 
-  function insert(at: number, stored: number, count: number): void {
-    const row = (stored - 1) >>> 12
-    if (row >= heads.length) heads = grown(heads, Math.max(heads.length * 2, row + 1))
-    slots[at] = stored
-    slots[at + 1] = count
-    slots[at + 2] = heads[row]
-    heads[row] = at / wordsPerSlot + 1
+  function giveRow(row: number): void {
+    if (row >= blockAt.length) {
+      const length = Math.max(blockAt.length * 2, row + 1)
+      blockAt = copied(blockAt, new Int32Array(length))
+      blockSize = copied(blockSize, new Uint8Array(length))
+      used = copied(used, new Uint16Array(length))
+    }
+    blockAt[row] = takeBlock(smallestBlock)
+    blockSize[row] = smallestBlock
   }
 
-  function grow(): void {
-    const old = slots
-    slots = new Int32Array(old.length * 2)
-    mask = slots.length / wordsPerSlot - 1
-    heads.fill(0)
-    for (let at = 0; at < old.length; at += wordsPerSlot)
-      if (old[at] !== 0) insert(slotOf(old[at]), old[at], old[at + 1])
+  function slotOf(at: number, mask: number, key: number): number {
+    let slot = key & mask
+    while (keys[at + slot] !== 0 && keys[at + slot] !== key + 1) slot = (slot + 1) & mask
+    return at + slot
+  }
+
+  function growBlock(row: number): void {
+    const old = blockAt[row]
+    const size = blockSize[row]
+    const at = takeBlock(size + 1)
+    const mask = (2 << size) - 1
+    for (let i = old; i < old + (1 << size); i++) {
+      if (keys[i] === 0) continue
+      const slot = slotOf(at, mask, keys[i] - 1)
+      keys[slot] = keys[i]
+      counts[slot] = counts[i]
+    }
+    keys.fill(0, old, old + (1 << size))
+    counts.fill(0, old, old + (1 << size))
+    freeBlocks[size].push(old)
+    blockAt[row] = at
+    blockSize[row] = size + 1
   }
 
   return {
     add(row, key, count) {
-      const stored = ((row << 12) | key) + 1
-      let at = slotOf(stored)
-      if (slots[at] !== 0) {
-        slots[at + 1] += count
-        return
+      if (row >= blockSize.length || blockSize[row] === 0) giveRow(row)
+      let slot = slotOf(blockAt[row], (1 << blockSize[row]) - 1, key)
+      if (keys[slot] === 0) {
+        // at most three quarters full, but for the block that has a slot for every key
+        if (blockSize[row] < largestBlock && (used[row] + 1) * 4 > 3 << blockSize[row]) {
+          growBlock(row)
+          slot = slotOf(blockAt[row], (1 << blockSize[row]) - 1, key)
+        }
+        used[row]++
+        keys[slot] = key + 1
       }
-      if (++size * 2 > mask) {
-        grow()
-        at = slotOf(stored)
-      }
-      insert(at, stored, count)
+      counts[slot] += count
     },
     addTo(row, sums) {
-      if (row >= heads.length) return
-      for (let next = heads[row]; next !== 0; ) {
-        const at = (next - 1) * wordsPerSlot
-        addSample(sums, (slots[at] - 1) & 0xfff, slots[at + 1])
-        next = slots[at + 2]
-      }
+      if (row >= blockSize.length || blockSize[row] === 0) return
+      const at = blockAt[row]
+      for (let slot = at; slot < at + (1 << blockSize[row]); slot++)
+        if (keys[slot] !== 0) addSample(sums, keys[slot] - 1, counts[slot])
     },
   }
 }
 
-function grown(old: Int32Array, length: number): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(length)
-  larger.set(old)
-  return larger
+function copied<A extends Uint8Array | Uint16Array | Int32Array>(from: A, to: A): A {
+  to.set(from)
+  return to
 }

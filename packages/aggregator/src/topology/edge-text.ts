@@ -1,22 +1,11 @@
 import type { UnknownLoss } from './answer.ts'
 import { Counter, type CounterName, Histogram, type HistogramName } from './counters.ts'
 import { type EdgeView, observedBy, viewEdge } from './edge-view.ts'
+import { type FieldRun, fieldRun, writeRun } from './field-run.ts'
 import { edgeSuffix, type Fold, protocolName } from './fold.ts'
 import { type JsonText, type Literal, literal } from './json-text.ts'
-import { bucketValue } from './latency-bucket.ts'
-import {
-  bucketsPerHistogram,
-  clearHistogram,
-  createLatencySums,
-  type LatencySums,
-} from './latency-entries.ts'
+import { figuresPerHistogram, figuresPerSlot } from './latency-figures.ts'
 import type { RangeSums } from './range-sums.ts'
-
-/** Text and counter that follows it. */
-interface Field {
-  readonly text: Literal
-  readonly counter: number
-}
 
 const closeBrace = literal('}')
 const observedTexts = textsOf(['client', 'server', 'both'], v => `,"observed":"${v}"`)
@@ -26,16 +15,14 @@ const unknownTexts = textsOf(
   v => `"unknown":"${v}"}`,
 )
 
-const openedTexts = [
-  ['],"tcp":{"opened":', ['openedJoined', 'openedClientOnly', 'openedServerOnly']],
-  [',"openedJoined":', ['openedJoined']],
-  [',"openedClientOnly":', ['openedClientOnly']],
-  [',"openedServerOnly":', ['openedServerOnly']],
-] as const
-const opened = openedTexts.map(([text, names]) => ({
-  text: literal(text),
-  counters: names.map(n => Counter[n]),
-}))
+const { openedJoined, openedClientOnly, openedServerOnly, lossCoalesced } = Counter
+const { clientToServerLost, clientToServerCompared, serverToClientLost, serverToClientCompared } = Counter
+const openedText = literal('],"tcp":{"opened":')
+const openedKinds = fields([
+  [',"openedJoined":', 'openedJoined'],
+  [',"openedClientOnly":', 'openedClientOnly'],
+  [',"openedServerOnly":', 'openedServerOnly'],
+])
 const openNowText = literal(',"openNow":')
 const failedText = literal(',"failed":')
 const failures = fields([
@@ -55,7 +42,8 @@ const lossEnd = literal('}}}')
 const segmentsLost = literal('"segmentsLost":')
 const segmentsCompared = literal(',"segmentsCompared":')
 const percentileTexts = [literal(',"p50":'), literal(',"p90":'), literal(',"p99":'), literal(',"max":')]
-const quantiles = [0.5, 0.9, 0.99, 1]
+/** Without the ids of its nodes. */
+const longestEdge = 8192
 const udpStart = literal('],"udp":{')
 const udpEnd = literal('}}')
 const comma = literal(',')
@@ -69,12 +57,12 @@ function textsOf<V extends string>(
   return Object.fromEntries(values.map(v => [v, literal(text(v))])) as Record<V, Literal>
 }
 
-function fields(list: readonly (readonly [string, CounterName])[]): readonly Field[] {
-  return list.map(([text, name]) => ({ text: literal(text), counter: Counter[name] }))
+function fields(list: readonly (readonly [string, CounterName])[]): FieldRun {
+  return fieldRun(list.map(([text, name]) => ({ text, counter: Counter[name] })))
 }
 
 interface SideTcpText {
-  readonly counters: readonly Field[]
+  readonly counters: FieldRun
   readonly histograms: readonly { readonly text: Literal; readonly histogram: number }[]
 }
 
@@ -114,7 +102,7 @@ function sideTcp(side: 'client' | 'server'): SideTcpText {
 interface SideUdpText {
   readonly start: Literal
   readonly flows: readonly number[]
-  readonly counters: readonly Field[]
+  readonly counters: FieldRun
 }
 
 /** A UDP flow that is older than its collector counts as a flow like any other. */
@@ -134,11 +122,11 @@ function sideUdp(side: 'client' | 'server'): SideUdpText {
 
 /** Writes edges of one answer. */
 export interface EdgeTextWriter {
-  write(out: JsonText, slot: number): EdgeView
+  write(out: JsonText, slot: number): void
 }
 
-export function createEdgeTextWriter(fold: Fold, sums: RangeSums): EdgeTextWriter {
-  const latencies = createLatencySums()
+/** `figures` are those of `latencyFigures`. */
+export function createEdgeTextWriter(fold: Fold, sums: RangeSums, figures: Float64Array): EdgeTextWriter {
   const idTexts: Literal[] = []
   const suffixTexts = new Map<number, readonly [Literal, Literal]>()
   const idStart = literal('{"id":"')
@@ -166,6 +154,7 @@ export function createEdgeTextWriter(fold: Fold, sums: RangeSums): EdgeTextWrite
     const source = idText(fold.source[slot])
     const target = idText(fold.target[slot])
     const [idEnd, address] = suffixOf(slot)
+    out.reserve(2 * (source.length + target.length) + longestEdge)
     out.literal(idStart)
     out.literal(source)
     out.literal(arrow)
@@ -176,41 +165,27 @@ export function createEdgeTextWriter(fold: Fold, sums: RangeSums): EdgeTextWrite
     out.literal(targetStart)
     out.literal(target)
     out.literal(address)
-    out.literal(observedTexts[observedBy(view)])
+    out.literal(observedTexts[observedBy(sums.seen[slot])])
     out.literal(healthTexts[view.health])
     if (view.reasons.length > 0) out.text(view.reasons.map(r => JSON.stringify(r)).join(','))
   }
 
-  function writeFields(out: JsonText, list: readonly Field[], slot: number): void {
-    for (let i = 0; i < list.length; i++) {
-      const field = list[i]
-      out.literal(field.text)
-      out.integer(columns[field.counter][slot])
-    }
-  }
-
   function writeSide(out: JsonText, side: SideTcpText, slot: number): void {
-    writeFields(out, side.counters, slot)
+    writeRun(out, side.counters, columns, slot)
     for (let i = 0; i < side.histograms.length; i++) {
       const { text, histogram } = side.histograms[i]
-      if (latencies.low[histogram] <= latencies.high[histogram])
-        writePercentiles(out, latencies, text, histogram)
+      const at = slot * figuresPerSlot + histogram * figuresPerHistogram
+      if (figures[at] > 0) writePercentiles(out, text, figures, at)
     }
   }
 
   function writeTcp(out: JsonText, slot: number, view: EdgeView): void {
-    for (const { text, counters } of opened) {
-      out.literal(text)
-      let sum = 0
-      for (const counter of counters) sum += columns[counter][slot]
-      out.integer(sum)
-    }
+    writeOpened(out, columns, slot)
     out.literal(openNowText)
     out.integer(view.openNow)
     out.literal(failedText)
     out.integer(view.failed)
-    writeFields(out, failures, slot)
-    sums.addLatencies(slot, latencies)
+    writeRun(out, failures, columns, slot)
     out.literal(closeBrace)
     if (view.hasClient) {
       writeSide(out, clientTcp, slot)
@@ -218,23 +193,28 @@ export function createEdgeTextWriter(fold: Fold, sums: RangeSums): EdgeTextWrite
     }
     if (view.hasServer) {
       writeSide(out, serverTcp, slot)
-      writeFields(out, halfOpen, slot)
+      writeRun(out, halfOpen, columns, slot)
       out.literal(closeBrace)
     }
-    for (let histogram = 0; histogram < 8; histogram++) clearHistogram(latencies, histogram)
   }
 
   return {
     write(out, slot) {
       const view = viewEdge(sums, slot)
       writeHead(out, slot, view)
-      if (protocolName(fold.protocol[slot]) === 'tcp') {
+      if (fold.protocol[slot] === 1) {
         writeTcp(out, slot, view)
-        writeLoss(out, sums, slot, view)
+        writeLoss(out, columns, slot, view)
       } else writeUdp(out, columns, slot, view)
-      return view
     },
   }
+}
+
+function writeOpened(out: JsonText, columns: readonly Float64Array[], slot: number): void {
+  const joined = columns[openedJoined][slot]
+  out.literal(openedText)
+  out.integer(joined + columns[openedClientOnly][slot] + columns[openedServerOnly][slot])
+  writeRun(out, openedKinds, columns, slot)
 }
 
 function jsonInside(text: string): string {
@@ -265,51 +245,26 @@ function writeUdpSide(
 ): void {
   out.literal(side.start)
   out.integer(columns[side.flows[0]][slot] + columns[side.flows[1]][slot])
-  for (const field of side.counters) {
-    out.literal(field.text)
-    out.integer(columns[field.counter][slot])
-  }
+  writeRun(out, side.counters, columns, slot)
   out.literal(closeBrace)
 }
 
-/** A histogram that corrections emptied again is left out: nothing was measured. */
-function writePercentiles(out: JsonText, sums: LatencySums, text: Literal, histogram: number): void {
-  const { counts } = sums
-  const low = sums.low[histogram]
-  const high = sums.high[histogram]
-  let count = 0
-  for (let key = low; key <= high; key++) count += counts[key]
-  if (count <= 0) return
+function writePercentiles(out: JsonText, text: Literal, figures: Float64Array, at: number): void {
   out.literal(text)
-  out.integer(count)
-  let below = 0
-  let key = low - 1
-  for (let q = 0; q < quantiles.length; q++) {
-    const rank = Math.ceil(quantiles[q] * count)
-    while (below < rank && key < high) below += counts[++key]
+  out.integer(figures[at])
+  for (let q = 0; q < percentileTexts.length; q++) {
     out.literal(percentileTexts[q])
-    out.integer(bucketValue(key & (bucketsPerHistogram - 1)))
+    out.integer(figures[at + 1 + q])
   }
   out.literal(closeBrace)
 }
 
-function writeLoss(out: JsonText, sums: RangeSums, slot: number, view: EdgeView): void {
-  const { columns } = sums
-  const why = whyUnknown(sums, slot, view)
+function writeLoss(out: JsonText, columns: readonly Float64Array[], slot: number, view: EdgeView): void {
+  const why = whyUnknown(columns, slot, view)
   out.literal(lossStart)
-  writeDirection(
-    out,
-    columns[Counter.clientToServerLost][slot],
-    columns[Counter.clientToServerCompared][slot],
-    why,
-  )
+  writeDirection(out, columns[clientToServerLost][slot], columns[clientToServerCompared][slot], why)
   out.literal(lossMiddle)
-  writeDirection(
-    out,
-    columns[Counter.serverToClientLost][slot],
-    columns[Counter.serverToClientCompared][slot],
-    why,
-  )
+  writeDirection(out, columns[serverToClientLost][slot], columns[serverToClientCompared][slot], why)
   out.literal(lossEnd)
 }
 
@@ -327,9 +282,9 @@ function writeDirection(out: JsonText, lost: number, compared: number, why: Unkn
 }
 
 /** The strongest reason why some connections are not in the loss figures; undefined if none is known. */
-function whyUnknown({ columns }: RangeSums, slot: number, view: EdgeView): UnknownLoss | undefined {
-  if (columns[Counter.lossCoalesced][slot] > 0) return 'segments_coalesced'
+function whyUnknown(columns: readonly Float64Array[], slot: number, view: EdgeView): UnknownLoss | undefined {
+  if (columns[lossCoalesced][slot] > 0) return 'segments_coalesced'
   if (!view.hasClient || !view.hasServer) return 'one_end_only'
-  const oneSided = columns[Counter.openedClientOnly][slot] + columns[Counter.openedServerOnly][slot]
+  const oneSided = columns[openedClientOnly][slot] + columns[openedServerOnly][slot]
   return oneSided > 0 ? 'one_end_only' : undefined
 }

@@ -1,8 +1,8 @@
-import { Counter, type CounterName } from './counters.ts'
+import { Counter } from './counters.ts'
 import { type Health, healthOf } from './health.ts'
-import type { RangeSums } from './range-sums.ts'
+import { type RangeSums, Seen } from './range-sums.ts'
 
-/** Which of an edge's ends were seen, in which range; from this and the counters everything else follows. */
+/** What of an edge follows from several counters. */
 export interface EdgeView {
   readonly hasClient: boolean
   readonly hasServer: boolean
@@ -12,70 +12,53 @@ export interface EdgeView {
   readonly reasons: readonly string[]
 }
 
-const clientCounters = countersOf('client', 'failed', 'openedClientOnly', 'openedJoined')
-const serverCounters = countersOf('server', 'openedServerOnly', 'openedJoined')
-export const failureCounters = countersOf('failed')
-
-/** Loss between the two ends says that both were seen, but its names begin like those of one end. */
-function countersOf(...prefixes: string[]): readonly number[] {
-  return (Object.keys(Counter) as CounterName[])
-    .filter(name => prefixes.some(p => name.startsWith(p)) && !name.includes('To'))
-    .map(name => Counter[name])
-}
+// looked up by name once: per edge and answer that would take longer than everything else here
+const c = { ...Counter }
 
 export function viewEdge(sums: RangeSums, slot: number): EdgeView {
-  const joined = sums.openJoined[slot]
-  const openNow = joined + sums.openClient[slot] + sums.openServer[slot]
-  const failed = total(sums, slot, failureCounters)
-  return {
-    hasClient: joined > 0 || sums.openClient[slot] > 0 || hasAny(sums, slot, clientCounters),
-    hasServer: joined > 0 || sums.openServer[slot] > 0 || hasAny(sums, slot, serverCounters),
-    openNow,
+  const { columns, seen } = sums
+  const failed =
+    columns[c.failedRefused][slot] +
+    columns[c.failedTimedOut][slot] +
+    columns[c.failedUnreachable][slot] +
+    columns[c.failedReset][slot] +
+    columns[c.failedAbandoned][slot] +
+    columns[c.failedOther][slot]
+  const { health, reasons } = healthOf({
     failed,
-    ...healthOf({
-      failed,
-      opened:
-        of(sums, slot, 'openedJoined') +
-        of(sums, slot, 'openedClientOnly') +
-        of(sums, slot, 'openedServerOnly'),
-      dataSegments: of(sums, slot, 'clientDataSegmentsSent') + of(sums, slot, 'serverDataSegmentsSent'),
-      retransmits: of(sums, slot, 'clientRetransmits') + of(sums, slot, 'serverRetransmits'),
-      compared: of(sums, slot, 'clientToServerCompared') + of(sums, slot, 'serverToClientCompared'),
-      lost: of(sums, slot, 'clientToServerLost') + of(sums, slot, 'serverToClientLost'),
-      closed: of(sums, slot, 'clientClosed') + of(sums, slot, 'serverClosed'),
-      broken:
-        of(sums, slot, 'clientEndedRstReceived') +
-        of(sums, slot, 'clientEndedTimeout') +
-        of(sums, slot, 'serverEndedRstReceived') +
-        of(sums, slot, 'serverEndedTimeout'),
-    }),
+    opened:
+      columns[c.openedJoined][slot] + columns[c.openedClientOnly][slot] + columns[c.openedServerOnly][slot],
+    dataSegments: columns[c.clientDataSegmentsSent][slot] + columns[c.serverDataSegmentsSent][slot],
+    retransmits: columns[c.clientRetransmits][slot] + columns[c.serverRetransmits][slot],
+    compared: columns[c.clientToServerCompared][slot] + columns[c.serverToClientCompared][slot],
+    lost: columns[c.clientToServerLost][slot] + columns[c.serverToClientLost][slot],
+    closed: columns[c.clientClosed][slot] + columns[c.serverClosed][slot],
+    broken:
+      columns[c.clientEndedRstReceived][slot] +
+      columns[c.clientEndedTimeout][slot] +
+      columns[c.serverEndedRstReceived][slot] +
+      columns[c.serverEndedTimeout][slot],
+  })
+  return {
+    hasClient: (seen[slot] & Seen.client) !== 0,
+    hasServer: (seen[slot] & Seen.server) !== 0,
+    openNow: sums.openJoined[slot] + sums.openClient[slot] + sums.openServer[slot],
+    failed,
+    health,
+    reasons,
   }
 }
 
-export function observedBy(view: EdgeView): 'client' | 'server' | 'both' {
-  if (view.hasClient) return view.hasServer ? 'both' : 'client'
-  return 'server'
-}
-
-function of(sums: RangeSums, slot: number, name: CounterName): number {
-  return sums.columns[Counter[name]][slot]
-}
-
-function total(sums: RangeSums, slot: number, counters: readonly number[]): number {
-  let sum = 0
-  for (const counter of counters) sum += sums.columns[counter][slot]
-  return sum
-}
-
-function hasAny(sums: RangeSums, slot: number, counters: readonly number[]): boolean {
-  for (const counter of counters) if (sums.columns[counter][slot] !== 0) return true
-  return false
+/** An edge that neither end reported counts for, but for what one of them missed, is the server's by default. */
+export function observedBy(seen: number): 'client' | 'server' | 'both' {
+  if ((seen & Seen.client) === 0) return 'server'
+  return (seen & Seen.server) === 0 ? 'client' : 'both'
 }
 
 /** Payload bytes of an edge as its better-informed end saw them, both ways together. */
-export function bytesOf(sums: RangeSums, slot: number): number {
+export function bytesOf({ columns }: RangeSums, slot: number): number {
   return Math.max(
-    of(sums, slot, 'clientBytesSent') + of(sums, slot, 'clientBytesReceived'),
-    of(sums, slot, 'serverBytesSent') + of(sums, slot, 'serverBytesReceived'),
+    columns[c.clientBytesSent][slot] + columns[c.clientBytesReceived][slot],
+    columns[c.serverBytesSent][slot] + columns[c.serverBytesReceived][slot],
   )
 }

@@ -7,7 +7,7 @@ import { bytesOf } from './edge-view.ts'
 import { withinReach } from './focus.ts'
 import type { Fold } from './fold.ts'
 import type { FoldCache } from './fold-cache.ts'
-import { addGauges, type RangeParts, type RangeSums, sumRange } from './range-sums.ts'
+import { addGauge, addGauges, type RangeParts, type RangeSums, sumRange } from './range-sums.ts'
 import type { OpenGauges } from './segment.ts'
 
 /** What a query finds, before it is written: the fold, its sums, and which slots and groups are in the answer. */
@@ -79,12 +79,11 @@ function evaluateAt(source: EvaluationSource, query: TopologyQuery, level: Level
   else addLiveGauges(sums, source.edges, fold.slotOf)
   const protocol = query.protocol && (query.protocol === 'tcp' ? 1 : 2)
   const minBytes = query.minBytes ?? 0
-  let slots = fold.order.filter(
-    slot =>
-      sums.isSeen[slot] === 1 &&
-      (protocol === undefined || fold.protocol[slot] === protocol) &&
-      (minBytes === 0 || bytesOf(sums, slot) >= minBytes),
-  )
+  let slots: number[] = []
+  for (let slot = 1; slot < fold.slots; slot++) {
+    if (sums.seen[slot] === 0 || (protocol !== undefined && fold.protocol[slot] !== protocol)) continue
+    if (minBytes === 0 || bytesOf(sums, slot) >= minBytes) slots.push(slot)
+  }
   const notes: string[] = []
   if (query.focus !== undefined) {
     const group = focusGroup(source, fold, query, query.focus)
@@ -119,12 +118,7 @@ function groupsOf(fold: Fold, slots: readonly number[]): number[] {
 
 function addLiveGauges(sums: RangeSums, edges: EdgeTable, slotOf: Int32Array): void {
   const { openClient, openServer, openJoined } = edges
-  for (let edge = 0; edge < edges.limit; edge++) {
-    const slot = slotOf[edge]
-    if (slot === 0 || (openClient[edge] === 0 && openServer[edge] === 0 && openJoined[edge] === 0)) continue
-    sums.isSeen[slot] = 1
-    sums.openClient[slot] += openClient[edge]
-    sums.openServer[slot] += openServer[edge]
-    sums.openJoined[slot] += openJoined[edge]
-  }
+  for (let edge = 0; edge < edges.limit; edge++)
+    if (openClient[edge] !== 0 || openServer[edge] !== 0 || openJoined[edge] !== 0)
+      addGauge(sums, slotOf[edge], openClient[edge], openServer[edge], openJoined[edge])
 }

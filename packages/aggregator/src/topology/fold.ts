@@ -4,8 +4,9 @@ import type { EdgeId, EntityId } from './edge-book.ts'
 import { createEdgeTable, type EdgeTable } from './edge-table.ts'
 
 /**
- * Edges as an answer shows them: entities folded into groups, and edges that become equal folded into one slot.
- * Slots count from 1; slot 0 is for edges that are not in use. Valid for one grouping and one state of the names.
+ * Edges as an answer shows them: entities folded into groups, and edges that become equal folded into one slot. Slots
+ * count from 1 in order of edge id, so they change when edges are added; slot 0 is for edges that are not in use.
+ * Valid for one grouping and one state of the names.
  */
 export interface Fold {
   readonly groupBy: GroupBy
@@ -19,9 +20,10 @@ export interface Fold {
   readonly port: Uint16Array
   readonly via: Int32Array
   readonly vias: readonly string[]
-  /** Slots in order of edge id; groups in order of id. */
-  readonly order: readonly number[]
+  /** Groups in order of id. */
   readonly groupOrder: readonly number[]
+  /** Slots in the order in which their edges came: how rows lie in memory. */
+  readonly slotsByAge: Int32Array
   /** Folds edges that were interned since. */
   extend(): void
 }
@@ -58,9 +60,10 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
   const groupOf: number[] = []
   const vias: string[] = ['']
   const viaIndexes = new Map<string, number>()
-  let slotOf = new Int32Array(0)
+  // number in the table by edge
+  let numberOf = new Int32Array(0)
   let folded = 0
-  let order: number[] = []
+  let slots = numberSlots(table, numberOf, 0, groups, vias)
   let groupOrder: number[] = []
 
   function groupIndexOf(entity: EntityId): number {
@@ -90,7 +93,7 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     return at
   }
 
-  function slotOfEdge(edge: EdgeId): number {
+  function numberOfEdge(edge: EdgeId): number {
     if (edges.protocol[edge] === 0) return 0
     const source = groupIndexOf(edges.client[edge])
     const target = groupIndexOf(edges.server[edge])
@@ -98,7 +101,17 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     return table.intern(source, target, edges.protocol[edge], edges.port[edge], via, 0)
   }
 
-  const fold: Fold = {
+  function extend(): void {
+    if (folded === edges.limit) return
+    const groupsBefore = groups.length
+    if (numberOf.length < edges.limit) numberOf = grown(numberOf, edges.limit)
+    for (; folded < edges.limit; folded++) numberOf[folded] = numberOfEdge(folded)
+    if (groups.length > groupsBefore) groupOrder = sortedIndexes(groups.map(g => g.id))
+    slots = numberSlots(table, numberOf, folded, groups, vias)
+  }
+
+  extend()
+  return {
     groupBy: request.groupBy,
     groups,
     vias,
@@ -106,41 +119,58 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
       return table.limit
     },
     get slotOf() {
-      return slotOf
+      return slots.slotOf
     },
     get source() {
-      return table.client
+      return slots.source
     },
     get target() {
-      return table.server
+      return slots.target
     },
     get protocol() {
-      return table.protocol
+      return slots.protocol
     },
     get port() {
-      return table.port
+      return slots.port
     },
     get via() {
-      return table.via
-    },
-    get order() {
-      return order
+      return slots.via
     },
     get groupOrder() {
       return groupOrder
     },
-    extend() {
-      const slotsBefore = table.limit
-      if (folded === edges.limit && slotsBefore > 1) return
-      const groupsBefore = groups.length
-      if (slotOf.length < edges.limit) slotOf = grown(slotOf, edges.limit)
-      for (; folded < edges.limit; folded++) slotOf[folded] = slotOfEdge(folded)
-      if (groups.length > groupsBefore) groupOrder = sortedIndexes(groups.map(g => g.id))
-      if (table.limit > slotsBefore) order = sortSlots(fold)
+    get slotsByAge() {
+      return slots.slotsByAge
     },
+    extend,
   }
-  fold.extend()
-  return fold
+}
+
+type Slots = Pick<Fold, 'slotOf' | 'source' | 'target' | 'protocol' | 'port' | 'via' | 'slotsByAge'>
+
+/** Numbers folded edges by their order. */
+function numberSlots(
+  table: EdgeTable,
+  numberOf: Int32Array,
+  edges: number,
+  groups: readonly Group[],
+  vias: readonly string[],
+): Slots {
+  const order = sortSlots(table, groups, vias)
+  const slotOfNumber = new Int32Array(table.limit)
+  order.forEach((number, i) => {
+    slotOfNumber[number] = i + 1
+  })
+  const bySlot = [0, ...order]
+  return {
+    slotOf: numberOf.subarray(0, edges).map(number => slotOfNumber[number]),
+    source: Int32Array.from(bySlot, n => table.client[n]),
+    target: Int32Array.from(bySlot, n => table.server[n]),
+    protocol: Uint8Array.from(bySlot, n => table.protocol[n]),
+    port: Uint16Array.from(bySlot, n => table.port[n]),
+    via: Int32Array.from(bySlot, n => table.via[n]),
+    slotsByAge: slotOfNumber.subarray(1),
+  }
 }
 
 const wholeOutside: Group = {
@@ -174,8 +204,8 @@ function ranks(texts: readonly string[]): Int32Array {
  * Slots in the order of their id texts, without building those: the parts are ranked with the separators that follow
  * them, and as no id contains a separator, ordering part by part is ordering the whole.
  */
-function sortSlots(fold: Fold): number[] {
-  const { groups, slots, source, target, protocol, port, via, vias } = fold
+function sortSlots(table: EdgeTable, groups: readonly Group[], vias: readonly string[]): number[] {
+  const { client: source, server: target, protocol, port, via, limit: slots } = table
   const suffixes = new Map<string, number>()
   const suffixOf = new Int32Array(slots)
   for (let s = 1; s < slots; s++) {

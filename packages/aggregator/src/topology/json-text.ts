@@ -13,53 +13,75 @@ export function literal(json: string): Literal {
   return { words: new Float64Array(bytes.buffer), length: ascii.length }
 }
 
-const longestNumber = 24
-
 /** Two digits for each number below 100, as they lie in memory. */
 const digitPairs = Uint16Array.from(
   { length: 100 },
   (_, n) => (48 + Math.floor(n / 10)) | ((48 + (n % 10)) << 8),
 )
 
-/** Writes JSON text into a growing buffer. Far faster than joining strings for answers of many megabytes. */
+/** Every single write below is at most this long, but for `text`, which looks for room itself. */
+const slack = 64
+
+/**
+ * Writes JSON text into a growing buffer; far faster than joining strings for answers of many megabytes. Call
+ * `reserve` before a series of writes: the writes themselves don't look whether there is room.
+ */
 export class JsonText {
+  at = 0
   #bytes: Uint8Array<ArrayBuffer>
   #view: DataView
-  #at = 0
 
-  constructor(expectedBytes: number) {
-    this.#bytes = new Uint8Array(Math.max(expectedBytes, 1024))
+  /** Writes over `buffer` where there is one: fresh memory costs more than the writing. */
+  constructor(expectedBytes: number, buffer?: ArrayBuffer) {
+    this.#bytes = new Uint8Array(buffer ?? new ArrayBuffer(Math.max(expectedBytes, 1024)))
     this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  reserve(bytes: number): void {
+    if (this.at + bytes + slack <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.at + bytes + slack))
+    larger.set(this.#bytes)
+    this.#bytes = larger
+    this.#view = new DataView(larger.buffer)
   }
 
   literal(text: Literal): void {
     const { words } = text
-    this.#reserve(words.length * 8)
     const view = this.#view
-    let at = this.#at
+    let at = this.at
     for (let i = 0; i < words.length; i++, at += 8) view.setFloat64(at, words[i], true)
-    this.#at += text.length
+    this.at += text.length
   }
 
-  /** For text that is written once. */
+  /** Bytes `[from, to)` of a text: a run of fields. */
+  part(source: DataView, from: number, to: number): void {
+    const view = this.#view
+    let at = this.at
+    for (let i = from; i < to; i += 8, at += 8) view.setFloat64(at, source.getFloat64(i, true), true)
+    this.at += to - from
+  }
+
+  /** For text that is written once; of any length. */
   text(json: string): void {
-    this.literal(literal(json))
+    const once = literal(json)
+    this.reserve(once.words.length * 8)
+    this.literal(once)
   }
 
   /** A whole number. */
   integer(value: number): void {
-    this.#reserve(longestNumber)
     let rest = value
     if (rest < 0) {
-      this.#bytes[this.#at++] = 45
+      this.#bytes[this.at++] = 45
       rest = -rest
     }
-    if (rest < 1e9) this.#digits(rest | 0, digitsOf(rest | 0))
+    if (rest < 10) this.#bytes[this.at++] = 48 + rest
+    else if (rest < 1e9) this.#digits(rest | 0, digitsOf(rest | 0))
     else this.#largeInteger(rest)
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.#at)
+    return this.#bytes.subarray(0, this.at)
   }
 
   #largeInteger(value: number): void {
@@ -70,23 +92,16 @@ export class JsonText {
   }
 
   #digits(value: number, count: number): void {
-    let at = this.#at + count
+    const view = this.#view
+    let at = this.at + count
     let rest = value
-    for (; at - 2 >= this.#at; at -= 2) {
+    for (; at - 2 >= this.at; at -= 2) {
       const next = (rest / 100) | 0
-      this.#view.setUint16(at - 2, digitPairs[rest - next * 100], true)
+      view.setUint16(at - 2, digitPairs[rest - next * 100], true)
       rest = next
     }
-    if (at > this.#at) this.#bytes[this.#at] = 48 + rest
-    this.#at += count
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#bytes.length) return
-    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + bytes))
-    larger.set(this.#bytes)
-    this.#bytes = larger
-    this.#view = new DataView(larger.buffer)
+    if (at > this.at) this.#bytes[this.at] = 48 + rest
+    this.at += count
   }
 }
 

@@ -60,8 +60,11 @@ export function addSample(sums: LatencySums, key: number, count: number): void {
   sums.counts[key] += count
 }
 
-/** Adds the entries of `[from, to)`. */
+/** Adds the entries of `[from, to)`, whose keys rise: the range of keys is looked at once per histogram. */
 export function addEntries(sums: LatencySums, entries: Uint16Array, from: number, to: number): void {
+  const { counts, low, high } = sums
+  let histogram = -1
+  let key = 0
   for (let i = from; i < to; i++) {
     const entry = entries[i]
     let count = entry & 15
@@ -69,8 +72,16 @@ export function addEntries(sums: LatencySums, entries: Uint16Array, from: number
       count = entries[i + 1] | (entries[i + 2] << 16)
       i += 2
     }
-    addSample(sums, entry >> 4, count)
+    const next = entry >> 4
+    counts[next] += count
+    if (next >> 9 !== histogram) {
+      if (histogram >= 0 && key > high[histogram]) high[histogram] = key
+      histogram = next >> 9
+      if (next < low[histogram]) low[histogram] = next
+    }
+    key = next
   }
+  if (histogram >= 0 && key > high[histogram]) high[histogram] = key
 }
 
 /** Appends all counts that are not zero, by rising key, and clears the sums. */

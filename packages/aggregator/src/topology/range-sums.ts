@@ -1,4 +1,4 @@
-import { Counter, type CounterName, counterCount } from './counters.ts'
+import { counterCount, counterNames } from './counters.ts'
 import { addEntries, type LatencySums } from './latency-entries.ts'
 import type { OpenMinute } from './open-minute.ts'
 import { lossPlaceCount } from './open-minute.ts'
@@ -7,10 +7,10 @@ import type { OpenGauges, Segment } from './segment.ts'
 /** Everything a range of minutes holds, summed by slot of a fold. */
 export interface RangeSums {
   readonly slots: number
-  /** 1 for slots that have a row or an open connection. */
-  readonly isSeen: Uint8Array
-  column(name: CounterName): Float64Array
+  /** By counter, then by slot. */
   readonly columns: readonly Float64Array[]
+  /** By slot: a bit for each end that was seen, 0 for slots without anything. */
+  readonly seen: Uint8Array
   readonly openClient: Int32Array
   readonly openServer: Int32Array
   readonly openJoined: Int32Array
@@ -18,6 +18,15 @@ export interface RangeSums {
   /** Adds all latencies of a slot. */
   addLatencies(slot: number, into: LatencySums): void
 }
+
+export const Seen = { client: 1, server: 2, something: 4 } as const
+
+const seenByCounter = Uint8Array.from(counterNames, name => {
+  // loss names begin like those of one end, but need both
+  if (name.includes('To') || name === 'openedJoined') return Seen.client | Seen.server
+  if (/^(client|failed|openedClientOnly)/.test(name)) return Seen.client
+  return /^(server|openedServerOnly)/.test(name) ? Seen.server : Seen.something
+})
 
 export interface RangeParts {
   readonly segments: readonly Segment[]
@@ -34,23 +43,20 @@ export function sumRange(parts: RangeParts, slotOf: Int32Array, slots: number): 
     if (columns[counter] === zeros) columns[counter] = new Float64Array(slots)
     return columns[counter]
   }
-  const isSeen = new Uint8Array(slots)
   const losses = new Float64Array(lossPlaceCount)
   for (const segment of parts.segments) {
-    addSegment(segment, slotOf, writable, isSeen)
+    addSegment(segment, slotOf, writable)
     for (let p = 0; p < lossPlaceCount; p++) losses[p] += segment.losses[p]
   }
   for (const open of parts.open) {
-    addOpenMinute(open, parts.pool, slotOf, writable, isSeen)
+    addOpenMinute(open, parts.pool, slotOf, writable)
     for (let p = 0; p < lossPlaceCount; p++) losses[p] += open.losses[p]
   }
-  isSeen[0] = 0
   const rows = listRows(parts, slotOf, slots)
   return {
     slots,
-    isSeen,
     columns,
-    column: name => columns[Counter[name]],
+    seen: seenOf(columns, zeros, slots),
     openClient: new Int32Array(slots),
     openServer: new Int32Array(slots),
     openJoined: new Int32Array(slots),
@@ -62,18 +68,10 @@ export function sumRange(parts: RangeParts, slotOf: Int32Array, slots: number): 
   }
 }
 
-function addSegment(
-  segment: Segment,
-  slotOf: Int32Array,
-  writable: (counter: number) => Float64Array,
-  isSeen: Uint8Array,
-): void {
+function addSegment(segment: Segment, slotOf: Int32Array, writable: (counter: number) => Float64Array): void {
   const { edges } = segment
   const slots = new Int32Array(edges.length)
-  for (let i = 0; i < edges.length; i++) {
-    slots[i] = slotOf[edges[i]]
-    isSeen[slots[i]] = 1
-  }
+  for (let i = 0; i < edges.length; i++) slots[i] = slotOf[edges[i]]
   for (const { counter, cells, wideRows, wideValues } of segment.columns) {
     const sums = writable(counter)
     if (cells instanceof Uint8Array) addCells8(sums, slots, cells)
@@ -99,16 +97,13 @@ function addOpenMinute(
   pool: Float64Array,
   slotOf: Int32Array,
   writable: (counter: number) => Float64Array,
-  isSeen: Uint8Array,
 ): void {
   for (let i = 0; i < open.edges.length; i++) {
     const slot = slotOf[open.edges[i]]
     const at = open.rows[i] * counterCount
     for (let counter = 0; counter < counterCount; counter++) {
       const value = pool[at + counter]
-      if (value === 0) continue
-      writable(counter)[slot] += value
-      isSeen[slot] = 1
+      if (value !== 0) writable(counter)[slot] += value
     }
   }
 }
@@ -152,14 +147,34 @@ function listRows({ segments, open }: RangeParts, slotOf: Int32Array, slots: num
   }
 }
 
+/** Which ends each slot was seen by: an amount that corrections took back entirely was not. */
+function seenOf(columns: readonly Float64Array[], zeros: Float64Array, slots: number): Uint8Array {
+  const seen = new Uint8Array(slots)
+  columns.forEach((column, counter) => {
+    if (column === zeros) return
+    const bits = seenByCounter[counter]
+    for (let slot = 1; slot < slots; slot++) if (column[slot] !== 0) seen[slot] |= bits
+  })
+  return seen
+}
+
+export function addGauge(
+  sums: RangeSums,
+  slot: number,
+  client: number,
+  server: number,
+  joined: number,
+): void {
+  if (slot === 0) return
+  if (client > 0 || joined > 0) sums.seen[slot] |= Seen.client
+  if (server > 0 || joined > 0) sums.seen[slot] |= Seen.server
+  sums.openClient[slot] += client
+  sums.openServer[slot] += server
+  sums.openJoined[slot] += joined
+}
+
 /** Adds the gauges of closed minutes. */
 export function addGauges(sums: RangeSums, gauges: OpenGauges, slotOf: Int32Array): void {
-  for (let i = 0; i < gauges.edges.length; i++) {
-    const slot = slotOf[gauges.edges[i]]
-    if (slot === 0) continue
-    sums.isSeen[slot] = 1
-    sums.openClient[slot] += gauges.client[i]
-    sums.openServer[slot] += gauges.server[i]
-    sums.openJoined[slot] += gauges.joined[i]
-  }
+  for (let i = 0; i < gauges.edges.length; i++)
+    addGauge(sums, slotOf[gauges.edges[i]], gauges.client[i], gauges.server[i], gauges.joined[i])
 }

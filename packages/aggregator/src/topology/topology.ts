@@ -11,7 +11,7 @@ import type {
 import { answerText, type NodeTexts } from './answer-text.ts'
 import type { EdgeBook } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
-import { observedBy, viewEdge } from './edge-view.ts'
+import { observedBy } from './edge-view.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import { createFoldCache } from './fold-cache.ts'
 import { createMinuteBook, type MinuteBookOptions } from './minute-book.ts'
@@ -112,7 +112,7 @@ export function createTopology(options: TopologyOptions): Topology {
       collectors: collectorsOf(fromMinute, toMinute, nowMs),
       lostRecords: Object.values(lost).reduce((a, b) => a + b, 0),
       lost,
-      oneSidedEdges: slots.filter(slot => observedBy(viewEdge(sums, slot)) !== 'both').length,
+      oneSidedEdges: slots.filter(slot => observedBy(sums.seen[slot]) !== 'both').length,
       unresolvedEndpoints: groups.filter(g => fold.groups[g].foundBy === 'address').length,
       missingMinutes: missingMinutes(fromMinute, toMinute, nowMs),
     }
