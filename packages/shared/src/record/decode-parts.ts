@@ -7,9 +7,12 @@ import { ProtoReader, WireType } from './proto-reader.ts'
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 const part = new ProtoReader()
 
-export function decodeText(bytes: Uint8Array, start: number, end: number): string {
+function decodeText(bytes: Uint8Array, start: number, end: number): string {
   return start === end ? '' : utf8.decode(bytes.subarray(start, end))
 }
+
+/** Texts that come with every batch of a node, such as its name. */
+export const texts = createByteInterner(512, batchLimits.textBytes, decodeText)
 
 /** Owners by their encoded bytes: equal bytes give the same object while it is remembered. */
 export const owners = createByteInterner(4_096, 1_024, decodeOwner)

@@ -8,7 +8,7 @@ import {
   u32ColumnFields,
   u64ColumnFields,
 } from './columns.ts'
-import { decodeDnsName, decodeLoss, decodeText, isSaneTime, owners } from './decode-parts.ts'
+import { decodeDnsName, decodeLoss, isSaneTime, owners, texts } from './decode-parts.ts'
 import { EndReason, Kind, protocolOf, reasonOf, roleOf, State, stateOf } from './kind.ts'
 import { batchLimits, schemaVersion } from './limits.ts'
 import { ProtoReader, WireType } from './proto-reader.ts'
@@ -150,7 +150,7 @@ function readNameField(header: BatchHeader, field: number): void {
   const length = reader.length()
   if (length > batchLimits.textBytes) reader.fail('bad_value')
   if (reader.problem !== undefined) return
-  const text = decodeText(reader.bytes, reader.position, reader.position + length)
+  const text = texts.get(message(reader.bytes), reader.position, reader.position + length) ?? ''
   if (field === 2) header.cluster = text
   else header.node = text
   reader.advance(length)
@@ -219,14 +219,14 @@ function checkLengths(header: BatchHeader): MalformedReason | undefined {
 }
 
 function buildParts(bytes: Uint8Array, header: BatchHeader): MalformedReason | undefined {
-  const message = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const view = message(bytes)
   for (let index = 0; index < partCount[0]; index++) {
     const loss = decodeLoss(bytes, partRanges[0][2 * index], partRanges[0][2 * index + 1])
     if (loss === undefined) return 'bad_value'
     header.losses.push(loss)
   }
   for (let index = 0; index < partCount[1]; index++) {
-    const owner = owners.get(message, partRanges[1][2 * index], partRanges[1][2 * index + 1])
+    const owner = owners.get(view, partRanges[1][2 * index], partRanges[1][2 * index + 1])
     if (owner === undefined) return 'bad_value'
     header.owners.push(owner)
   }
@@ -236,6 +236,10 @@ function buildParts(bytes: Uint8Array, header: BatchHeader): MalformedReason | u
     header.names.push(name)
   }
   return undefined
+}
+
+function message(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function copyColumns(bytes: Uint8Array, into: FlowColumns, count: number): void {
@@ -265,18 +269,34 @@ function view(bytes: Uint8Array, at: number, length: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + at, length)
 }
 
+// A loop per column: with one array each they run several times as fast as one loop over all.
 function checkRecords(into: FlowColumns, count: number): MalformedReason | undefined {
-  const { kind, owner, atMs, localAddress, remoteAddress } = into.u32
-  const ownerCount = into.header.owners.length
-  const v6Count = Math.max(0, columnBytes[v6Field]) / 16
+  const { kind, owner, atMs } = into.u32
+  let known = 1
+  let anyBits = 0
   for (let row = 0; row < count; row++) {
     const bits = kind[row]
-    if (knownKind[bits & kindMask] === 0) return 'bad_value'
-    if (owner[row] >= ownerCount) return 'owner_index'
-    if (atMs[row] >= batchLimits.recordSpanMs) return 'time_out_of_range'
-    if ((bits & Kind.v6) !== 0 && (localAddress[row] >= v6Count || remoteAddress[row] >= v6Count)) {
-      return 'address_index'
-    }
+    anyBits |= bits
+    known &= knownKind[bits & kindMask]
+  }
+  if (known === 0) return 'bad_value'
+  if (!allBelow(owner, count, into.header.owners.length)) return 'owner_index'
+  if (!allBelow(atMs, count, batchLimits.recordSpanMs)) return 'time_out_of_range'
+  return (anyBits & Kind.v6) === 0 ? undefined : checkAddresses(into, count)
+}
+
+function allBelow(column: Uint32Array, count: number, limit: number): boolean {
+  let above = 0
+  for (let row = 0; row < count; row++) above |= column[row] < limit ? 0 : 1
+  return above === 0
+}
+
+function checkAddresses(into: FlowColumns, count: number): MalformedReason | undefined {
+  const { kind, localAddress, remoteAddress } = into.u32
+  const v6Count = Math.max(0, columnBytes[v6Field]) / 16
+  for (let row = 0; row < count; row++) {
+    if ((kind[row] & Kind.v6) === 0) continue
+    if (localAddress[row] >= v6Count || remoteAddress[row] >= v6Count) return 'address_index'
   }
   return undefined
 }
