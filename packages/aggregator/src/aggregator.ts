@@ -17,7 +17,7 @@ export interface AggregatorOptions {
   readonly version: string
   readonly clock?: { nowMs(): number }
   /** What collectors in this process say about themselves, for `/status`. */
-  readonly collectorsStatus?: () => readonly CollectorSelfStatus[]
+  readonly collectors?: () => readonly CollectorSelfStatus[]
 }
 
 export interface Aggregator {
@@ -55,7 +55,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     log,
     version: options.version,
     readiness: () => readinessOf(state.closing),
-    collectors: options.collectorsStatus ?? (() => []),
+    collectors: options.collectors ?? (() => []),
     options: apiOptions(config),
   })
   let address: HostPort

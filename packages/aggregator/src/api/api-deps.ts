@@ -13,7 +13,7 @@ export type ApiServer = FastifyInstance<
 >
 
 /** What a collector in this process says about itself; shown as it is. */
-export type CollectorSelfStatus = Readonly<Record<string, unknown>>
+export type CollectorSelfStatus = object
 
 export interface ApiOptions {
   /** Longest range a request may ask for. */

@@ -64,7 +64,8 @@ export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
 
 function createFastify({ log }: ApiDeps): ApiServer {
   const app = Fastify({
-    loggerInstance: log,
+    // who starts the server says where it listens, in its own words
+    loggerInstance: log.child({}, { level: log.level === 'silent' ? 'silent' : 'warn' }),
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: 10_000,
     handlerTimeout: 5_000,

@@ -103,8 +103,8 @@ export function openSegmentStore(options: SegmentStoreOptions): SegmentStore {
         cut(path, at, bytes.length)
         return
       }
-      // copied, because a slice of a file's buffer is not aligned
-      if (load(Uint8Array.prototype.slice.call(bytes, at, at + length)).ok) count.loaded++
+      // copied into plain bytes, because a slice of a file's buffer is not aligned and a Buffer's own slice is a view
+      if (load(new Uint8Array(bytes.subarray(at, at + length))).ok) count.loaded++
       else count.refused++
       at += length
     }
