@@ -1,27 +1,30 @@
 import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { Lab } from '../lab/lab.ts'
 import type { LabProcess } from '../lab/lab-process.ts'
 import { until } from '../lab/until.ts'
+import { compiled, programFile } from './bench-program.ts'
 import type { Measurement } from './figure.ts'
 import { cpuNs, type MemoryMb, memoryMb } from './process-cost.ts'
 
-const connections = 20_000
+const heldConnections = 20_000
 const newPerSecond = 2_000
 const seconds = 30
 // one process may open 20,000 files without CAP_SYS_RESOURCE, and holds only its own end of each connection
 const servers = 4
-const program = (name: string) => fileURLToPath(new URL(`programs/${name}`, import.meta.url))
 
 const anonymousName = 'collector at 20,000 open connections and 2,000 new/s: anonymous memory'
 const rssName = 'collector at 20,000 open connections and 2,000 new/s: resident memory'
 const cpuName = 'collector at 20,000 open connections and 2,000 new/s: CPU'
 
 async function startCollectorAlone(cgroup: string) {
-  const child = spawn(process.execPath, [program('collector-alone.mjs'), '--cgroup', cgroup, '--node', 'a'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [programFile('collector-alone.mjs'), '--cgroup', cgroup, '--node', 'a'],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  )
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
@@ -44,15 +47,15 @@ async function startCollectorAlone(cgroup: string) {
   return { pid: child.pid!, openFlows, stop }
 }
 
-async function holdFlows(lab: Lab): Promise<void> {
+async function holdFlows(lab: Lab, connections: string): Promise<void> {
   const holders: LabProcess[] = []
   for (let i = 0; i < servers; i++) {
     const port = 9100 + i
-    const server = await lab.spawn('a1', ['python3', program('connections.py'), 'server', String(port)])
+    const server = await lab.spawn('a1', [connections, 'server', String(port)])
     await lab.listening(server, port)
-    const count = String(connections / servers)
+    const count = String(heldConnections / servers)
     const target = [lab.addresses('a1').v4, String(port), count]
-    holders.push(await lab.spawn('b1', ['python3', program('connections.py'), 'hold', ...target]))
+    holders.push(await lab.spawn('b1', [connections, 'hold', ...target]))
   }
   await until('connections held', () => holders.every(holder => holder.stdout.includes('holding')), {
     timeoutMs: 60_000,
@@ -62,16 +65,17 @@ async function holdFlows(lab: Lab): Promise<void> {
 
 async function measure() {
   // the servers' node is observed: 20,000 accepted connections and 2,000 new ones a second
+  const connections = await compiled('connections')
   const lab = await Lab.up({ nodes: 2, pods: 2 })
   try {
     const collector = await startCollectorAlone(await lab.nodeCgroup('a'))
-    await holdFlows(lab)
-    await until('all flows known', async () => (await collector.openFlows()) >= connections, {
+    await holdFlows(lab, connections)
+    await until('all flows known', async () => (await collector.openFlows()) >= heldConnections, {
       timeoutMs: 30_000,
       everyMs: 200,
     })
     const target = [lab.addresses('a1').v4, '9100', String(newPerSecond), String(seconds + 5)]
-    const churn = await lab.spawn('b2', ['python3', program('connections.py'), 'churn', ...target])
+    const churn = await lab.spawn('b2', [connections, 'churn', ...target])
     await sleep(5_000)
     const cpuBefore = cpuNs(collector.pid)
     const begun = performance.now()
@@ -86,7 +90,7 @@ async function measure() {
       throw new Error(`churn: ${churned.stdout}${churned.stderr}`)
     await collector.stop()
     const rate = Number(/in ([\d.]+)/.exec(churned.stdout)?.[1])
-    const method = `a collector alone in its process, ${seconds} s, ${connections} connections held and ${Math.round((newPerSecond * (seconds + 5)) / rate)} new ones a second, accepted on the observed node`
+    const method = `a collector alone in its process, ${seconds} s, ${heldConnections} connections held and ${Math.round((newPerSecond * (seconds + 5)) / rate)} new ones a second, accepted on the observed node`
     const most = (of: (m: MemoryMb) => number) => Math.max(...memory.map(of))
     return [
       {

@@ -1,8 +1,8 @@
-import { fileURLToPath } from 'node:url'
 import { Lab } from '../lab/lab.ts'
 import { startNginx } from '../lab/nginx.ts'
 import { namespaceCounters } from '../lab/truth/namespace-counters.ts'
 import { until } from '../lab/until.ts'
+import { programFile } from './bench-program.ts'
 import type { Figure, Measurement } from './figure.ts'
 import { startProduct } from './product.ts'
 import { runTimesOf, spent, startAccounting } from './run-time.ts'
@@ -11,7 +11,7 @@ import { median, spread } from './statistics.ts'
 const rounds = 5
 const connectionsPerRound = 20_000
 const transactionsPerRound = 40_000
-const pingPong = fileURLToPath(new URL('programs/ping-pong.py', import.meta.url))
+const pingPong = programFile('ping-pong.py')
 
 interface EmptyCost {
   /** ns per run of a program that does nothing. */

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { runCommand } from '../lab/run-command.ts'
+import { compiled, compiledBpf } from './bench-program.ts'
 
 /** Run time the kernel accounted to one program since it was loaded. */
 export interface ProgramRunTime {
@@ -17,40 +16,11 @@ export interface Accounting {
   stop(): Promise<void>
 }
 
-const folder = fileURLToPath(new URL('programs/', import.meta.url))
-const cache = fileURLToPath(new URL('../../.cache/bench/', import.meta.url))
-
 /** Switches run-time accounting on until `stop`; with a cgroup, empty programs are attached there as well. */
 export async function startAccounting(emptyAt?: string): Promise<Accounting> {
-  await runCommand(['mkdir', '-p', cache])
-  const tool = `${cache}kernel-cost`
-  await runCommand([
-    'gcc',
-    '-O2',
-    '-Wall',
-    '-Werror',
-    '-o',
-    tool,
-    `${folder}kernel-cost.c`,
-    '-lbpf',
-    '-lelf',
-    '-lz',
-  ])
-  const object = `${cache}empty.bpf.o`
-  const include = `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`
-  await runCommand([
-    'clang',
-    '-O2',
-    '-g',
-    '-target',
-    'bpf',
-    include,
-    '-c',
-    `${folder}empty.bpf.c`,
-    '-o',
-    object,
-  ])
-  const child = spawn(tool, emptyAt === undefined ? [] : [object, emptyAt], {
+  const tool = await compiled('kernel-cost', ['-lbpf', '-lelf', '-lz'])
+  const args = emptyAt === undefined ? [] : [await compiledBpf('empty'), emptyAt]
+  const child = spawn(tool, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const ended = new Promise<void>(resolve => child.once('close', () => resolve()))

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { Lab } from '../lab/lab.ts'
 import { until } from '../lab/until.ts'
+import { compiled, programFile } from './bench-program.ts'
 import type { Measurement } from './figure.ts'
 import { type Product, startProduct } from './product.ts'
 import { percentile, spread } from './statistics.ts'
 
 const trials = 200
 const name = 'close in the kernel → visible in /topology, p99'
-const program = fileURLToPath(new URL('programs/close-at.py', import.meta.url))
 
 interface Answer {
   readonly edges: readonly { readonly tcp?: { readonly client?: { readonly closed: number } } }[]
@@ -23,15 +22,18 @@ async function measure() {
   const lab = await Lab.up({ nodes: 2, pods: 1 })
   const latenciesMs: number[] = []
   try {
-    const product = await startProduct({ a: await lab.nodeCgroup('a'), b: await lab.nodeCgroup('b') }, ['--request-rate', '0'])
-    const server = await lab.spawn('b1', [
+    const product = await startProduct({ a: await lab.nodeCgroup('a'), b: await lab.nodeCgroup('b') }, [
+      '--request-rate',
+      '0',
+    ])
+    const server = await lab.spawn('b1', [await compiled('connections'), 'server', '9000'])
+    await lab.listening(server, 9000)
+    const client = await lab.spawn('a1', [
       'python3',
-      fileURLToPath(new URL('programs/connections.py', import.meta.url)),
-      'server',
+      programFile('close-at.py'),
+      lab.addresses('b1').v4,
       '9000',
     ])
-    await lab.listening(server, 9000)
-    const client = await lab.spawn('a1', ['python3', program, lab.addresses('b1').v4, '9000'])
     let lines = 0
     for (let trial = 1; trial <= trials; trial++) {
       // spread over the phases of the flush interval

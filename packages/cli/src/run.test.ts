@@ -45,7 +45,9 @@ describe('run', () => {
   })
 
   it('shows where each option came from', async () => {
-    const { out } = await outcome(['--print-config', '--flush', '200ms'], { SKYBRAID_LISTEN: '127.0.0.1:7300' })
+    const { out } = await outcome(['--print-config', '--flush', '200ms'], {
+      SKYBRAID_LISTEN: '127.0.0.1:7300',
+    })
     expect(out).toMatch(/^flush +200ms +flag$/m)
     expect(out).toMatch(/^listen +127\.0\.0\.1:7300 +environment SKYBRAID_LISTEN$/m)
     expect(out).toMatch(/^demo +false +default$/m)

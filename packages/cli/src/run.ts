@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { formatConfig, formatHelp, loadConfig, nearestName, SkybraidError } from '@skybraid/shared'
+import {
+  formatConfig,
+  formatHelp,
+  formatHostPort,
+  loadConfig,
+  nearestName,
+  SkybraidError,
+} from '@skybraid/shared'
 import { createConsole, type Output } from './console.ts'
 import { type Demo, startDemo } from './demo.ts'
 import { ExitCode } from './exit-code.ts'
@@ -39,7 +46,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     env: around.env,
     readFile: path => readFileSync(path, 'utf8'),
   })
-  if (loaded.ok ? loaded.help : loaded.help) return print(around.stdout, helpText())
+  if (loaded.help) return print(around.stdout, helpText())
   if (!loaded.ok) return complain(around, ExitCode.usage, loaded.errors)
   if (loaded.printConfig) return print(around.stdout, formatConfig(standaloneOptions, loaded))
   return observe(loaded.config, around)
@@ -82,7 +89,10 @@ async function observe(config: StandaloneConfig, around: Surroundings): Promise<
     return await observeUntil(stop, config, nodes, around, demo !== undefined)
   } catch (error) {
     // SkybraidError is made for people; anything else is a bug and shows where it came from
-    if (error instanceof SkybraidError) return complain(around, ExitCode.cannotRun, [error.message])
+    if (error instanceof SkybraidError) {
+      const code = error.code === 'SB_CONFIG' ? ExitCode.usage : ExitCode.cannotRun
+      return complain(around, code, [error.message])
+    }
     return complain(around, ExitCode.failed, [
       error instanceof Error ? (error.stack ?? error.message) : String(error),
     ])
@@ -112,10 +122,13 @@ async function observeUntil(
     `skybraid ${version}${isDemo ? ', demo: a small shop of real programs on two made-up nodes' : ''}`,
   )
   const standalone = await startStandalone(config, nodes, version, console)
-  console.say(`API and page: ${standalone.url}   (for example ${standalone.url}/topology)`)
+  const url = `http://${formatHostPort(standalone.aggregator.address)}`
+  console.say(`API and page: ${url}   (for example ${url}/topology)`)
   const screen = stdout as Screen & Output
   const stopTable =
-    stdout.isTTY && config.table ? showLive(screen, () => standalone.recent(), 1_000) : () => undefined
+    stdout.isTTY && config.table
+      ? showLive(screen, () => standalone.aggregator.recent(), 1_000)
+      : () => undefined
   await stop
   stopTable()
   await standalone.close()

@@ -30,7 +30,6 @@ export async function startStandalone(
     bus,
     log,
     version,
-    expectedNodes: nodes.map(node => node.name),
     collectors: () => collectors.map(collector => collector.status()),
   })
   const close = async () => {
