@@ -38,7 +38,7 @@ const volatile __u32 sb_scope_level = 0;
 const volatile __u32 sb_pid_ns = SB_INIT_PID_NS;
 
 /* Set by the loader while the iterator shall show every open socket, changed or not. */
-__u32 sb_read_every = 0;
+__u32 sb_read_every SEC(".data.read_every") = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

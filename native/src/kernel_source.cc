@@ -83,12 +83,10 @@ class LibbpfSource final : public KernelSource {
   }
 
   bool ReadAllSockets(RowSink& sink) override {
-    uint32_t* every = static_cast<uint32_t*>(Global(".bss", "sb_read_every"));
-    if (!sockets_ || every == nullptr) return false;
+    if (!sockets_ || !SetReadEvery(1)) return false;
     const uint64_t unsettled = Counters()[SB_C_KEY_UNSETTLED];
-    __atomic_store_n(every, 1, __ATOMIC_SEQ_CST);
     const IteratorRead read = ReadTcpRows(bpf_link__fd(sockets_.get()), buffer_, sink);
-    __atomic_store_n(every, 0, __ATOMIC_SEQ_CST);
+    SetReadEvery(0);
     // A socket that could not be read steadily was not shown: it must not be taken for gone.
     return read.complete && Counters()[SB_C_KEY_UNSETTLED] == unsettled;
   }
@@ -129,6 +127,10 @@ class LibbpfSource final : public KernelSource {
   int MapFd(const char* name) const {
     const bpf_map* map = object_ ? bpf_object__find_map_by_name(object_.get(), name) : nullptr;
     return map != nullptr ? bpf_map__fd(map) : -1;
+  }
+  bool SetReadEvery(uint32_t every) {
+    const uint32_t zero = 0;
+    return bpf_map_update_elem(MapFd(".data.read_every"), &zero, &every, BPF_ANY) == 0;
   }
   void* Global(const char* section, const char* name) const;
   template <typename T>
