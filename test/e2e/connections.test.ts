@@ -77,7 +77,7 @@ describe.skipIf(missing !== '')(`every kind of connection ${missing}`, () => {
   it('Fast Open: data in the SYN', async () => {
     const { lab } = stage
     for (const pod of ['a1', 'b1']) await lab.sysctl(pod, { 'net.ipv4.tcp_fastopen': 3 })
-    const server = await listen(lab, 'b1', 7204, ['recv:500', 'send:200'], ['--fastopen'])
+    const server = await listen(lab, 'b1', 7204, ['recv:500', 'send:200'], ['--fastopen', '1'])
     const before = await namespaceCounters(lab, 'b1')
     const options = ['--fastopen', '500', '--count', '3']
     await dial(lab, 'a1', lab.addresses('b1').v4, 7204, ['recv'], options)

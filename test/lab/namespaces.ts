@@ -28,14 +28,19 @@ export async function ipBatch(name: string, commands: readonly string[]): Promis
   await runCommand([...inNamespace(name), 'ip', '-batch', '-'], { input: `${commands.join('\n')}\n` })
 }
 
-/** Sets sysctls of a namespace only: /proc/sys/net shows the namespace of whoever opens it. */
+/**
+ * Sets sysctls of a namespace only: /proc/sys/net shows the namespace of whoever opens it. A key that ends in `?` is
+ * left out where the kernel has no such sysctl.
+ */
 export async function setSysctls(
   name: string,
   values: Readonly<Record<string, string | number>>,
 ): Promise<void> {
   const script = Object.entries(values).map(([key, value]) => {
     if (!key.startsWith('net.')) throw new Error(`${key} is not a sysctl of a network namespace`)
-    return `echo '${value}' > /proc/sys/${key.replaceAll('.', '/')}`
+    const path = `/proc/sys/${key.replace('?', '').replaceAll('.', '/')}`
+    const write = `echo '${value}' > ${path}`
+    return key.endsWith('?') ? `if [ -e ${path} ]; then ${write}; fi` : write
   })
   await runCommand([...inNamespace(name), 'sh', '-ec', script.join('\n')])
 }

@@ -35,6 +35,9 @@ const router = {
   'net.ipv4.conf.default.send_redirects': 0,
   'net.ipv4.conf.all.rp_filter': 0,
   'net.ipv4.conf.default.rp_filter': 0,
+  // pods are routed, not bridged; otherwise a redirected frame never leaves by the port it came from
+  'net.bridge.bridge-nf-call-iptables?': 0,
+  'net.bridge.bridge-nf-call-ip6tables?': 0,
   // one refused dial after the other must each be answered
   'net.ipv4.icmp_ratelimit': 0,
   'net.ipv6.icmp.ratelimit': 0,
