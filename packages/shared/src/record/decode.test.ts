@@ -244,6 +244,14 @@ describe('decodeFlowBatch', () => {
     )
   })
 
+  it('refuses more IPv6 addresses than its records can have', () => {
+    for (const bytes of [112, 16 * (batchLimits.v6Addresses + 1), 200_000]) {
+      const batch = withFields(writer => writer.bytesField(62, new Uint8Array(bytes)))
+      expect(decode(batch)).toEqual(refusal('column_length'))
+    }
+    expect(decode(withFields(writer => writer.bytesField(62, new Uint8Array(96))))).toEqual({ ok: true })
+  })
+
   it('refuses more records than a batch may have, before it looks at any', () => {
     const header = encodeHeader({ ...columns.header, recordCount: 1_001 })
     expect(decode(header)).toEqual(refusal('record_count'))
