@@ -136,12 +136,17 @@ async function observeUntil(
   return ExitCode.ok
 }
 
-/** Resolves at Ctrl-C or when told to end. A second Ctrl-C ends at once: the kernel drops what a dead process held. */
+// npm hands on a Ctrl-C that the terminal has already sent to us as well
+const sameSignalMs = 1_000
+
+/** Resolves at Ctrl-C or when told to end. Told again later, it ends at once: the kernel drops what a dead process held. */
 function stopSignal(): Promise<string> {
   return new Promise(resolve => {
+    let firstAt: number | undefined
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => process.exit(ExitCode.failed))
+      process.on(signal, () => {
+        firstAt ??= performance.now()
+        if (performance.now() - firstAt > sameSignalMs) process.exit(ExitCode.failed)
         resolve(signal)
       })
     }
