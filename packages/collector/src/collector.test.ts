@@ -13,7 +13,7 @@ import { type Collector, startCollector } from './collector.ts'
 import type { CollectorConfig } from './config.ts'
 import { noCounters } from './counters.ts'
 import type { CaptureCounters, OpenCaptureOptions } from './source/open-capture.ts'
-import { writeFlush } from './testing.ts'
+import { writeFlush } from './write-flush.testing.ts'
 
 const minuteMs = Date.UTC(2026, 0, 1)
 const config: CollectorConfig = {

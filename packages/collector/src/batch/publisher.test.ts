@@ -1,8 +1,8 @@
 import { type BatchHeader, type BusMessage, createFlowColumns, decodeFlowBatch } from '@skybraid/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { manualClock } from '../manual-clock.testing.ts'
 import { createSpool, type SpoolEntry } from '../spool/spool.ts'
-import { manualClock } from '../testing.ts'
 import { createPublisher } from './publisher.ts'
 import { createSealer, type SealCounters } from './seal.ts'
 

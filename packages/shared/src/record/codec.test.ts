@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { batchSeed, columnsFrom, visibleParts } from './batch-arbitrary.ts'
+import { batchSeed, columnsFrom, visibleParts } from './batch.testing.ts'
 import { decodeFlowBatch } from './decode.ts'
 import { encodeBody, encodeFlowBatch, encodeHeader } from './encode.ts'
 import { createFlowColumns } from './flow-columns.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { batchSeed, columnsFrom } from './batch-arbitrary.ts'
+import { batchSeed, columnsFrom } from './batch.testing.ts'
 import type { FlowColumns, MalformedReason } from './columns.ts'
 import { decodeFlowBatch } from './decode.ts'
 import { encodeBody, encodeFlowBatch, encodeHeader } from './encode.ts'
