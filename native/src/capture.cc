@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kMs = 1'000'000;
 constexpr uint64_t kDrainMs = 50;  // a ring of 1 MB then takes 120,000 rows a second
 constexpr uint64_t kSweepNs = 10'000 * kMs;
+constexpr int kSweepTries = 10;
 constexpr size_t kMaxPending = 4096;          // records that wait for a flush; more go out early
 constexpr uint64_t kLeadMs = 20;              // the minute's last reading starts this long before its end
 constexpr uint64_t kSettleMs = 2;             // rows on their way when the minute ended have arrived by then
@@ -166,13 +167,27 @@ void Capture::Read() {
 
 void Capture::SweepIfRingOverflowed() {
   const uint64_t full = source_->Counters()[SB_C_RING_FULL];
-  if (full == swept_full_ || now_.mono_ns < next_sweep_ns_) return;
-  next_sweep_ns_ = now_.mono_ns + kSweepNs;
+  if (full != swept_full_ && sweeps_left_ == 0 && now_.mono_ns >= next_sweep_ns_) {
+    next_sweep_ns_ = now_.mono_ns + kSweepNs;
+    swept_full_ = full;
+    sweeps_left_ = 2;
+    sweep_tries_ = kSweepTries;
+  }
+  if (sweeps_left_ == 0) return;
   table_.BeginSweep();
-  if (!source_->ReadAllSockets(*this)) return;
-  Drain();  // a socket that closed meanwhile says so in the ring
-  table_.EndSweep(now_.mono_ns, NowMs());
-  swept_full_ = full;
+  // A sweep that did not show every socket must not close any: it is undone by trying again.
+  const bool complete = source_->ReadAllSockets(*this);
+  Drain();
+  if (complete) {
+    table_.EndSweep(now_.mono_ns, NowMs());
+    --sweeps_left_;
+  } else {
+    table_.CancelSweep();
+  }
+  if (--sweep_tries_ == 0 && sweeps_left_ > 0) {  // too much is moving: again later
+    sweeps_left_ = 0;
+    swept_full_ = UINT64_MAX;
+  }
 }
 
 void Capture::OnTcp(const sb_tcp_row& row) {

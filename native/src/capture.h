@@ -103,6 +103,8 @@ class Capture final : private RowSink {
   uint64_t read_ns_ = 0;        // how long the last reading of all sockets took
   uint64_t swept_full_ = 0;     // rows the ring had refused at the last sweep
   uint64_t next_sweep_ns_ = 0;
+  int sweeps_left_ = 0;
+  int sweep_tries_ = 0;
   std::vector<uint64_t> minutes_;
   std::vector<FlowRecord> records_;
 

@@ -154,13 +154,11 @@ DnsOutcome ParseDnsAnswer(const uint8_t* message, size_t length, bool cut, DnsAn
   const uint16_t question_class = m.U16(at + 2);
   at += 4;
   if (question_class != kInternet) return DnsOutcome::kNothing;
-  const DnsOutcome outcome = ReadAnswers(m, at, m.U16(6), shortened, question, answer);
-  if (outcome != DnsOutcome::kAnswer) {
-    answer.count = 0;
-    return outcome;
-  }
   answer.name = Printable(question);
-  return answer.name.empty() ? DnsOutcome::kNothing : DnsOutcome::kAnswer;
+  if (answer.name.empty()) return DnsOutcome::kNothing;  // the root has no addresses
+  const DnsOutcome outcome = ReadAnswers(m, at, m.U16(6), shortened, question, answer);
+  if (outcome != DnsOutcome::kAnswer) answer.count = 0;
+  return outcome;
 }
 
 }  // namespace skybraid

@@ -491,7 +491,7 @@ void FlowTable::CollectHalfOpen(uint64_t now_ns) {
 void FlowTable::EndSweep(uint64_t now_ns, uint64_t wall_ms) {
   for (uint32_t slot = 0; slot < due_.size(); slot++) {
     Flow& flow = At(slot);
-    if (flow.protocol != kind::kTcp || flow.sweep == sweep_) continue;
+    if (flow.protocol != kind::kTcp || static_cast<int32_t>(sweep_ - flow.sweep) < 2) continue;
     SettleMinute(flow, wall_ms);
     Emit(flow, {now_ns, wall_ms}, FlowState::kClosed, kEndUnspecified, false);
     NoteClosed(flow.flow_id);

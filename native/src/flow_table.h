@@ -54,10 +54,13 @@ class FlowTable {
   void Take(std::vector<FlowRecord>& into);
   size_t Pending() const { return out_.size(); }
 
-  // A sweep finds TCP flows whose end was never seen (their row found no room in the ring): between the two
-  // calls every open socket has to be read once; flows without a reading are closed without a reason.
+  // Sweeps find TCP flows whose end was never seen (their row found no room in the ring): between the two
+  // calls every open socket has to be read once; flows that two sweeps in a row missed are closed without a
+  // reason. One would not do: the end of a connection may be on its way while its socket is not shown any
+  // more.
   void BeginSweep() { ++sweep_; }
   void EndSweep(uint64_t now_ns, uint64_t wall_ms);
+  void CancelSweep() { --sweep_; }
 
   uint64_t OpenFlows() const { return open_; }
   const FlowTableCounters& Counters() const { return counters_; }

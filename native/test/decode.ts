@@ -1,0 +1,72 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { type Frame, readFrames } from '../../packages/collector/src/source/read-frames.ts'
+
+const protoRoot = join(import.meta.dirname, '..', '..', 'proto')
+
+/** One record as protoc read it: columns by their proto names; a column that was left out reads as 0. */
+export interface DecodedRecord {
+  readonly partition: number
+  readonly baseUnixMs: number
+  readonly owner: string
+  at(column: string): number
+  /** 64-bit columns. */
+  big(column: string): bigint
+}
+
+export interface DecodedFrame {
+  readonly frame: Frame
+  readonly records: DecodedRecord[]
+  readonly names: string[]
+}
+
+/** Decodes every frame of flushes with protoc, which shares no code with the encoder. */
+export function decodeFlushes(flushes: readonly ArrayBuffer[]): DecodedFrame[] {
+  const frames: DecodedFrame[] = []
+  for (const flush of flushes) readFrames(flush, frame => frames.push(decodeFrame(frame)))
+  return frames
+}
+
+export function recordsOf(flushes: readonly ArrayBuffer[]): DecodedRecord[] {
+  return decodeFlushes(flushes).flatMap(f => f.records)
+}
+
+function decodeFrame(frame: Frame): DecodedFrame {
+  const text = execFileSync(
+    'protoc',
+    ['--decode=skybraid.v1.FlowBatch', `-I${protoRoot}`, 'skybraid/v1/flow.proto'],
+    { input: frame.body, encoding: 'utf8', maxBuffer: 1 << 26 },
+  )
+  const columns = new Map<string, string[]>()
+  for (const [, name, value] of text.matchAll(/^(\w+): (\S+)$/gm)) {
+    const column = columns.get(name!)
+    if (column) column.push(value!)
+    else columns.set(name!, [value!])
+  }
+  const messages = (name: string): string[] =>
+    [...text.matchAll(new RegExp(`^${name} {\n([^}]*)}`, 'gm'))].map(m => m[1]!)
+  const owners = messages('owners')
+  const records = Array.from({ length: frame.recordCount }, (_, i): DecodedRecord => {
+    const raw = (column: string): string => {
+      const values = columns.get(column)
+      if (values === undefined) return '0'
+      if (values.length !== frame.recordCount) throw new Error(`${column} has ${values.length} values`)
+      return values[i]!
+    }
+    const at = (column: string): number => Number(raw(column))
+    return {
+      partition: frame.partition,
+      baseUnixMs: frame.baseUnixMs,
+      owner: owners[at('owner')] ?? '',
+      at,
+      big: column => BigInt(raw(column)),
+    }
+  })
+  return { frame, records, names: messages('names') }
+}
+
+export const stateOf = (r: DecodedRecord): number => (r.at('kind') >> 6) & 7
+export const roleOf = (r: DecodedRecord): number => (r.at('kind') >> 3) & 3
+export const reasonOf = (r: DecodedRecord): number => (r.at('kind') >> 9) & 15
+export const isFirst = (r: DecodedRecord): boolean => (r.at('kind') & (1 << 13)) !== 0
+export const protocolOf = (r: DecodedRecord): number => r.at('kind') & 3

@@ -1,0 +1,52 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+/** Where cgroup2 is mounted on this machine. */
+export function cgroup2Mount(): string {
+  const line = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .find(l => l.includes(' - cgroup2 '))
+  if (line === undefined) throw new Error('no cgroup2 mount')
+  return line.split(' ')[4]!
+}
+
+/** A cgroup of its own and programs that run in it: what a test observes and nothing else. */
+export class ObservedGroup {
+  readonly name = `sbnat-${process.pid}-${Math.random().toString(36).slice(2, 8)}.service`
+  readonly path = join(cgroup2Mount(), this.name)
+  readonly #children: ChildProcess[] = []
+
+  constructor() {
+    mkdirSync(this.path)
+  }
+
+  /** Starts a script in the group. It answers each line on stdin with a line of JSON on stdout. */
+  run(script: string): (command: string) => Promise<unknown> {
+    const child = spawn(
+      'sh',
+      ['-c', `echo $$ > ${this.path}/cgroup.procs && exec "$0" -e "$1"`, process.execPath, script],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    )
+    this.#children.push(child)
+    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+    return async command => {
+      child.stdin!.write(`${command}\n`)
+      const line = await lines.next()
+      if (line.done) throw new Error('the program in the group has ended')
+      return JSON.parse(line.value)
+    }
+  }
+
+  async remove(): Promise<void> {
+    for (const child of this.#children) {
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = new Promise(done => child.once('exit', done))
+        child.kill('SIGKILL')
+        await gone
+      }
+    }
+    rmdirSync(this.path)
+  }
+}
