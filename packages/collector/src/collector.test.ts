@@ -201,7 +201,7 @@ describe('startCollector', () => {
       { place: lossPlaces.spool_full, records: records.lost.spool_full },
     ])
     expect(log.error).not.toHaveBeenCalled()
-  })
+  }, 30_000)
 
   it('publishes the last flush before close resolves, detaches once', async () => {
     const fake = fakeSource()

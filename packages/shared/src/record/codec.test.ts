@@ -19,7 +19,7 @@ describe('encodeFlowBatch and decodeFlowBatch', () => {
       }),
       { numRuns: 150 },
     )
-  })
+  }, 30_000)
 
   it('join header and body to the same message', () => {
     fc.assert(

@@ -293,7 +293,7 @@ describe('decodeFlowBatch against hostile senders', () => {
       }),
       { numRuns: 400 },
     )
-  })
+  }, 30_000)
 
   it('survives noise', () => {
     fc.assert(

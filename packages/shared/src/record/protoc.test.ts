@@ -31,7 +31,7 @@ describe.skipIf(!hasProtoc)(`protoc${hasProtoc ? '' : ' (skipped: protoc is not 
       expect(text).toContain(`sequence: ${seed.header.sequence}\n`)
       expect(text).toContain(`boot_id: ${BigInt(`0x${seed.header.bootId}`)}\n`)
     }
-  })
+  }, 30_000)
 
   it('writes from its text what decodeFlowBatch reads as the same batch', () => {
     const into = createFlowColumns()
@@ -41,7 +41,7 @@ describe.skipIf(!hasProtoc)(`protoc${hasProtoc ? '' : ' (skipped: protoc is not 
       expect(decodeFlowBatch(again, into)).toEqual({ ok: true })
       expect(visibleParts(into)).toEqual(visibleParts(columns))
     }
-  })
+  }, 30_000)
 })
 
 describe('column field numbers', () => {
