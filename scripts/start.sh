@@ -6,4 +6,6 @@ for_demo=()
 for flag in "$@"; do [[ $flag == --demo ]] && for_demo=(--demo); done
 bash "$root/scripts/bootstrap.sh" "${for_demo[@]}"
 bash "$root/scripts/build.sh"
+# compiled code of the libraries is kept, so that the next start is quicker
+export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$root/.cache/node}"
 exec "$root/node_modules/.bin/node" "$root/packages/cli/dist/main.js" standalone "$@"

@@ -4,7 +4,7 @@ import { cyclesAmong, type Import, importsOf } from './imports.ts'
 import { filesMatching } from './tree.ts'
 
 const sources = filesMatching(['packages/*/src/**/*.ts'])
-const production = sources.filter(path => !/\.(test|bench)\.ts$/.test(path))
+const production = sources.filter(path => !/\.(test|testing|bench)\.ts$/.test(path))
 const imports = production.flatMap(importsOf)
 const packageOf = (path: string) => path.split('/')[1]!
 const show = (bad: readonly Import[]) => bad.map(i => `${i.from} imports ${i.specifier}`)
