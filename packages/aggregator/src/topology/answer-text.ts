@@ -1,9 +1,9 @@
 import type { Completeness } from './answer.ts'
 import { createEdgeTextWriter } from './edge-text.ts'
 import type { Evaluation } from './evaluate.ts'
-import { JsonText, type Literal, literal } from './json-text.ts'
-import { latencyFigures } from './latency-figures.ts'
-import { nodeJson } from './node-text.ts'
+import { type GroupTexts, groupText } from './group-text.ts'
+import { JsonText, literal } from './json-text.ts'
+import { createLatencyScratch, type LatencyScratch, latencyFigures } from './latency-figures.ts'
 
 export interface AnswerFrame {
   readonly fromMs: number
@@ -17,14 +17,21 @@ const comma = literal(',')
 const bytesPerEdge = 1800
 const bytesPerNode = 250
 
-/** JSON text of nodes that were written before, by their own text's source: groups are few and stay. */
-export type NodeTexts = WeakMap<object, Literal>
+/** What one answer after another uses: texts of groups, and memory, because fresh memory costs more than writing. */
+export interface AnswerScratch {
+  readonly groups: GroupTexts
+  readonly latencies: LatencyScratch
+}
+
+export function createAnswerScratch(): AnswerScratch {
+  return { groups: new WeakMap(), latencies: createLatencyScratch() }
+}
 
 /** The whole answer as ASCII JSON. */
 export function answerText(
   found: Evaluation,
   frame: AnswerFrame,
-  nodeTexts: NodeTexts,
+  scratch: AnswerScratch,
   buffer?: ArrayBuffer,
 ): Uint8Array<ArrayBuffer> {
   const { fold, groups, slots } = found
@@ -38,7 +45,7 @@ export function answerText(
   out.text(`{"schemaVersion":"1.0","window":${JSON.stringify(window)},"completeness":`)
   out.text(`${JSON.stringify(frame.completeness)},"groupBy":"${fold.groupBy}","nodes":[`)
   groups.forEach((group, i) => {
-    const text = nodeText(fold.groups[group], nodeTexts)
+    const text = groupText(fold.groups[group], scratch.groups).node
     out.reserve(text.length)
     if (i > 0) out.literal(comma)
     out.literal(text)
@@ -46,21 +53,12 @@ export function answerText(
   out.text('],"edges":[')
   const isWanted = new Uint8Array(found.sums.slots)
   for (const slot of slots) isWanted[slot] = 1
-  const figures = latencyFigures(found.sums, fold.slotsByAge, isWanted)
-  const edges = createEdgeTextWriter(fold, found.sums, figures)
+  const figures = latencyFigures(found.sums, fold.slotsByAge, isWanted, scratch.latencies)
+  const edges = createEdgeTextWriter(fold, found.sums, figures, scratch.groups)
   for (let i = 0; i < slots.length; i++) {
     if (i > 0) out.literal(comma)
     edges.write(out, slots[i])
   }
   out.text(`],"notes":${JSON.stringify([...found.notes, ...frame.notes])}}`)
   return out.finish()
-}
-
-function nodeText(group: Parameters<typeof nodeJson>[0], texts: NodeTexts): Literal {
-  let text = texts.get(group)
-  if (!text) {
-    text = literal(nodeJson(group))
-    texts.set(group, text)
-  }
-  return text
 }

@@ -186,8 +186,11 @@ export interface FlowQuery {
 /** What the API asks of the core. Pure and synchronous; `nowMs` is passed in. */
 export interface TopologyReader {
   topology(query: TopologyQuery, nowMs: number): TopologyAnswer
-  /** The JSON text of the same answer, in ASCII bytes: for large answers far cheaper than the object. */
-  topologyJson?(query: TopologyQuery, nowMs: number): Uint8Array
+  /**
+   * The JSON text of the same answer, in ASCII bytes: for large answers far cheaper than the object. Writes over the
+   * memory of `reuse` (an earlier answer that nobody needs any more), because fresh memory costs as much as the rest.
+   */
+  topologyJson?(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>
   flows(
     query: FlowQuery,
     nowMs: number,

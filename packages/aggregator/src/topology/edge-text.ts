@@ -3,6 +3,7 @@ import { Counter, type CounterName, Histogram, type HistogramName } from './coun
 import { type EdgeView, observedBy, viewEdge } from './edge-view.ts'
 import { type FieldRun, fieldRun, writeRun } from './field-run.ts'
 import { edgeSuffix, type Fold, protocolName } from './fold.ts'
+import { type GroupTexts, groupText } from './group-text.ts'
 import { type JsonText, type Literal, literal } from './json-text.ts'
 import { figuresPerHistogram, figuresPerSlot } from './latency-figures.ts'
 import type { RangeSums } from './range-sums.ts'
@@ -126,7 +127,12 @@ export interface EdgeTextWriter {
 }
 
 /** `figures` are those of `latencyFigures`. */
-export function createEdgeTextWriter(fold: Fold, sums: RangeSums, figures: Float64Array): EdgeTextWriter {
+export function createEdgeTextWriter(
+  fold: Fold,
+  sums: RangeSums,
+  figures: Float64Array,
+  groupTexts: GroupTexts,
+): EdgeTextWriter {
   const idTexts: Literal[] = []
   const suffixTexts = new Map<number, readonly [Literal, Literal]>()
   const idStart = literal('{"id":"')
@@ -136,7 +142,7 @@ export function createEdgeTextWriter(fold: Fold, sums: RangeSums, figures: Float
   const { columns } = sums
 
   function idText(group: number): Literal {
-    idTexts[group] ??= literal(jsonInside(fold.groups[group].id))
+    idTexts[group] ??= groupText(fold.groups[group], groupTexts).id
     return idTexts[group]
   }
 

@@ -7,7 +7,14 @@ import { bytesOf } from './edge-view.ts'
 import { withinReach } from './focus.ts'
 import type { Fold } from './fold.ts'
 import type { FoldCache } from './fold-cache.ts'
-import { addGauge, addGauges, type RangeParts, type RangeSums, sumRange } from './range-sums.ts'
+import {
+  addGauge,
+  addGauges,
+  type RangeParts,
+  type RangeSums,
+  type SumsScratch,
+  sumRange,
+} from './range-sums.ts'
 import type { OpenGauges } from './segment.ts'
 
 /** What a query finds, before it is written: the fold, its sums, and which slots and groups are in the answer. */
@@ -28,6 +35,7 @@ export interface EvaluationSource {
   readonly parts: RangeParts
   /** Gauges at the end of the range; undefined for those of right now. */
   readonly gauges: OpenGauges | undefined
+  readonly scratch: SumsScratch
 }
 
 interface Level {
@@ -74,7 +82,7 @@ function withNote(found: Evaluation, query: TopologyQuery, level: Level, nodes: 
 
 function evaluateAt(source: EvaluationSource, query: TopologyQuery, level: Level): Evaluation {
   const fold = source.folds.get({ ...level, atMs: query.toMs })
-  const sums = sumRange(source.parts, fold.slotOf, fold.slots)
+  const sums = sumRange(source.parts, fold.slotOf, fold.slots, source.scratch)
   if (source.gauges) addGauges(sums, source.gauges, fold.slotOf)
   else addLiveGauges(sums, source.edges, fold.slotOf)
   const protocol = query.protocol && (query.protocol === 'tcp' ? 1 : 2)

@@ -35,12 +35,34 @@ export interface RangeParts {
   readonly pool: Float64Array
 }
 
-/** `slotOf[edge]` is 0 for edges that don't count. */
-export function sumRange(parts: RangeParts, slotOf: Int32Array, slots: number): RangeSums {
-  const zeros = new Float64Array(slots)
+/** Columns that one answer after another uses; fresh memory costs more than filling it. */
+export interface SumsScratch {
+  zeros: Float64Array
+  readonly columns: Float64Array[]
+}
+
+export function createSumsScratch(): SumsScratch {
+  return { zeros: new Float64Array(0), columns: [] }
+}
+
+/** `slotOf[edge]` is 0 for edges that don't count. The sums hold until the scratch is used again. */
+export function sumRange(
+  parts: RangeParts,
+  slotOf: Int32Array,
+  slots: number,
+  scratch: SumsScratch,
+): RangeSums {
+  if (scratch.zeros.length < slots) {
+    scratch.zeros = new Float64Array(slots * 2)
+    scratch.columns.length = 0
+  }
+  const { zeros } = scratch
   const columns: Float64Array[] = Array.from({ length: counterCount }, () => zeros)
   const writable = (counter: number) => {
-    if (columns[counter] === zeros) columns[counter] = new Float64Array(slots)
+    if (columns[counter] === zeros) {
+      scratch.columns[counter] ??= new Float64Array(zeros.length)
+      columns[counter] = scratch.columns[counter].fill(0, 0, slots)
+    }
     return columns[counter]
   }
   const losses = new Float64Array(lossPlaceCount)
@@ -49,7 +71,7 @@ export function sumRange(parts: RangeParts, slotOf: Int32Array, slots: number): 
     for (let p = 0; p < lossPlaceCount; p++) losses[p] += segment.losses[p]
   }
   for (const open of parts.open) {
-    addOpenMinute(open, parts.pool, slotOf, writable)
+    addOpenMinute(open, parts.pool, slotOf, columns, zeros, writable)
     for (let p = 0; p < lossPlaceCount; p++) losses[p] += open.losses[p]
   }
   const rows = listRows(parts, slotOf, slots)
@@ -96,14 +118,19 @@ function addOpenMinute(
   open: OpenMinute,
   pool: Float64Array,
   slotOf: Int32Array,
+  columns: readonly Float64Array[],
+  zeros: Float64Array,
   writable: (counter: number) => Float64Array,
 ): void {
-  for (let i = 0; i < open.edges.length; i++) {
-    const slot = slotOf[open.edges[i]]
-    const at = open.rows[i] * counterCount
+  const { edges, rows } = open
+  for (let i = 0; i < edges.length; i++) {
+    const slot = slotOf[edges[i]]
+    const at = rows[i] * counterCount
     for (let counter = 0; counter < counterCount; counter++) {
       const value = pool[at + counter]
-      if (value !== 0) writable(counter)[slot] += value
+      if (value === 0) continue
+      const column = columns[counter] === zeros ? writable(counter) : columns[counter]
+      column[slot] += value
     }
   }
 }

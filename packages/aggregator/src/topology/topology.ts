@@ -8,14 +8,14 @@ import type {
   TopologyQuery,
   TopologyReader,
 } from './answer.ts'
-import { answerText, type NodeTexts } from './answer-text.ts'
+import { answerText, createAnswerScratch } from './answer-text.ts'
 import type { EdgeBook } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
 import { observedBy } from './edge-view.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import { createFoldCache } from './fold-cache.ts'
 import { createMinuteBook, type MinuteBookOptions } from './minute-book.ts'
-import type { RangeParts } from './range-sums.ts'
+import { createSumsScratch, type RangeParts } from './range-sums.ts'
 import { lastGauges } from './segment.ts'
 import { type ArchiveOptions, createSegmentArchive } from './segment-archive.ts'
 import { createSegmentLoader, type LoadResult } from './segment-loader.ts'
@@ -45,7 +45,7 @@ export interface TopologyStats {
 
 /** Edges per minute, from the rows that the join books to answers and segments. All times are arguments. */
 export interface Topology extends EdgeBook, TopologyReader {
-  topologyJson(query: TopologyQuery, nowMs: number): Uint8Array
+  topologyJson(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>
   heard: Watermark['heard']
   minuteComplete: Watermark['minuteComplete']
   /** Closes minutes that are due, merges and forgets old ones. Call at least once a second. */
@@ -78,12 +78,14 @@ export function createTopology(options: TopologyOptions): Topology {
     onSweep: () => folds.clear(),
   })
   const loader = createSegmentLoader({ index, edges, archive, onLoaded: book.noteLoaded })
-  const nodeTexts: NodeTexts = new WeakMap()
+  const answerScratch = createAnswerScratch()
+  const sumsScratch = createSumsScratch()
+  let lastText: Uint8Array<ArrayBuffer> | undefined
 
   function evaluateQuery(query: TopologyQuery): { found: Evaluation; fromMinute: number; toMinute: number } {
     const range = partsOf(query.fromMs, query.toMs)
     const gauges = range.isLive ? undefined : lastGauges(range.parts.segments)
-    const found = evaluate({ edges, index, folds, parts: range.parts, gauges }, query)
+    const found = evaluate({ edges, index, folds, parts: range.parts, gauges, scratch: sumsScratch }, query)
     return { found, fromMinute: range.fromMinute, toMinute: range.toMinute }
   }
 
@@ -131,7 +133,7 @@ export function createTopology(options: TopologyOptions): Topology {
     return { expected, reporting: Number.isFinite(reporting) ? reporting : 0 }
   }
 
-  function topologyJson(query: TopologyQuery, nowMs: number): Uint8Array {
+  function topologyJson(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>) {
     const { found, fromMinute, toMinute } = evaluateQuery(query)
     const isWidened = fromMinute * minuteMs < query.fromMs || toMinute * minuteMs > query.toMs
     const widened = 'Of this time only ten-minute sums are kept: the window was widened to them.'
@@ -142,7 +144,7 @@ export function createTopology(options: TopologyOptions): Topology {
       completeness: describe(found, fromMinute, toMinute, nowMs),
       notes: isWidened ? [widened] : [],
     }
-    return answerText(found, frame, nodeTexts)
+    return answerText(found, frame, answerScratch, reuse?.buffer)
   }
 
   return {
@@ -159,7 +161,10 @@ export function createTopology(options: TopologyOptions): Topology {
     lose: (place, minute, records) => book.lose(lossPlaces[place], minute, records),
     flush: book.flush,
     load: loader.load,
-    topology: (query, nowMs) => JSON.parse(ascii.decode(topologyJson(query, nowMs))) as TopologyAnswer,
+    topology(query, nowMs) {
+      lastText = topologyJson(query, nowMs, lastText)
+      return JSON.parse(ascii.decode(lastText)) as TopologyAnswer
+    },
     topologyJson,
     flows: (query, nowMs) => options.flows?.(query, nowMs) ?? { flows: noFlows },
     generation(fromMs, toMs) {

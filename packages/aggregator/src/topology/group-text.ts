@@ -1,0 +1,23 @@
+import type { Group } from '../resolve/entity.ts'
+import type { TopologyNode } from './answer.ts'
+import { type Literal, literal } from './json-text.ts'
+
+/** A group as it stands in answers: its id inside a JSON string, and its whole node, fields as in the contract. */
+export interface GroupText {
+  readonly id: Literal
+  readonly node: Literal
+}
+
+/** Texts of the groups that were written before: they are few, and stay. */
+export type GroupTexts = WeakMap<Group, GroupText>
+
+export function groupText(group: Group, texts: GroupTexts): GroupText {
+  let text = texts.get(group)
+  if (!text) {
+    const { id, kind, name, parent, foundBy } = group
+    const node = { id, kind, name, parent, foundBy } satisfies TopologyNode
+    text = { id: literal(JSON.stringify(id).slice(1, -1)), node: literal(JSON.stringify(node)) }
+    texts.set(group, text)
+  }
+  return text
+}
