@@ -133,12 +133,14 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     if (wake_) wake_.Release();
   }
 
-  // The process or worker ends without close(): the thread must be joined and the programs detached all the
-  // same.
+  // The process or worker ends without close(): the thread must be joined and the programs detached all the same.
+  // The function that wakes JS is freed before this object is, so it is let go here.
   static void OnEnvironmentEnd(void* self) {
     auto* object = static_cast<CaptureObject*>(self);
-    object->hooked_ = false;
-    if (object->capture_ != nullptr) object->capture_->Stop();
+    object->closed_ = true;
+    object->capture_->Stop();
+    object->capture_.reset();
+    object->wake_.Release();
   }
 
   Napi::Value Close(const Napi::CallbackInfo& info) {
