@@ -75,9 +75,10 @@ export class FlowState {
     const { u32 } = batch.columns
     const kind = u32.kind[i]
     const opened = batch.openedMs(i)
-    if (opened < doubles[s >>> 1]) doubles[s >>> 1] = opened
+    const openedBeforeMs = doubles[s >>> 1]
+    if (opened < openedBeforeMs) doubles[s >>> 1] = opened
     const newer = this.#isLatest(words, doubles, s, batch, i)
-    this.#followTotals(slot * 2 + side, words, doubles, s, batch, i)
+    this.#followTotals(slot * 2 + side, words, doubles, s, openedBeforeMs, batch, i)
     if (u32.handshakeUs[i] > 0) words[s + Side.handshakeUs] = u32.handshakeUs[i]
     if (u32.minRttUs[i] > 0) words[s + Side.minRttUs] = u32.minRttUs[i]
     if ((kind & Kind.adopted) === 0) words[s + Side.flags] |= SideFlag.sawOpen
@@ -170,21 +171,13 @@ export class FlowState {
     return reading
   }
 
-  /** The totals begin at 0 for an opened flow, otherwise where the first record after adoption says. */
+  /** The totals begin at 0 for an opened flow, otherwise where the earliest record that came says. */
   #beginTotals(flow: number, batch: RecordBatch, i: number): void {
-    const kind = batch.columns.u32.kind[i]
-    const words = this.#store.words(flow >>> 1)
+    if ((batch.columns.u32.kind[i] & Kind.adopted) === 0) return
     const doubles = this.#store.doubles(flow >>> 1)
     const s = slotStart(flow >>> 1) + sideAt(flow & 1)
-    if ((kind & Kind.adopted) === 0) {
-      words[s + Side.flags] |= SideFlag.baseKnown
-      return
-    }
-    const reading = this.#read(flow, batch, i)
-    doubles[(s + Side.maxSent) >>> 1] = Math.max(0, reading.sent - reading.deltaSent)
-    doubles[(s + Side.maxReceived) >>> 1] = Math.max(0, reading.received - reading.deltaReceived)
-    if ((kind & Kind.first) !== 0) words[s + Side.flags] |= SideFlag.baseKnown
-    else this.#missing.beginUnknown(reading, batch.nowMs)
+    doubles[(s + Side.maxSent) >>> 1] = Math.max(0, batch.sentTotal(i) - batch.bytesSentDelta(i))
+    doubles[(s + Side.maxReceived) >>> 1] = Math.max(0, batch.receivedTotal(i) - batch.bytesReceivedDelta(i))
   }
 
   #followTotals(
@@ -192,6 +185,7 @@ export class FlowState {
     words: Uint32Array,
     doubles: Float64Array,
     s: number,
+    openedBeforeMs: number,
     batch: RecordBatch,
     i: number,
   ): void {
@@ -201,39 +195,79 @@ export class FlowState {
     const deltaReceived = batch.bytesReceivedDelta(i)
     const maxSent = doubles[(s + Side.maxSent) >>> 1]
     const maxReceived = doubles[(s + Side.maxReceived) >>> 1]
+    const kind = batch.columns.u32.kind[i]
+    const isOpening = (kind & Kind.adopted) === 0 && (words[s + Side.flags] & SideFlag.sawOpen) === 0
     // the usual case: the record continues where the previous one ended
     const seamless = sent - deltaSent === maxSent && received - deltaReceived === maxReceived
-    const kind = batch.columns.u32.kind[i]
-    if ((words[s + Side.flags] & SideFlag.baseKnown) === 0) this.#learnBase(flow, words, s, batch, i)
     if (sent > maxSent) doubles[(s + Side.maxSent) >>> 1] = sent
     if (received > maxReceived) doubles[(s + Side.maxReceived) >>> 1] = received
-    if (seamless || sent < deltaSent || received < deltaReceived) return
+    if (sent < deltaSent || received < deltaReceived) return
+    const isBegun = maxSent > 0 || maxReceived > 0
+    if (seamless && !(isOpening && isBegun)) return
     const reading = this.#read(flow, batch, i)
-    const jumps = sent > maxSent || received > maxReceived
-    if (!jumps) {
-      this.#missing.fill(reading)
-      return
+    if (isOpening && isBegun)
+      this.#beginAtZero(reading, doubles, s, maxSent, maxReceived, openedBeforeMs, batch)
+    if (seamless) return
+    if (sent > maxSent || received > maxReceived) {
+      const fromMs = !isBegun ? doubles[s >>> 1] : unixMsOf(words[s + Side.lastAt], batch.nowMs)
+      this.#missing.jump(reading, maxSent, maxReceived, fromMs, batch.nowMs)
+    } else if (!this.#missing.fill(reading)) {
+      this.#reachBack(reading, doubles, s, maxSent, maxReceived, openedBeforeMs, batch.nowMs)
     }
-    const isOpening = maxSent === 0 && maxReceived === 0 && (kind & Kind.adopted) === 0
-    const fromMs = isOpening ? doubles[s >>> 1] : unixMsOf(words[s + Side.lastAt], batch.nowMs)
-    this.#missing.jump(reading, maxSent, maxReceived, fromMs, batch.nowMs)
   }
 
-  #learnBase(flow: number, words: Uint32Array, s: number, batch: RecordBatch, i: number): void {
-    const kind = batch.columns.u32.kind[i]
-    if ((kind & Kind.adopted) === 0) {
-      this.#missing.begin(flow, 0, 0, batch.openedMs(i))
-    } else if ((kind & Kind.first) !== 0) {
-      const reading = this.#read(flow, batch, i)
-      this.#missing.begin(
-        flow,
-        reading.sent - reading.deltaSent,
-        reading.received - reading.deltaReceived,
-        reading.atMs,
-      )
-    } else {
-      return
+  /** A flow that was taken for adopted was opened under observation: its totals begin at 0. */
+  #beginAtZero(
+    reading: Reading,
+    doubles: Float64Array,
+    s: number,
+    maxSent: number,
+    maxReceived: number,
+    toMs: number,
+    batch: RecordBatch,
+  ): void {
+    const [baseSent, baseReceived] = this.#base(reading.flow, doubles, s, maxSent, maxReceived)
+    const stretch = { fromSent: 0, toSent: baseSent, fromReceived: 0, toReceived: baseReceived }
+    this.#missing.open(reading.flow, { ...stretch, fromMs: doubles[s >>> 1], toMs }, batch.nowMs)
+  }
+
+  /** A record from before the earliest that was known: what lies between them is missing until it comes. */
+  #reachBack(
+    reading: Reading,
+    doubles: Float64Array,
+    s: number,
+    maxSent: number,
+    maxReceived: number,
+    toMs: number,
+    nowMs: number,
+  ): void {
+    const [baseSent, baseReceived] = this.#base(reading.flow, doubles, s, maxSent, maxReceived)
+    if (reading.sent > baseSent || reading.received > baseReceived) return
+    const stretch = {
+      fromSent: reading.sent,
+      toSent: baseSent,
+      fromReceived: reading.received,
+      toReceived: baseReceived,
     }
-    words[s + Side.flags] |= SideFlag.baseKnown
+    this.#missing.open(
+      reading.flow,
+      { ...stretch, fromMs: reading.atMs, toMs: Math.max(toMs, reading.atMs) },
+      nowMs,
+    )
+  }
+
+  /** Where the known part of the totals begins: what was reached, less what came, less what is missing in between. */
+  #base(
+    flow: number,
+    doubles: Float64Array,
+    s: number,
+    maxSent: number,
+    maxReceived: number,
+  ): readonly [number, number] {
+    const [missingSent, missingReceived] = this.#missing.extent(flow)
+    return [
+      maxSent - doubles[(s + Side.sumSent) >>> 1] - missingSent,
+      maxReceived - doubles[(s + Side.sumReceived) >>> 1] - missingReceived,
+    ]
   }
 }

@@ -294,15 +294,15 @@ export class JoinTable {
 
   /** A UDP flow that an earlier boot of its collector reported goes on under its new identity. */
   #succeed(flow: number, i: number): number {
-    const earlier = this.#udp.predecessor(flow)
+    const earlier = this.#udp.predecessor(flow, this.#batch.nowMs)
     if (earlier < 0) return flow
     const { store } = this
     const batch = this.#batch
     const slot = flow >>> 1
+    this.missing.discard(flow)
     this.#booking.withdraw(slot, batch.nowMs)
     this.#udp.unlink(flow)
     store.index.remove(store.hashOfFlow(flow), flow)
-    this.missing.forget(flow)
     store.releaseSide(slot, flow & 1)
     store.slots.release(slot)
     this.#removals++

@@ -34,6 +34,8 @@ export interface Join {
     nowMs: number,
   ): { readonly flows: readonly FlowView[]; readonly nextCursor?: string }
   counts(): JoinCounts & { readonly capacity: number }
+  /** Memory of connections: slots, index, ledgers and addresses. */
+  bytes(): number
 }
 
 const defaults = { capacity: 1 << 20, maxPartitions: 64, endedFlows: 10_000 }
@@ -72,6 +74,11 @@ export function createJoin(options: JoinOptions): Join {
     },
     flows: (query, nowMs) =>
       listFlows({ tables: [...tables.values()], ring, nodes, names: options.names }, query, nowMs),
+    bytes() {
+      let sum = 0
+      for (const each of tables.values()) sum += each.store.bytes()
+      return sum
+    },
     counts() {
       const sum = { connections: 0, capacity, joined: 0, clientOnly: 0, serverOnly: 0, tombstones: 0 }
       for (const each of tables.values()) {

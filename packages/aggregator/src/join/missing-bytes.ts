@@ -1,16 +1,18 @@
 import { minuteOf } from './connection-store.ts'
 
-/** A stretch of a flow's totals that no record covers: known in bytes, and in time by its neighbours. */
-interface Hole {
-  fromSent: number
-  toSent: number
-  fromReceived: number
-  toReceived: number
-  fromMs: number
-  toMs: number
+/** A stretch of a flow's totals: known in bytes, and in time by the readings around it. */
+export interface Stretch {
+  readonly fromSent: number
+  readonly toSent: number
+  readonly fromReceived: number
+  readonly toReceived: number
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/** A stretch that no record covers. */
+interface Hole extends Stretch {
   readonly detectedMs: number
-  /** Where the flow's totals begin is not known yet (adopted, first record still to come): no extent. */
-  unknownStart: boolean
   booked: boolean
 }
 
@@ -51,31 +53,22 @@ export class MissingBytes {
     return this.#flowOf.size
   }
 
-  /** The totals begin somewhere before the flow's first record that came. */
-  beginUnknown(reading: Reading, nowMs: number): void {
-    const { sent, received, deltaSent, deltaReceived, atMs } = reading
-    this.#add(reading.flow, {
-      fromSent: 0,
-      toSent: sent - deltaSent,
-      fromReceived: 0,
-      toReceived: received - deltaReceived,
-      fromMs: atMs,
-      toMs: atMs,
-      detectedMs: nowMs,
-      unknownStart: true,
-      booked: false,
-    })
+  /** Bytes that a flow's holes span: sent, then received. */
+  extent(flow: number): readonly [number, number] {
+    let sent = 0
+    let received = 0
+    for (const hole of this.#holes.get(flow) ?? []) {
+      sent += hole.toSent - hole.fromSent
+      received += hole.toReceived - hole.fromReceived
+    }
+    return [sent, received]
   }
 
-  /** The beginning has become known: 0 and 0 for a flow that was opened. */
-  begin(flow: number, sent: number, received: number, openedMs: number): void {
-    const hole = this.#holes.get(flow)?.find(h => h.unknownStart)
-    if (hole === undefined) return
-    hole.unknownStart = false
-    hole.fromSent = Math.min(sent, hole.toSent)
-    hole.fromReceived = Math.min(received, hole.toReceived)
-    hole.fromMs = Math.min(openedMs, hole.toMs)
-    if (isEmpty(hole)) this.#drop(flow, hole)
+  /** A stretch before what was known turned out to be part of the flow. */
+  open(flow: number, stretch: Stretch, nowMs: number): void {
+    const fromMs = Math.min(stretch.fromMs, stretch.toMs)
+    const hole: Hole = { ...stretch, fromMs, detectedMs: nowMs, booked: false }
+    if (!isEmpty(hole)) this.#add(flow, hole)
   }
 
   /** The totals jumped by more than the record's deltas, from what was known at `fromMs`. */
@@ -88,33 +81,40 @@ export class MissingBytes {
       fromMs: Math.min(fromMs, reading.atMs),
       toMs: reading.atMs,
       detectedMs: nowMs,
-      unknownStart: false,
       booked: false,
     }
     if (!isEmpty(hole)) this.#add(reading.flow, hole)
   }
 
-  /** A record within what was known: fills (part of) a hole, if there is one. */
-  fill(reading: Reading): void {
-    const holes = this.#holes.get(reading.flow)
-    if (holes === undefined) return
-    const hole = holes.find(h => covers(h, reading))
-    if (hole === undefined) return
-    const before = { ...hole, toMs: Math.min(hole.toMs, reading.atMs) }
-    before.toSent = reading.sent - reading.deltaSent
-    before.toReceived = reading.received - reading.deltaReceived
-    const after = { ...hole, fromSent: reading.sent, fromReceived: reading.received, unknownStart: false }
-    after.fromMs = Math.max(hole.fromMs, reading.atMs)
+  /** A record within what was known: fills (part of) a hole. False if it is in none. */
+  fill(reading: Reading): boolean {
+    const hole = this.#holes.get(reading.flow)?.find(each => covers(each, reading))
+    if (hole === undefined) return false
+    const before: Hole = {
+      ...hole,
+      booked: false,
+      toSent: reading.sent - reading.deltaSent,
+      toReceived: reading.received - reading.deltaReceived,
+      toMs: Math.max(hole.fromMs, Math.min(hole.toMs, reading.atMs)),
+    }
+    const after: Hole = {
+      ...hole,
+      booked: false,
+      fromSent: reading.sent,
+      fromReceived: reading.received,
+      fromMs: Math.min(hole.toMs, Math.max(hole.fromMs, reading.atMs)),
+    }
     this.#drop(reading.flow, hole)
-    if (before.unknownStart || !isEmpty(before)) this.#add(reading.flow, { ...before, booked: false })
-    if (!isEmpty(after)) this.#add(reading.flow, { ...after, booked: false })
+    if (!isEmpty(before)) this.#add(reading.flow, before)
+    if (!isEmpty(after)) this.#add(reading.flow, after)
     if (hole.booked) this.settle(hole.detectedMs + finalAfterMs)
+    return true
   }
 
   /** Books the holes that have become final. */
   settle(nowMs: number): void {
     for (const hole of this.#pending) {
-      if (hole.unknownStart || nowMs - hole.detectedMs < finalAfterMs) continue
+      if (nowMs - hole.detectedMs < finalAfterMs) continue
       this.#bookHole(hole, 1)
     }
   }
@@ -124,11 +124,16 @@ export class MissingBytes {
     const holes = this.#holes.get(flow)
     if (holes === undefined) return
     for (const hole of holes) {
-      if (!hole.unknownStart && !hole.booked) this.#bookHole(hole, 1)
+      if (!hole.booked) this.#bookHole(hole, 1)
       this.#pending.delete(hole)
       this.#flowOf.delete(hole)
     }
     this.#holes.delete(flow)
+  }
+
+  /** The flow turned out to be another one, which follows its own totals: takes everything back. */
+  discard(flow: number): void {
+    for (const hole of [...(this.#holes.get(flow) ?? [])]) this.#drop(flow, hole)
   }
 
   /** A flow got another number. */
@@ -142,7 +147,7 @@ export class MissingBytes {
 
   #add(flow: number, hole: Hole): void {
     if (this.#flowOf.size >= this.#maxHoles) {
-      if (!hole.unknownStart) spread(hole, (minute, bytes) => this.#book(flow, minute, bytes))
+      spread(hole, (minute, bytes) => this.#book(flow, minute, bytes))
       return
     }
     const holes = this.#holes.get(flow)
@@ -182,7 +187,6 @@ function isEmpty(hole: Hole): boolean {
 function covers(hole: Hole, reading: Reading): boolean {
   const { sent, received, deltaSent, deltaReceived } = reading
   if (sent > hole.toSent || received > hole.toReceived) return false
-  if (hole.unknownStart) return true
   return sent - deltaSent >= hole.fromSent && received - deltaReceived >= hole.fromReceived
 }
 

@@ -87,8 +87,6 @@ export const SideFlag = {
   /** Some collector saw it open, so it counts as opened and its totals begin at 0. */
   sawOpen: 1 << 20,
   ended: 1 << 21,
-  /** The totals' beginning is known: opened, or the first record after adoption came. */
-  baseKnown: 1 << 22,
 } as const
 
 /** First word of a side within its slot. */

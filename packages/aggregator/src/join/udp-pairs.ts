@@ -48,14 +48,14 @@ export class UdpPairs {
     this.#remove(this.#pairs, flow, byPair)
   }
 
-  /** A flow of this node with the same endpoints from an earlier boot of the collector, still open; -1 if none. */
-  predecessor(flow: number): number {
+  /** The same flow as another boot of its collector reports it: same node and endpoints, not over before; -1 if none. */
+  predecessor(flow: number, nowMs: number): number {
     const session = this.#word(flow, Side.session)
     for (let other = this.#head(this.#pairs, flow, byPair); other >= 0; other = this.#next(other, byPair)) {
       if (other === flow || (other & 1) !== (flow & 1)) continue
       const theirs = this.#word(other, Side.session)
       if (theirs === session || theirs >>> 8 !== session >>> 8) continue
-      if ((this.#word(other, Side.flags) & SideFlag.ended) === 0) return other
+      if (this.#endedMs(other, nowMs) >= this.#opened(flow)) return other
     }
     return -1
   }
