@@ -49,6 +49,9 @@ struct {
 	__type(value, struct sb_udp_destination);
 } udp_destination SEC(".maps");
 
+/* How often the addon has read the flows: with it, a flow notes when it last moved, without asking for the time. */
+__u32 sb_udp_pass SEC(".data.udp_pass") = 0;
+
 /* Number of the latest flow: a flow that comes back after its entry was deleted is a new generation. */
 __u32 sb_udp_generation = 0;
 
@@ -70,24 +73,42 @@ struct sb_udp_ports {
 	__be16 check;
 };
 
+/* Copies the first bytes of a packet, by hand if they are in one piece, which is the rule. */
+#define sb_packet_head(skb, copy)                                                          \
+	({                                                                                 \
+		const void *data_ = (const void *)(long)(skb)->data;                       \
+		bool have_ = true;                                                         \
+                                                                                           \
+		if (data_ + sizeof(*(copy)) <= (const void *)(long)(skb)->data_end)        \
+			__builtin_memcpy((copy), data_, sizeof(*(copy)));                  \
+		else                                                                       \
+			have_ = bpf_skb_load_bytes((skb), 0, (copy), sizeof(*(copy))) == 0; \
+		have_;                                                                     \
+	})
+
+struct sb_head_v4 {
+	struct iphdr ip;
+	struct sb_udp_ports udp;
+};
+
+struct sb_head_v6 {
+	struct ipv6hdr ip;
+	struct sb_udp_ports udp;
+};
+
 SB_INLINE bool sb_parse_v4(struct __sk_buff *skb, struct sb_datagram *datagram, struct sb_udp_ports *ports)
 {
-	struct {
-		struct iphdr ip;
-		struct sb_udp_ports udp;
-	} head;
+	struct sb_head_v4 head;
 
-	if (bpf_skb_load_bytes(skb, 0, &head, sizeof(head)) || head.ip.protocol != IPPROTO_UDP)
+	if (!sb_packet_head(skb, &head) || head.ip.protocol != IPPROTO_UDP)
 		return false;
 	datagram->header_bytes = head.ip.ihl * 4;
 	*ports = head.udp;
-	if (datagram->header_bytes != sizeof(head.ip) &&
-	    bpf_skb_load_bytes(skb, datagram->header_bytes, ports, sizeof(*ports)))
-		return false;
 	sb_addr_v4(&datagram->source, head.ip.saddr);
 	sb_addr_v4(&datagram->destination, head.ip.daddr);
 	datagram->family = 4;
-	return true;
+	return datagram->header_bytes == sizeof(head.ip) ||
+	       bpf_skb_load_bytes(skb, datagram->header_bytes, ports, sizeof(*ports)) == 0;
 }
 
 SB_INLINE bool sb_is_extension(__u8 next)
@@ -96,20 +117,10 @@ SB_INLINE bool sb_is_extension(__u8 next)
 	       next == SB_IPV6_FRAGMENT;
 }
 
-SB_INLINE bool sb_parse_v6(struct __sk_buff *skb, struct sb_datagram *datagram, struct sb_udp_ports *ports)
+SB_INLINE bool sb_skip_extensions(struct __sk_buff *skb, __u8 next, struct sb_datagram *datagram,
+				  struct sb_udp_ports *ports)
 {
-	struct {
-		struct ipv6hdr ip;
-		struct sb_udp_ports udp;
-	} head;
-	__u8 next;
-
-	if (bpf_skb_load_bytes(skb, 0, &head, sizeof(head)))
-		return false;
-	next = head.ip.nexthdr;
-	datagram->header_bytes = sizeof(head.ip);
-	*ports = head.udp;
-	for (int i = 0; i < SB_MAX_EXTENSION_HEADERS && next != IPPROTO_UDP; i++) {
+	for (int i = 0; i < SB_MAX_EXTENSION_HEADERS; i++) {
 		__u8 extension[2];
 
 		if (!sb_is_extension(next) ||
@@ -117,13 +128,26 @@ SB_INLINE bool sb_parse_v6(struct __sk_buff *skb, struct sb_datagram *datagram, 
 			return false;
 		datagram->header_bytes += next == SB_IPV6_FRAGMENT ? 8 : (extension[1] + 1) * 8;
 		next = extension[0];
-		if (bpf_skb_load_bytes(skb, datagram->header_bytes, ports, sizeof(*ports)))
-			return false;
+		if (next == IPPROTO_UDP)
+			return bpf_skb_load_bytes(skb, datagram->header_bytes, ports, sizeof(*ports)) == 0;
 	}
+	return false;
+}
+
+SB_INLINE bool sb_parse_v6(struct __sk_buff *skb, struct sb_datagram *datagram, struct sb_udp_ports *ports)
+{
+	struct sb_head_v6 head;
+	__u8 next;
+
+	if (!sb_packet_head(skb, &head))
+		return false;
+	next = head.ip.nexthdr;
+	datagram->header_bytes = sizeof(head.ip);
+	*ports = head.udp;
 	__builtin_memcpy(&datagram->source, &head.ip.saddr, sizeof(datagram->source));
 	__builtin_memcpy(&datagram->destination, &head.ip.daddr, sizeof(datagram->destination));
 	datagram->family = 6;
-	return next == IPPROTO_UDP;
+	return next == IPPROTO_UDP || sb_skip_extensions(skb, next, datagram, ports);
 }
 
 SB_INLINE bool sb_parse_datagram(struct __sk_buff *skb, struct sb_datagram *datagram)
@@ -161,22 +185,32 @@ SB_INLINE bool sb_udp_take_destination(struct sb_udp_key *key)
 	return true;
 }
 
+SB_INLINE bool sb_same_addr(const struct sb_addr *a, const struct sb_addr *b)
+{
+	const __u64 *x = (const __u64 *)a->bytes;
+	const __u64 *y = (const __u64 *)b->bytes;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+/* A connected socket may still be told another destination; only then is there one waiting from the sendmsg hook. */
 SB_INLINE void sb_udp_remote_of_sent(struct bpf_sock *sk, const struct sb_datagram *datagram, struct sb_udp_key *key)
 {
-	if (sb_udp_take_destination(key))
-		return;
-	if (sk->state != TCP_ESTABLISHED || !sk->dst_port) {
+	if (sk->state == TCP_ESTABLISHED && sk->dst_port) {
+		key->remote_port = bpf_ntohs(sk->dst_port);
+		if (sk->family == AF_INET) {
+			sb_addr_v4(&key->remote, *(volatile __be32 *)&sk->dst_ip4);
+		} else {
+			__u32 words[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
+
+			__builtin_memcpy(&key->remote, words, sizeof(key->remote));
+		}
+		if (key->remote_port != datagram->destination_port ||
+		    !sb_same_addr(&key->remote, &datagram->destination))
+			sb_udp_take_destination(key);
+	} else if (!sb_udp_take_destination(key)) {
 		key->remote = datagram->destination;
 		key->remote_port = datagram->destination_port;
-		return;
-	}
-	key->remote_port = bpf_ntohs(sk->dst_port);
-	if (sk->family == AF_INET) {
-		sb_addr_v4(&key->remote, sk->dst_ip4);
-	} else {
-		__u32 words[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
-
-		__builtin_memcpy(&key->remote, words, sizeof(key->remote));
 	}
 }
 
@@ -252,6 +286,7 @@ static __noinline struct sb_udp_flow *sb_udp_new_flow(struct __sk_buff *skb, con
 	}
 	sb_udp_role(&fresh, key, kernel_sk, store && store->from_birth, in);
 	fresh.family = datagram->family;
+	fresh.pass = sb_udp_pass;
 	fresh.cgroup_id = bpf_sk_cgroup_id(sk);
 	fresh.opened_ns = bpf_ktime_get_ns();
 	fresh.generation = __sync_fetch_and_add(&sb_udp_generation, 1) + 1;
@@ -328,7 +363,7 @@ SB_INLINE void sb_on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, bool i
 		segments = 1;
 	__sync_fetch_and_add(in ? &flow->bytes_received : &flow->bytes_sent, datagram.payload_bytes);
 	__sync_fetch_and_add(in ? &flow->datagrams_received : &flow->datagrams_sent, segments);
-	flow->last_ns = bpf_ktime_get_coarse_ns();
+	flow->pass = sb_udp_pass;
 	if (in && datagram.source_port == SB_DNS_PORT)
 		sb_dns_answer(skb, &datagram, &key, flow);
 }

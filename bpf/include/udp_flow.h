@@ -18,22 +18,22 @@ struct sb_udp_flow {
 	__u64 datagrams_sent;
 	__u64 datagrams_received;
 	__u64 opened_ns;
-	__u64 last_ns; /* coarse clock */
 	__u64 cgroup_id;
 	struct sb_addr local;
 	__u32 netns;
 	__u32 tgid;
 	char comm[SB_COMM_LEN];
 	__u32 generation;
+	__u32 pass; /* the addon's reading before which it last moved */
 	__u16 local_port;
 	__u16 flags;
 	__u8 role;
 	__u8 family;
 	__u8 closed; /* the socket is gone */
-	__u8 pad[5];
+	__u8 pad;
 };
 
 _Static_assert(sizeof(struct sb_udp_key) == 32, "sb_udp_key");
-_Static_assert(sizeof(struct sb_udp_flow) == 112, "sb_udp_flow");
+_Static_assert(sizeof(struct sb_udp_flow) == 104, "sb_udp_flow");
 
 #endif

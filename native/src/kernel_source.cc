@@ -246,7 +246,8 @@ std::string LibbpfSource::AttachAll(const SourceOptions& options, OpenResult& re
     }
   }
   close(cgroup_fd);
-  if (options.udp && MapFd("udp_flows") >= 0) udp_ = std::make_unique<UdpFlowReader>(MapFd("udp_flows"));
+  if (options.udp && MapFd("udp_flows") >= 0)
+    udp_ = std::make_unique<UdpFlowReader>(MapFd("udp_flows"), MapFd(".data.udp_pass"));
   return error;
 }
 

@@ -15,8 +15,6 @@ constexpr uint64_t kSecond = 1'000'000'000;
 constexpr uint64_t kIdleNs = 120 * kSecond;
 constexpr uint64_t kCrowdedIdleNs = 10 * kSecond;
 constexpr uint64_t kCrowded = 32768;
-constexpr uint64_t kCoarseClockNs =
-    20'000'000;  // how far the programs' clock may be behind, at least two ticks
 
 uint64_t NowNs() {
   timespec now{};
@@ -26,11 +24,26 @@ uint64_t NowNs() {
 
 }  // namespace
 
-UdpFlowReader::UdpFlowReader(int map_fd) : map_fd_(map_fd), keys_(kBatch), flows_(kBatch) {}
+UdpFlowReader::UdpFlowReader(int map_fd, int pass_fd)
+    : map_fd_(map_fd), pass_fd_(pass_fd), keys_(kBatch), flows_(kBatch) {}
+
+// From here on flows note a new number. One that was about to note the old one is read now or, having moved
+// in the pass before this one, next time.
+void UdpFlowReader::BeginPass(uint64_t now_ns) {
+  const uint64_t idle_ns = entries_ > kCrowded ? kCrowdedIdleNs : kIdleNs;
+  passes_.push_back({pass_, now_ns});  // flows with this number moved before now
+  while (!passes_.empty() && passes_.front().ns + idle_ns < now_ns) {
+    idle_pass_ = passes_.front().number + 1;
+    passes_.pop_front();
+  }
+  const uint32_t zero = 0;
+  ++pass_;
+  bpf_map_update_elem(pass_fd_, &zero, &pass_, BPF_ANY);
+}
 
 uint64_t UdpFlowReader::Read(RowSink& sink) {
   const uint64_t now_ns = NowNs();
-  const uint64_t idle_ns = entries_ > kCrowded ? kCrowdedIdleNs : kIdleNs;
+  BeginPass(now_ns);
   rows_ = entries_ = 0;
   ended_.clear();
   uint64_t token = 0;
@@ -46,20 +59,18 @@ uint64_t UdpFlowReader::Read(RowSink& sink) {
     }
     if (error != 0 && error != ENOENT) break;
     for (uint32_t i = 0; i < count; i++)
-      if (Visit(keys_[i], flows_[i], now_ns, idle_ns, sink)) ended_.push_back(keys_[i]);
+      if (Visit(keys_[i], flows_[i], now_ns, sink)) ended_.push_back(keys_[i]);
     entries_ += count;
     if (error == ENOENT) break;
   }
   Delete(now_ns, sink);
-  last_read_ns_ = now_ns;
   return rows_;
 }
 
 // True if the flow has ended.
-bool UdpFlowReader::Visit(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, uint64_t idle_ns,
-                          RowSink& sink) {
-  if (flow.closed || flow.last_ns + idle_ns < now_ns) return true;
-  if (flow.last_ns + kCoarseClockNs >= last_read_ns_) Show(key, flow, now_ns, false, sink);
+bool UdpFlowReader::Visit(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, RowSink& sink) {
+  if (flow.closed || flow.pass < idle_pass_) return true;
+  if (flow.pass + 2 >= pass_) Show(key, flow, now_ns, false, sink);
   return false;
 }
 

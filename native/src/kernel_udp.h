@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "kernel_source.h"
@@ -11,7 +12,8 @@ namespace skybraid {
 
 class UdpFlowReader {
  public:
-  explicit UdpFlowReader(int map_fd);
+  // `pass_fd` is the map that holds the number of the current pass.
+  UdpFlowReader(int map_fd, int pass_fd);
 
   // Hands over every flow that moved since the last call, and once more, with SB_F_GONE, each that is
   // deleted. A flow is deleted when its socket is closed or when it was idle for two minutes (ten seconds in
@@ -19,14 +21,22 @@ class UdpFlowReader {
   uint64_t Read(RowSink& sink);
 
  private:
-  bool Visit(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, uint64_t idle_ns,
-             RowSink& sink);
+  struct Pass {
+    uint32_t number;
+    uint64_t ns;
+  };
+
+  void BeginPass(uint64_t now_ns);
+  bool Visit(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, RowSink& sink);
   void Show(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, bool gone, RowSink& sink);
   void Delete(uint64_t now_ns, RowSink& sink);
 
   int map_fd_;
-  uint64_t last_read_ns_ = 0;
-  uint64_t entries_ = 0;  // at the last reading
+  int pass_fd_;
+  uint32_t pass_ = 0;        // a flow that moves now notes this number
+  uint32_t idle_pass_ = 0;   // a flow that last moved before this pass is idle
+  std::deque<Pass> passes_;  // of the last two minutes
+  uint64_t entries_ = 0;     // at the last reading
   uint64_t rows_ = 0;
   std::vector<sb_udp_key> keys_;
   std::vector<sb_udp_flow> flows_;
