@@ -163,15 +163,30 @@ describe.skipIf(missing !== '')(`every kind of connection ${missing}`, () => {
     const first = await listen(lab, 'old', 7221, ['recv:100', 'send:200'])
     await dial(lab, 'a1', v4, 7221, ['send:100', 'recv'], ['--count', '3'])
     await first.servedAll(3)
-    await stage.edges()
+    const before = whole('a1', 'old', 7221, 3, 300, 600)
+    await stage.expectEdges([7221], [before])
     await lab.removePod('old')
     await lab.addPod('b', 'new', { hostNumber })
     const second = await listen(lab, 'new', 7221, ['recv:100', 'send:200'])
     await dial(lab, 'a1', v4, 7221, ['send:100', 'recv'], ['--count', '4'])
     await second.servedAll(4)
-    const expected = [whole('a1', 'old', 7221, 3, 300, 600), whole('a1', 'new', 7221, 4, 400, 800)]
+    const expected = [before, whole('a1', 'new', 7221, 4, 400, 800)]
     expect(new Set(expected.map(edgeKey)).size).toBe(2)
     await stage.expectEdges([7221], expected)
+  })
+
+  it('a pod that is gone before the next flush', async () => {
+    const { lab } = stage
+    for (const [i, name] of ['brief-1', 'brief-2', 'brief-3'].entries()) {
+      await lab.addPod('b', name)
+      const server = await listen(lab, name, 7222 + i, ['recv:100', 'send:200'])
+      await dial(lab, 'a1', lab.addresses(name).v4, 7222 + i, ['send:100', 'recv'])
+      await server.servedAll(1)
+      stage.names.learn(lab)
+      await lab.removePod(name)
+    }
+    const expected = [1, 2, 3].map(i => whole('a1', `brief-${i}`, 7221 + i, 1, 100, 200))
+    await stage.expectEdges([7222, 7223, 7224], expected)
   })
 
   finalComparison(stage)

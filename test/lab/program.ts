@@ -54,13 +54,16 @@ async function build(
 ): Promise<string> {
   const hash = createHash('sha256')
   for (const file of files) hash.update(await readFile(directory + file))
-  const cache = `${tmpdir()}/skybraid-lab-programs-${userInfo().uid}`
-  const output = `${cache}/${name}-${hash.digest('hex').slice(0, 16)}`
+  const folder = `${tmpdir()}/skybraid-lab-programs-${userInfo().uid}/${hash.digest('hex').slice(0, 16)}`
+  // the program's own name: it is what /proc and the product show
+  const output = `${folder}/${name}`
   if (await exists(output)) return output
-  await mkdir(cache, { recursive: true, mode: 0o700 })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   // two test files may compile at the same time: each under its own name, then one rename
   const own = `${output}.${process.pid}`
-  await runCommand(command(own), { env: { GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local', CGO_ENABLED: '0' } })
+  await runCommand(command(own), {
+    env: { GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local', CGO_ENABLED: '0' },
+  })
   await rename(own, output)
   return output
 }
