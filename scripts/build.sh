@@ -34,8 +34,8 @@ part() {
   fingerprint "${inputs[@]}" >".cache/build/$name"
 }
 
-part bpf 'kernel programs (bpf/)' bpf/build bpf -- make -C bpf
-part native 'native addon (native/)' native/build native bpf/include -- make -C native
+part bpf 'kernel programs (bpf/)' bpf/build bpf -- make -j"$(nproc)" -C bpf
+part native 'native addon (native/)' native/build native bpf/include -- make -j"$(nproc)" -C native
 [[ "${1:-}" == --native-only ]] && exit 0
 part ts 'packages (TypeScript)' packages/cli/dist/main.js packages tsconfig.json tsconfig.base.json \
   -- node_modules/.bin/tsc -b packages/shared packages/collector packages/aggregator packages/cli

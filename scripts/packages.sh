@@ -1,10 +1,8 @@
-# Debian and Ubuntu packages, sourced by bootstrap.sh. One list for running, one for
-# the demo, one for what only the tests need.
+# Debian and Ubuntu packages, sourced by bootstrap.sh: for running, for the demo, and for what only the tests need.
 
 run_packages=(
-  clang llvm libbpf-dev libelf-dev zlib1g-dev # kernel programs and their loader
-  make g++                                    # the native addon
-  procps                                      # sysctl, used while measuring
+  clang libbpf-dev libelf-dev zlib1g-dev # kernel programs and their loader
+  make g++                               # the native addon
 )
 
 demo_packages=(
@@ -14,15 +12,17 @@ demo_packages=(
 
 test_packages=(
   "${demo_packages[@]}"
-  conntrack iputils-ping ethtool tcpdump tshark       # what was on the wire
-  wrk iperf3 socat netcat-openbsd python3 dnsutils    # more programs under observation
-  liburing-dev                                        # a client that uses io_uring
-  protobuf-compiler clang-format jq git
+  procps conntrack iputils-ping ethtool tcpdump tshark   # what the kernel counted, what was on the wire
+  wrk iperf3 socat netcat-openbsd python3 dnsutils       # more programs under observation
+  liburing-dev                                           # a client that uses io_uring
+  libclang-rt-dev clang-format protobuf-compiler git     # sanitizers, formats
+  qemu-system-x86 busybox-static cpio e2fsprogs xz-utils # other kernels
 )
 
-# On Ubuntu bpftool comes with the kernel's tools and has no package of its own name.
+# On Ubuntu bpftool comes with the kernel's tools, and Chromium is no package.
 if grep -qs '^ID=ubuntu' /etc/os-release; then
   run_packages+=(linux-tools-common linux-tools-generic)
 else
   run_packages+=(bpftool)
+  test_packages+=(chromium) # the page
 fi

@@ -1,4 +1,4 @@
-import { existsSync, globSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { check, nativeTests, type Outcome, run, type Stage, vitest } from './stage.ts'
 import { add, nothing } from './tally.ts'
 
@@ -17,13 +17,12 @@ function describeOutcome({ title, tally, seconds, skip }: Outcome): string {
 
 mkdirSync('.cache/test', { recursive: true })
 const kernelSkip = kernelObstacle()
-const native = globSync('native/{src,test}/**/*.{cc,h}')
 const stages: Stage[] = [
   check('format and lint', 'biome', 'ci', '.'),
   check('types', 'tsc', '-b'),
-  check('format of C++', 'clang-format', '--dry-run', '--Werror', ...native),
+  check('format of C++', 'make', '-C', 'native', 'check-format'),
   vitest('unit and property tests', 'unit'),
-  nativeTests('native tests', 'make', '-C', 'native', 'test'),
+  nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
   vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),
 ]
 
