@@ -11,14 +11,11 @@ export interface AnswerCache {
   /** A short text that changes whenever the answer to this query could change. */
   version(query: TopologyQuery, nowMs: number): string
   answer(query: TopologyQuery, version: string, nowMs: number): TopologyAnswer
-  /** The body kept under this version and representation, or what `build` makes. */
-  body(version: string, representation: string, build: () => Buffer): Buffer
 }
 
 const schemaVersion = '1.0'
 const maxAnswers = 16
 const maxEdgesKept = 60_000
-const maxBodyBytes = 64 * 1024 * 1024
 /** A node silent for longer may not be expected any more. */
 const forgottenMs = 15 * 60_000
 
@@ -27,11 +24,6 @@ export function createAnswerCache(reader: ApiReader): AnswerCache {
     max: maxAnswers,
     maxSize: maxEdgesKept,
     sizeCalculation: answer => answer.edges.length + answer.nodes.length + 1,
-  })
-  const bodies = new LRUCache<string, Buffer>({
-    max: 256,
-    maxSize: maxBodyBytes,
-    sizeCalculation: body => body.length + 1,
   })
   return {
     version(query, nowMs) {
@@ -53,15 +45,6 @@ export function createAnswerCache(reader: ApiReader): AnswerCache {
         answers.set(version, answer)
       }
       return answer
-    },
-    body(version, representation, build) {
-      const key = `${version} ${representation}`
-      let body = bodies.get(key)
-      if (body === undefined) {
-        body = build()
-        bodies.set(key, body)
-      }
-      return body
     },
   }
 }

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
-import type { TopologyQuery, TopologyReader } from '../topology/answer.ts'
+import type { TopologyReader } from '../topology/answer.ts'
 import type { AnswerCache } from './answer-cache.ts'
+import type { BodyStore } from './body-store.ts'
 
 export type ApiServer = FastifyInstance<
   RawServerDefault,
@@ -49,11 +50,8 @@ export interface Readiness {
   readonly reasons: readonly string[]
 }
 
-/** The core as the API reads it. */
-export interface ApiReader extends TopologyReader {
-  /** What `topology` answers, as JSON in UTF-8. */
-  topologyJson(query: TopologyQuery, nowMs: number): Uint8Array
-}
+/** The core as the API reads it: large answers are never made as objects. */
+export type ApiReader = TopologyReader & Required<Pick<TopologyReader, 'topologyJson'>>
 
 /** What the server is built from; everything that varies comes in here. */
 export interface ApiDeps {
@@ -70,6 +68,7 @@ export interface ApiDeps {
 /** What the routes share beside the deps. */
 export interface ApiContext extends ApiDeps {
   readonly cache: AnswerCache
+  readonly bodies: BodyStore
   readonly streams: StreamCounts
 }
 

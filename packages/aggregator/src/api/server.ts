@@ -8,6 +8,7 @@ import underPressure from '@fastify/under-pressure'
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { createAnswerCache } from './answer-cache.ts'
 import type { ApiContext, ApiDeps, ApiServer } from './api-deps.ts'
+import { createBodyStore } from './body-store.ts'
 import { checkHost } from './host-check.ts'
 import { pageFolder } from './page-files.ts'
 import { RequestProblem, sendProblem, toProblem } from './problem.ts'
@@ -30,7 +31,7 @@ import { StreamHub } from './stream/stream-hub.ts'
 export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
   const cache = createAnswerCache(deps.reader)
   const hub = new StreamHub(deps, cache)
-  const context: ApiContext = { ...deps, cache, streams: hub }
+  const context: ApiContext = { ...deps, cache, bodies: createBodyStore(), streams: hub }
   const app = createFastify(deps)
   app.setErrorHandler<FastifyError>((error, request, reply) =>
     sendProblem(toProblem(error, request), request, reply),

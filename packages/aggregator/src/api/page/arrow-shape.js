@@ -34,7 +34,7 @@ export function placeLabels(labels, boxes, boxSize = { width: 178, height: 46 })
   const places = new Map()
   for (const { id, text, points } of labels) {
     const width = text.length * letterWidth
-    const spots = candidates(points)
+    const spots = candidates(points, width)
     const chosen = spots.find(spot => isClear(areaOf(spot, width), taken))
     const { x, y } = chosen ?? spots[0]
     if (chosen !== undefined) taken.push(areaOf(chosen, width))
@@ -57,9 +57,9 @@ function isClear(area, taken) {
   )
 }
 
-function candidates(points) {
+function candidates(points, width) {
   if (points.length === 2 && points[0][0] === points[1][0]) {
-    return [{ x: points[0][0] + 76, y: (points[0][1] + points[1][1]) / 2 + 4 }]
+    return [{ x: points[0][0] + 42 + width / 2, y: (points[0][1] + points[1][1]) / 2 + 4 }]
   }
   const spots = []
   const ordered = points[0][0] <= points.at(-1)[0] ? points : [...points].reverse()

@@ -5,7 +5,7 @@ import { orderLayers } from './layer-order.js'
  * doesn't jump when nothing about its shape changed. Cycles are cut where the walk from the diallers closes them.
  */
 
-export const box = { width: 178, height: 46, gapX: 128, gapY: 20 }
+export const box = { width: 178, height: 46, gapX: 140, gapY: 20 }
 
 /** Nodes `{id}` and edges `{id, source, target}` to positions of boxes (top left) and points of arrows. */
 export function layeredLayout(nodes, edges, maxWidth) {

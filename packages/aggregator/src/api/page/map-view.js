@@ -9,6 +9,8 @@ import { fitText } from './text-fit.js'
 const margin = 26
 const labelledBundles = 28
 const smallestScale = 0.62
+/** Parts of the picture stand side by side as long as this is enough to show them whole. */
+const shelfScale = 0.9
 /** Who gets a place for its label first. */
 const urgency = { failing: 2, degraded: 1, ok: 0 }
 
@@ -74,7 +76,7 @@ export function createMapView(host, { onSelectEdge, onSelectNode }) {
     const width = host.clientWidth
     const newShape = JSON.stringify([picture.nodes.map(n => n.id), picture.bundles.map(b => b.id), width])
     if (newShape !== shape) {
-      layout = layeredLayout(picture.nodes, picture.bundles, (width - 2 * margin) / smallestScale)
+      layout = layeredLayout(picture.nodes, picture.bundles, (width - 2 * margin) / shelfScale)
       shape = newShape
     }
     keep(arrows, picture.bundles, addArrow)
@@ -136,12 +138,14 @@ function drawArrow(arrow, bundle, points, place, labelled) {
   setText(arrow.title, bundle.edges.slice(0, 8).map(edgeLine).join('\n'))
 }
 
+/** Port and bytes; where something is wrong, that instead of the bytes. */
 function labelText({ first, edges, bytes }) {
   const more = edges.length > 1 ? ` +${edges.length - 1}` : ''
   const failed = edges.reduce((sum, edge) => sum + (edge.tcp?.failed ?? 0), 0)
   const gone = edges.reduce((sum, edge) => sum + (lost(edge) ?? 0), 0)
-  const trouble = failed > 0 ? ` · ${countText(failed)} failed` : gone > 0 ? ` · ${countText(gone)} lost` : ''
-  return `${first.protocol === 'udp' ? 'udp ' : ''}:${first.port}${more} · ${bytesText(bytes)}${trouble}`
+  const amount =
+    failed > 0 ? `${countText(failed)} failed` : gone > 0 ? `${countText(gone)} lost` : bytesText(bytes)
+  return `${first.protocol === 'udp' ? 'udp ' : ''}:${first.port}${more} · ${amount}`
 }
 
 function edgeLine(edge) {

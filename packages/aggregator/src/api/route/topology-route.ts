@@ -37,7 +37,7 @@ const schema = {
 }
 
 export function topologyRoute(app: ApiServer, context: ApiContext): void {
-  const { cache, options } = context
+  const { cache, bodies, options } = context
   app.get('/topology', { schema }, async (request, reply) => {
     const nowMs = context.now()
     const range = rangeOf(request.query, nowMs, options.maxRangeMs)
@@ -49,11 +49,13 @@ export function topologyRoute(app: ApiServer, context: ApiContext): void {
     if (notModified(request, reply, `${version}-${representation}`, range, nowMs)) {
       return reply.code(304).send()
     }
-    const body = cache.body(version, representation, () => {
-      if (format === 'native') return nativeBody(context.reader.topologyJson(query, nowMs), links)
+    const body = bodies.get(`${version} ${representation}`, reuse => {
+      if (format === 'native') return nativeBody(context.reader.topologyJson(query, nowMs, reuse), links)
       return Buffer.from(renderGraph(format, cache.answer(query, version, nowMs)))
     })
-    return reply.type(graphContentTypes[format]).send(body)
+    // closed means sent, or cut: nobody reads these bytes any more
+    reply.raw.once('close', body.release)
+    return reply.type(graphContentTypes[format]).send(body.bytes)
   })
 }
 
@@ -63,11 +65,14 @@ interface Links {
   readonly next?: string
 }
 
-/** The core's own text with the links put in before its closing brace: large answers are never parsed here. */
-function nativeBody(answer: Uint8Array, links: Links): Buffer {
+/** The core's own text with the links put in before its closing brace: a large answer is neither parsed nor copied. */
+function nativeBody(answer: Uint8Array<ArrayBuffer>, links: Links): Buffer<ArrayBuffer> {
   const tail = Buffer.from(`,"links":${JSON.stringify(links)}}`)
-  const body = Buffer.allocUnsafe(answer.length - 1 + tail.length)
-  body.set(answer.subarray(0, answer.length - 1))
+  const length = answer.length - 1 + tail.length
+  // the core's buffer usually has room behind the text; it is ours from here on
+  const hasRoom = answer.byteOffset + length <= answer.buffer.byteLength
+  const body = hasRoom ? Buffer.from(answer.buffer, answer.byteOffset, length) : Buffer.allocUnsafe(length)
+  if (!hasRoom) body.set(answer)
   body.set(tail, answer.length - 1)
   return body
 }

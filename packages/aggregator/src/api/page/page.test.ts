@@ -1,0 +1,174 @@
+import { existsSync } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { TopologyEdge } from '../../topology/answer.ts'
+import { fixtureEdge, fixtureNode } from '../fixture/fixture-reader.ts'
+import { type FixtureServer, fixtureServer } from '../fixture/fixture-server.ts'
+
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  existsSync,
+)
+
+let browser: Browser
+let server: FixtureServer
+let page: Page
+const complaints: string[] = []
+
+async function open(path = '/', prepare?: (server: FixtureServer) => void): Promise<string> {
+  server = await fixtureServer({ streamTickMs: 30 })
+  prepare?.(server)
+  await server.app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = server.app.server.address() as { port: number }
+  page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+  page.on('console', message => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', error => complaints.push(String(error)))
+  page.on('dialog', dialog => {
+    complaints.push(`dialog ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  page.on('request', request => {
+    if (!request.url().startsWith(`http://127.0.0.1:${port}/`))
+      complaints.push(`left the machine: ${request.url()}`)
+  })
+  await page.goto(`http://127.0.0.1:${port}${path}`)
+  return `http://127.0.0.1:${port}`
+}
+
+// a machine without a browser says so by skipping, it doesn't pass
+describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout: 60_000 }, () => {
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] })
+  }, 60_000)
+  afterAll(() => browser.close())
+  afterEach(async () => {
+    await page.close()
+    await server.app.close()
+    complaints.length = 0
+  })
+
+  const rows = () => page.locator('.edges tbody tr')
+
+  it('draws what the API answers, and follows it live', async () => {
+    await open()
+    await page.locator('.map .node').nth(2).waitFor()
+    expect(await page.locator('.map .arrow').count()).toBe(2)
+    expect(await rows().count()).toBe(2)
+    expect(await page.getByRole('status').first().textContent()).toBe('live')
+    expect(await page.locator('#completeness').textContent()).toContain('2 records lost (2 at ring full)')
+    server.reader.nodes = [...server.reader.nodes, fixtureNode('postgres')]
+    server.reader.edges = [fixtureEdge('curl', 'nginx', 1000), fixtureEdge('nginx', 'postgres', 123_456_789)]
+    server.reader.touch()
+    await rows().filter({ hasText: 'postgres' }).filter({ hasText: '123 MB' }).waitFor()
+    await page.locator('.map .node', { hasText: 'redis' }).waitFor({ state: 'detached' })
+    expect(complaints).toEqual([])
+  })
+
+  it('shows hostile names as text and nothing else', async () => {
+    const evil = [
+      '<img src=x onerror=alert(1)>',
+      '"><script>alert(2)</script>',
+      '\u202etxt.exe\u0007',
+      "');alert(3)//",
+      '${alert(4)}',
+    ]
+    await open('/', ({ reader }) => {
+      reader.nodes = evil.map(name => ({ ...fixtureNode(name), parent: `host:${name}` }))
+      reader.edges = evil.map((name, i) => ({
+        ...fixtureEdge(name, evil[(i + 1) % evil.length]!, 5),
+        via: evil[i]!,
+        reasons: [evil[i]!],
+      }))
+    })
+    await rows().nth(4).waitFor()
+    for (let i = 0; i < evil.length; i++) {
+      await rows().nth(i).click()
+      await page.locator('#detail h2').waitFor()
+    }
+    await page.locator('.map .node').first().click()
+    expect(await page.locator('img, #detail script, .map script').count()).toBe(0)
+    expect(await page.locator('body').innerText()).not.toMatch(/\p{Cf}|[^\P{Cc}\s]/u)
+    expect(complaints).toEqual([])
+  })
+
+  it('keeps what is shown in the address and comes back to it', async () => {
+    const base = await open()
+    await rows().first().click()
+    await page.locator('#detail').getByText('Client view').waitFor()
+    await page.locator('#filter').fill('redis')
+    await page.locator('#window').selectOption('1h')
+    await rows().nth(1).waitFor({ state: 'detached' })
+    const url = page.url()
+    expect(new URL(url).searchParams.get('filter')).toBe('redis')
+    await page.goto(url)
+    await rows().filter({ hasText: 'redis' }).waitFor()
+    expect(await rows().count()).toBe(1)
+    expect(await page.locator('#window').inputValue()).toBe('1h')
+    expect(await page.locator('#detail h2').textContent()).toBe('nginx → redis')
+    expect(url.startsWith(base)).toBe(true)
+  })
+
+  it('is driven by the keyboard', async () => {
+    await open()
+    await rows().nth(1).waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('curl')
+    await rows().nth(1).waitFor({ state: 'detached' })
+    await page.keyboard.press('Escape')
+    await rows().nth(1).waitFor()
+    await page.locator('.map .node', { hasText: 'nginx' }).focus()
+    await page.keyboard.press('Enter')
+    await page.locator('#detail').getByText('Is dialled by (1)').waitFor()
+    await page.keyboard.press('f')
+    await page.locator('#focus-bar').getByText('Around').waitFor()
+    await expect
+      .poll(() => server.reader.queries.at(-1))
+      .toMatchObject({ focus: 'process:host-a/nginx', depth: 1 })
+    await page.keyboard.press('Escape')
+    await page.locator('#focus-bar').waitFor({ state: 'hidden' })
+  })
+
+  it('compares both ends of an edge', async () => {
+    await open('/', ({ reader }) => {
+      const edge = fixtureEdge('curl', 'nginx', 1000)
+      const server = { ...edge.tcp!.server!, bytesReceived: 400, dataSegmentsReceived: 9 }
+      reader.edges = [{ ...edge, tcp: { ...edge.tcp!, server } }]
+    })
+    await rows().first().click()
+    const bytes = page.locator('.sides tr', { hasText: 'Bytes to the server' })
+    await bytes.waitFor()
+    expect(await bytes.locator('td').allTextContents()).toEqual(['1.0 kB', '400 B', '+600 B'])
+    expect(await page.locator('#detail').innerText()).toContain('1 of 10 segments (10.0 %)')
+    expect(await page.locator('#detail').innerText()).toContain('unknown: segments are still on their way')
+  })
+
+  it('says honestly that there is nothing, and that contact is lost', async () => {
+    await open('/', ({ reader }) => {
+      reader.nodes = []
+      reader.edges = []
+    })
+    await page.getByText('nobody talked in the last 5 minutes').waitFor()
+    await server.app.close()
+    await page.locator('#link[data-state="lost"]').waitFor({ timeout: 20_000 })
+    expect(await page.locator('#link').textContent()).toMatch(/^no contact since \d\d:\d\d:\d\d$/)
+  })
+
+  it('never draws more than some 200 things, however large the machine', async () => {
+    await open('/', ({ reader }) => {
+      reader.nodes = Array.from({ length: 2000 }, (_, i) => fixtureNode(`s${i}`))
+      reader.edges = Array.from({ length: 5000 }, (_, i): TopologyEdge => {
+        const edge = fixtureEdge(`s${i % 2000}`, `s${(i * 7919 + 1) % 40}`, i)
+        return { ...edge, id: `${edge.id}#${i}` }
+      })
+    })
+    await rows().nth(199).waitFor()
+    expect(await page.locator('.map .node, .map .arrow').count()).toBeLessThanOrEqual(200)
+    expect(await rows().count()).toBe(200)
+    expect(await page.locator('#edges-head').textContent()).toMatch(
+      /leaves out [\d,]+ nodes and [\d,]+ edges/,
+    )
+    expect(await page.locator('.rest').textContent()).toBe('4,800 more edges; filter to see them.')
+    expect(complaints).toEqual([])
+  })
+})
