@@ -19,6 +19,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -179,6 +182,25 @@ static long long echo(int listener, int count)
 	return well;
 }
 
+/* One datagram of `size` bytes to each of `count` addresses of the loopback network. */
+static long long spray(int fd, int count, int size)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+	long long sent = 0;
+
+	for (int i = 0; i < count; i++) {
+		to.sin_addr.s_addr = htonl(0x7f100000 + i);
+		/* A refusal of an earlier one may be reported first. */
+		for (int attempt = 0; attempt < 3; attempt++) {
+			if (sendto(fd, chunk, size, 0, (struct sockaddr *)&to, sizeof(to)) == size) {
+				sent++;
+				break;
+			}
+		}
+	}
+	return sent;
+}
+
 static long long run(int argc, char **argv)
 {
 	const char *verb = argv[0];
@@ -194,6 +216,10 @@ static long long run(int argc, char **argv)
 		return open_socket(name, SOCK_STREAM, atoi(a));
 	if (!strcmp(verb, "udp"))
 		return open_socket(name, SOCK_DGRAM, atoi(a));
+	if (!strcmp(verb, "mptcp")) {
+		*slot(name) = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+		return *slot(name) < 0 ? -1 : 0;
+	}
 	if (!strcmp(verb, "bind")) {
 		socklen_t length = address(a, atoi(b), &at);
 		return bind(fd, (struct sockaddr *)&at, length);
@@ -246,6 +272,8 @@ static long long run(int argc, char **argv)
 			return -1;
 		return sendto(fd, chunk, atoi(a), 0, (struct sockaddr *)&at, length);
 	}
+	if (!strcmp(verb, "spray"))
+		return spray(fd, atoi(a), atoi(b));
 	if (!strcmp(verb, "receive-one"))
 		return recv(fd, chunk, sizeof(chunk), 0);
 	if (!strcmp(verb, "segment")) { /* UDP GSO */
@@ -274,6 +302,18 @@ static long long run(int argc, char **argv)
 		return echo(fd, atoi(a));
 	if (!strcmp(verb, "info"))
 		return 0;
+	if (!strcmp(verb, "wait")) { /* until it is connected; for sockets that don't block */
+		struct pollfd ready = {.fd = fd, .events = POLLOUT};
+		int error = 0;
+		socklen_t length = sizeof(error);
+
+		if (poll(&ready, 1, WAIT_MS) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length))
+			return -1;
+		errno = error;
+		return error ? -1 : 0;
+	}
+	if (!strcmp(verb, "block"))
+		return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	errno = ENOSYS;
 	return -1;
 }

@@ -1,0 +1,93 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Counter, Role } from './rows.ts'
+import { build, Net, type Peer, Stage, whyNot } from './stage.ts'
+
+const skip = whyNot()
+const UDP_FLOWS = 65_536
+let stage: Stage
+let client: Peer
+let server: Peer
+
+beforeAll(() => {
+  if (skip === undefined) build()
+})
+beforeEach(() => {
+  stage = new Stage()
+  client = stage.peer('client')
+  server = stage.peer('server')
+})
+afterEach(() => stage?.close())
+
+describe.skipIf(skip !== undefined)('limits', () => {
+  it('attaches everything on a kernel that has it all', async () => {
+    const rows = await stage.rows({ files: true })
+    const hooks = rows.opened.hooks as { hook: string; attached: boolean; reason: string }[]
+    for (const hook of hooks) if (!hook.attached) expect(hook.reason).not.toBe('')
+    expect(hooks.filter(hook => !hook.attached && !hook.reason.includes('does not have it'))).toEqual([])
+  })
+
+  it('counts exactly what found no room in the ring', async () => {
+    const rows = await stage.rows({ ringBytes: 4096 })
+    await rows.command('hold')
+    await server.run('tcp l 4', `bind l ${Net.server} 7301`, 'listen l 128')
+    const echoed = server.ask('echo l 300')
+    expect((await client.run(`burst ${Net.server} 7301 300 10`)).result).toBe(300)
+    expect((await echoed).result).toBe(300)
+    const held = await rows.flush()
+    expect(held.consumed).toBe(0)
+    expect(held.counters[Counter.full]).toBeGreaterThan(0)
+    expect((held.counters[Counter.full] ?? 0) + (held.counters[Counter.produced] ?? 0)).toBe(600)
+    const { consumed, counters } = await rows.command('resume')
+    expect(consumed).toBe(counters[Counter.produced])
+    expect(rows.of('closed', 7301)).toHaveLength(consumed)
+  })
+
+  it('counts each connection whose storage the kernel refused, once', async () => {
+    if (!stage.in('client', 'ls /proc/sys/net/core').includes('optmem_max')) return
+    const rows = await stage.rows()
+    for (const place of ['client', 'server'] as const) stage.in(place, 'sysctl -qw net.core.optmem_max=0')
+    await server.run('tcp l 4', `bind l ${Net.server} 7302`, 'listen l 128')
+    const echoed = server.ask('echo l 20')
+    await client.run(`burst ${Net.server} 7302 20 10`)
+    await echoed
+    const { counters } = await rows.flush()
+    expect(counters[Counter.refused]).toBe(40)
+    expect(counters[Counter.sockets]).toBe(0)
+    expect(rows.of('closed', 7302)).toHaveLength(0)
+  })
+
+  it('counts each datagram whose flow found no room', async () => {
+    const rows = await stage.rows()
+    const sent = await client.run('udp c 4', `spray c ${UDP_FLOWS + 500} 8`)
+    expect(sent.result).toBe(UDP_FLOWS + 500)
+    const { counters } = await rows.flush()
+    expect(counters[Counter.udpFull]).toBe(500)
+  })
+
+  it('keeps its counts through 4 GiB and through readings in the midst of it', async () => {
+    const rows = await stage.rows()
+    const total = 4_500_000_000
+    const inner = stage.peer('client')
+    await inner.run('tcp l 4', 'bind l 127.0.0.1 7303', 'listen l 8')
+    await client.run('tcp c 4', 'connect c 127.0.0.1 7303')
+    await inner.run('accept a l')
+    const received = inner.ask(`receive a ${total}`, 100_000)
+    expect((await client.ask(`send c ${total}`, 100_000)).result).toBe(total)
+    expect((await received).result).toBe(total)
+    await client.run('close c')
+    await inner.run('receive a -1', 'close a')
+    const ended = await rows.until('closed', 7303, 2)
+    expect(ended.find(row => row.role === Role.client)).toMatchObject({ bytesSent: total, bytesReceived: 0 })
+    expect(ended.find(row => row.role === Role.server)).toMatchObject({ bytesSent: 0, bytesReceived: total })
+    for (const end of ended) {
+      const all = rows.of('reading', 7303).filter(row => row.cookie === end.cookie)
+      let before = 0
+      for (const row of [...all, end]) {
+        expect([row.diallerIsn, row.acceptorIsn]).toEqual([end.diallerIsn, end.acceptorIsn])
+        expect(row.bytesSent + row.bytesReceived).toBeGreaterThanOrEqual(before)
+        before = row.bytesSent + row.bytesReceived
+      }
+      expect(before).toBe(total)
+    }
+  })
+})
