@@ -18,6 +18,7 @@ const unknownTexts = textsOf(
 
 const { openedJoined, openedClientOnly, openedServerOnly, lossCoalesced } = Counter
 const { clientToServerLost, clientToServerCompared, serverToClientLost, serverToClientCompared } = Counter
+const { clientDataSegmentsSent, serverDataSegmentsSent } = Counter
 const openedText = literal('],"tcp":{"opened":')
 const openedKinds = fields([
   [',"openedJoined":', 'openedJoined'],
@@ -268,14 +269,35 @@ function writePercentiles(out: JsonText, text: Literal, figures: Float64Array, a
 function writeLoss(out: JsonText, columns: readonly Float64Array[], slot: number, view: EdgeView): void {
   const why = whyUnknown(columns, slot, view)
   out.literal(lossStart)
-  writeDirection(out, columns[clientToServerLost][slot], columns[clientToServerCompared][slot], why)
+  const fromClient = columns[clientDataSegmentsSent][slot]
+  writeDirection(
+    out,
+    columns[clientToServerLost][slot],
+    columns[clientToServerCompared][slot],
+    fromClient,
+    why,
+  )
   out.literal(lossMiddle)
-  writeDirection(out, columns[serverToClientLost][slot], columns[serverToClientCompared][slot], why)
+  const fromServer = columns[serverDataSegmentsSent][slot]
+  writeDirection(
+    out,
+    columns[serverToClientLost][slot],
+    columns[serverToClientCompared][slot],
+    fromServer,
+    why,
+  )
   out.literal(lossEnd)
 }
 
-function writeDirection(out: JsonText, lost: number, compared: number, why: UnknownLoss | undefined): void {
-  const isCompared = compared > 0
+function writeDirection(
+  out: JsonText,
+  lost: number,
+  compared: number,
+  sent: number,
+  why: UnknownLoss | undefined,
+): void {
+  // where both ends are known and one sent no data, nothing of it was lost
+  const isCompared = compared > 0 || (why === undefined && sent === 0)
   if (isCompared) {
     out.literal(segmentsLost)
     out.integer(lost)
