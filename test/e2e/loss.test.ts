@@ -87,9 +87,12 @@ describe.skipIf(missing !== '')(`directional loss ${missing}`, () => {
 
   it('nothing dropped, with offload: no loss, and every segment compared', async () => {
     const { lab } = stage
+    const before = await namespaceCounters(lab, 'a3')
     const listener = await listen(lab, 'b3', 7005, ['recv'])
     await dial(lab, 'a3', lab.addresses('b3').v4, 7005, [`send:${bytes}`, 'shutdown', 'recv'])
     await listener.servedAll(1)
+    // a busy machine may make the kernel repeat a segment that was not lost
+    const { TcpRetransSegs } = counted(before, await namespaceCounters(lab, 'a3'))
     await stage.expectEdges(
       [7005],
       [
@@ -100,7 +103,7 @@ describe.skipIf(missing !== '')(`directional loss ${missing}`, () => {
           observed: 'both',
           tcp: {
             opened: 1,
-            client: { bytesSent: bytes, retransmits: 0 },
+            client: { bytesSent: bytes, retransmits: TcpRetransSegs! },
             server: { bytesReceived: bytes },
             loss: { clientToServer: { segmentsLost: 0 }, serverToClient: { segmentsLost: 0 } },
           },

@@ -39,6 +39,7 @@ function book({ index, topology }: ReturnType<typeof setUp>, after = 0): number 
   counters[row + Counter.clientBytesSent] += 5_000_000_000
   counters[row + Counter.serverBytesReceived] += 4_999_999_999
   counters[row + Counter.clientDataSegmentsSent] += 100
+  counters[row + Counter.serverDataSegmentsSent] += 20
   counters[row + Counter.clientRetransmits] += 9
   counters[row + Counter.clientToServerLost] += 4
   counters[row + Counter.clientToServerCompared] += 100
@@ -109,6 +110,23 @@ describe('createTopology', () => {
     expect(Math.abs((rtt?.max ?? 0) / 4000 - 1)).toBeLessThan(0.05)
     expect(Math.abs((rtt?.p50 ?? 0) / 200 - 1)).toBeLessThan(0.05)
     expect(found.tcp?.server?.rttUs).toBeUndefined()
+  })
+
+  it('has nothing unknown about a direction in which no data was sent', () => {
+    const t = setUp()
+    const node = t.index.node('n1')
+    const [curl, nginx] = ['curl', 'nginx'].map(name => t.index.ofOwner(node, owner(name)))
+    const row = t.topology.row(t.topology.edge(curl, nginx, 1, 80, -1, 0), m0)
+    const { counters } = t.topology
+    counters[row + Counter.openedJoined] += 1
+    counters[row + Counter.clientOpened] += 1
+    counters[row + Counter.serverAccepted] += 1
+    counters[row + Counter.clientDataSegmentsSent] += 7
+    const [found] = t.topology.topology(query(), startMs + 1000).edges
+    expect(found.tcp?.loss).toEqual({
+      clientToServer: { unknown: 'not_yet_quiet' },
+      serverToClient: { segmentsLost: 0, segmentsCompared: 0 },
+    })
   })
 
   it('answers the same before and after a minute closes, and after a restart from its segments', () => {
