@@ -82,9 +82,9 @@ export function whyNot(): string | undefined {
   return undefined
 }
 
-/** Compiles the kernel programs and the two helper programs of the tests. */
+/** Compiles the kernel programs and the helper programs of the tests. */
 export function build(): void {
-  execFileSync('make', ['-s', '-C', new URL('..', import.meta.url).pathname, 'all', 'dump', 'traffic'], {
+  execFileSync('make', ['-s', '-C', new URL('..', import.meta.url).pathname, 'all', 'tools'], {
     stdio: 'pipe',
   })
 }
