@@ -24,6 +24,9 @@ import { edgeListSchema, topologySchema } from './api/schema/topology-schema.ts'
 import { aggregatorConfigSchema } from './config.ts'
 import { flowBatch, record, type TestRecord } from './join/flow-batch.testing.ts'
 
+// servers and sockets: generous, because test machines are shared
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
+
 const closers: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()

@@ -1,7 +1,10 @@
 import { createServer, type Server } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
-import { fixtureServer } from './fixture/fixture-server.ts'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { fixtureServer } from './fixture/fixture-server.testing.ts'
 import { checkListenAddress, listenOn } from './listen.ts'
+
+// servers and sockets: generous, because test machines are shared
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {

@@ -1,13 +1,16 @@
 import supertest from 'supertest'
 import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { fixtureEdge, fixtureNode } from './fixture/fixture-reader.ts'
-import { type FixtureServer, fixtureNowMs, fixtureServer } from './fixture/fixture-server.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { fixtureEdge, fixtureNode } from './fixture/fixture-reader.testing.ts'
+import { type FixtureServer, fixtureNowMs, fixtureServer } from './fixture/fixture-server.testing.ts'
 import { flowListSchema } from './schema/flow-schema.ts'
 import { problemSchema } from './schema/problem-schema.ts'
 import { healthSchema, statusSchema } from './schema/status-schema.ts'
 import { edgeListSchema, topologySchema } from './schema/topology-schema.ts'
+
+// servers and sockets: generous, because test machines are shared
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let server: FixtureServer
 beforeEach(async () => {

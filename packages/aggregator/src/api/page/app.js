@@ -20,6 +20,8 @@ let question = ''
 let drawPending = false
 let mapView
 const fresh = new Set()
+/** How many nodes have each name. */
+const namesakes = new Map()
 
 const table = createTableView($('edges'), {
   onSelect: id => selectEdge(id),
@@ -53,6 +55,7 @@ function follow() {
     closeLive = openLive(question, {
       onTopology: (next, ids) => {
         topology = next
+        countNames()
         for (const id of ids) fresh.add(id)
         draw()
       },
@@ -180,8 +183,19 @@ function drawDetail() {
   }
 }
 
+/** A node's name, with what it is part of where another node has the same name. */
 function nameOf(id) {
-  return visible(topology?.nodes.get(id)?.name ?? id)
+  const node = topology?.nodes.get(id)
+  if (node === undefined) return visible(id)
+  const isAlone = namesakes.get(node.name) === 1 || node.parent === ''
+  return visible(
+    isAlone ? node.name : `${node.name} (${node.parent.slice(node.parent.lastIndexOf('/') + 1)})`,
+  )
+}
+
+function countNames() {
+  namesakes.clear()
+  for (const { name } of topology.nodes.values()) namesakes.set(name, (namesakes.get(name) ?? 0) + 1)
 }
 
 function selectEdge(id) {

@@ -140,7 +140,7 @@ function differenceCell(left, right, text, difference) {
   const gap = left - right
   return element(
     'td',
-    { class: gap === 0 ? 'same' : 'differs' },
+    { class: gap === 0 || difference === 'plain' ? 'same' : 'differs' },
     gap === 0 ? '=' : `${gap > 0 ? '+' : '−'}${text(Math.abs(gap))}`,
   )
 }
@@ -162,10 +162,10 @@ function tcpRows(client, server) {
     row('Data segments to the client', client?.dataSegmentsReceived, server?.dataSegmentsSent),
     row('Retransmitted by this end', client?.retransmits, server?.retransmits, countText, false),
     row('Arrived out of order', client?.outOfOrder, server?.outOfOrder, countText, false),
-    row('Round trip p50', client?.rttUs?.p50, server?.rttUs?.p50, microsText),
-    row('Round trip p99', client?.rttUs?.p99, server?.rttUs?.p99, microsText),
-    row('Handshake p50', client?.handshakeUs?.p50, server?.handshakeUs?.p50, microsText),
-    row('Lifetime p50', client?.durationMs?.p50, server?.durationMs?.p50, millisText),
+    row('Round trip p50', client?.rttUs?.p50, server?.rttUs?.p50, microsText, 'plain'),
+    row('Round trip p99', client?.rttUs?.p99, server?.rttUs?.p99, microsText, 'plain'),
+    row('Handshake p50', client?.handshakeUs?.p50, server?.handshakeUs?.p50, microsText, 'plain'),
+    row('Lifetime p50', client?.durationMs?.p50, server?.durationMs?.p50, millisText, 'plain'),
     row('Ended by FIN', client?.ended.fin, server?.ended.fin),
     row('Ended by a reset it sent', client?.ended.resetSent, server?.ended.resetSent, countText, false),
     row(

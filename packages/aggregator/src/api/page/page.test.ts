@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { TopologyEdge } from '../../topology/answer.ts'
-import { fixtureEdge, fixtureNode } from '../fixture/fixture-reader.ts'
-import { type FixtureServer, fixtureServer } from '../fixture/fixture-server.ts'
+import { fixtureEdge, fixtureNode } from '../fixture/fixture-reader.testing.ts'
+import { type FixtureServer, fixtureServer } from '../fixture/fixture-server.testing.ts'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
   existsSync,
@@ -71,7 +71,7 @@ describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout
       '"><script>alert(2)</script>',
       '\u202etxt.exe\u0007',
       "');alert(3)//",
-      '${alert(4)}',
+      '$' + '{alert(4)}',
     ]
     await open('/', ({ reader }) => {
       reader.nodes = evil.map(name => ({ ...fixtureNode(name), parent: `host:${name}` }))
@@ -88,7 +88,7 @@ describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout
     }
     await page.locator('.map .node').first().click()
     expect(await page.locator('img, #detail script, .map script').count()).toBe(0)
-    expect(await page.locator('body').innerText()).not.toMatch(/\p{Cf}|[^\P{Cc}\s]/u)
+    expect(await page.locator('body').textContent()).not.toMatch(/\p{Cf}|[^\P{Cc}\s]/u)
     expect(complaints).toEqual([])
   })
 
@@ -139,8 +139,8 @@ describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout
     const bytes = page.locator('.sides tr', { hasText: 'Bytes to the server' })
     await bytes.waitFor()
     expect(await bytes.locator('td').allTextContents()).toEqual(['1.0 kB', '400 B', '+600 B'])
-    expect(await page.locator('#detail').innerText()).toContain('1 of 10 segments (10.0 %)')
-    expect(await page.locator('#detail').innerText()).toContain('unknown: segments are still on their way')
+    expect(await page.locator('#detail').textContent()).toContain('1 of 10 segments (10.0 %)')
+    expect(await page.locator('#detail').textContent()).toContain('unknown: segments are still on their way')
   })
 
   it('says honestly that there is nothing, and that contact is lost', async () => {

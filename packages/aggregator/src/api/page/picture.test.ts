@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { TopologyEdge } from '../../topology/answer.ts'
-import { fixtureEdge, fixtureNode } from '../fixture/fixture-reader.ts'
+import { fixtureEdge, fixtureNode } from '../fixture/fixture-reader.testing.ts'
 import { bytesText, lossText, microsText } from './figures.js'
 import { choosePicture, filterEdges } from './picture.js'
 import { questionOf, readState, writeState } from './url-state.js'

@@ -1,8 +1,11 @@
 import { createConnection, type Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { ApiOptions } from '../api-deps.ts'
-import { fixtureEdge, fixtureNode } from '../fixture/fixture-reader.ts'
-import { type FixtureServer, fixtureServer } from '../fixture/fixture-server.ts'
+import { fixtureEdge, fixtureNode } from '../fixture/fixture-reader.testing.ts'
+import { type FixtureServer, fixtureServer } from '../fixture/fixture-server.testing.ts'
+
+// servers and sockets: generous, because test machines are shared
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let server: FixtureServer
 const sockets: Socket[] = []

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { TopologyAnswer } from '../../topology/answer.ts'
-import { createFixtureReader, fixtureEdge, fixtureNode } from '../fixture/fixture-reader.ts'
+import { createFixtureReader, fixtureEdge, fixtureNode } from '../fixture/fixture-reader.testing.ts'
 import { applyList, takeSnapshot } from '../page/live.js'
 import { TopologyChannel } from './topology-channel.ts'
 
@@ -138,8 +138,8 @@ describe('TopologyChannel', () => {
               lastId = id ?? lastId
               if (name === 'snapshot') takeSnapshot(view, data)
               else if (name === 'patch') {
-                applyList(view.nodes, data['nodes'])
-                applyList(view.edges, data['edges'])
+                applyList(view.nodes, data.nodes)
+                applyList(view.edges, data.edges)
               }
             }
           },
@@ -148,7 +148,7 @@ describe('TopologyChannel', () => {
         for (const { edges, away } of changes) {
           if (away) channel.clients.delete(one)
           else if (!channel.clients.has(one)) channel.join(one, lastId)
-          reader.nodes = [...new Set(edges.flatMap(([from, to]) => [from, to]))].map(fixtureNode)
+          reader.nodes = [...new Set(edges.flatMap(([from, to]) => [from as string, to]))].map(fixtureNode)
           reader.edges = edges.map(([from, to, bytes]) => fixtureEdge(from, to, bytes))
           tick()
         }
