@@ -74,7 +74,8 @@ export function sumRange(
     addOpenMinute(open, parts.pool, slotOf, columns, zeros, writable)
     for (let p = 0; p < lossPlaceCount; p++) losses[p] += open.losses[p]
   }
-  const rows = listRows(parts, slotOf, slots)
+  // only answers with latencies need it
+  let rows: RowList | undefined
   return {
     slots,
     columns,
@@ -84,6 +85,7 @@ export function sumRange(
     openJoined: new Int32Array(slots),
     losses,
     addLatencies(slot, into) {
+      rows ??= listRows(parts, slotOf, slots)
       for (let i = rows.starts[slot]; i < rows.starts[slot + 1]; i++)
         rows.add(rows.part[i], rows.row[i], into)
     },

@@ -1,4 +1,5 @@
 import { type LossPlace, lossPlaces } from '@skybraid/shared'
+import { LRUCache } from 'lru-cache'
 import type {
   Completeness,
   FlowQuery,
@@ -59,6 +60,22 @@ export interface Topology extends EdgeBook, TopologyReader {
   stats(): TopologyStats
 }
 
+/** A query's result with the range that it really is about. */
+interface RangeEvaluation {
+  readonly found: Evaluation
+  readonly fromMinute: number
+  readonly toMinute: number
+}
+
+/** The part of an answer's completeness that follows from what was booked. */
+interface RangeCounts {
+  readonly fromMinute: number
+  readonly toMinute: number
+  readonly losses: Float64Array
+  readonly oneSidedEdges: number
+  readonly unresolvedEndpoints: number
+}
+
 const minuteMs = 60_000
 const noFlows: FlowView[] = []
 
@@ -80,9 +97,10 @@ export function createTopology(options: TopologyOptions): Topology {
   const loader = createSegmentLoader({ index, edges, archive, onLoaded: book.noteLoaded })
   const answerScratch = createAnswerScratch()
   const sumsScratch = createSumsScratch()
+  const knownCounts = new LRUCache<string, RangeCounts>({ max: 64 })
   let lastText: Uint8Array<ArrayBuffer> | undefined
 
-  function evaluateQuery(query: TopologyQuery): { found: Evaluation; fromMinute: number; toMinute: number } {
+  function evaluateQuery(query: TopologyQuery): RangeEvaluation {
     const range = partsOf(query.fromMs, query.toMs)
     const gauges = range.isLive ? undefined : lastGauges(range.parts.segments)
     const found = evaluate({ edges, index, folds, parts: range.parts, gauges, scratch: sumsScratch }, query)
@@ -96,6 +114,12 @@ export function createTopology(options: TopologyOptions): Topology {
     return { parts, fromMinute, toMinute, isLive: toMinute > book.closedMinute() + 1 }
   }
 
+  function generation(fromMs: number, toMs: number): string {
+    const { fromMinute, toMinute } = archive.find(minuteOf(fromMs), Math.ceil(toMs / minuteMs))
+    const open = book.touches(fromMinute, toMinute)
+    return `${options.startMs}.${archive.generation(fromMinute, toMinute)}.${open}.${index.revisionAt(toMs)}`
+  }
+
   function missingMinutes(fromMinute: number, toMinute: number, nowMs: number): number {
     let missing = 0
     const end = Math.min(toMinute, minuteOf(nowMs) + 1)
@@ -103,19 +127,31 @@ export function createTopology(options: TopologyOptions): Topology {
     return missing
   }
 
-  function describe(found: Evaluation, fromMinute: number, toMinute: number, nowMs: number): Completeness {
+  function countsOf({ found, fromMinute, toMinute }: RangeEvaluation): RangeCounts {
     const { sums, slots, fold, groups } = found
+    return {
+      fromMinute,
+      toMinute,
+      losses: sums.losses,
+      oneSidedEdges: slots.filter(slot => observedBy(sums.seen[slot]) !== 'both').length,
+      unresolvedEndpoints: groups.filter(g => fold.groups[g].foundBy === 'address').length,
+    }
+  }
+
+  /** Who reports and what is missing changes with time alone; what was counted does not. */
+  function describe(counts: RangeCounts, nowMs: number): Completeness {
+    const { fromMinute, toMinute, losses, oneSidedEdges, unresolvedEndpoints } = counts
     const lost: Record<string, number> = {
       ...options.losses?.(fromMinute * minuteMs, toMinute * minuteMs, nowMs),
     }
     for (const [place, number] of Object.entries(lossPlaces))
-      if (sums.losses[number] !== 0) lost[place] = (lost[place] ?? 0) + sums.losses[number]
+      if (losses[number] !== 0) lost[place] = (lost[place] ?? 0) + losses[number]
     return {
       collectors: collectorsOf(fromMinute, toMinute, nowMs),
       lostRecords: Object.values(lost).reduce((a, b) => a + b, 0),
       lost,
-      oneSidedEdges: slots.filter(slot => observedBy(sums.seen[slot]) !== 'both').length,
-      unresolvedEndpoints: groups.filter(g => fold.groups[g].foundBy === 'address').length,
+      oneSidedEdges,
+      unresolvedEndpoints,
       missingMinutes: missingMinutes(fromMinute, toMinute, nowMs),
     }
   }
@@ -134,14 +170,15 @@ export function createTopology(options: TopologyOptions): Topology {
   }
 
   function topologyJson(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>) {
-    const { found, fromMinute, toMinute } = evaluateQuery(query)
+    const evaluated = evaluateQuery(query)
+    const { found, fromMinute, toMinute } = evaluated
     const isWidened = fromMinute * minuteMs < query.fromMs || toMinute * minuteMs > query.toMs
     const widened = 'Of this time only ten-minute sums are kept: the window was widened to them.'
     const frame = {
       fromMs: fromMinute * minuteMs,
       toMs: toMinute * minuteMs,
       isClosed: toMinute <= book.closedMinute() + 1,
-      completeness: describe(found, fromMinute, toMinute, nowMs),
+      completeness: describe(countsOf(evaluated), nowMs),
       notes: isWidened ? [widened] : [],
     }
     return answerText(found, frame, answerScratch, reuse?.buffer)
@@ -167,16 +204,17 @@ export function createTopology(options: TopologyOptions): Topology {
     },
     topologyJson,
     flows: (query, nowMs) => options.flows?.(query, nowMs) ?? { flows: noFlows },
-    generation(fromMs, toMs) {
-      const { fromMinute, toMinute } = archive.find(minuteOf(fromMs), Math.ceil(toMs / minuteMs))
-      const open = book.touches(fromMinute, toMinute)
-      return `${options.startMs}.${archive.generation(fromMinute, toMinute)}.${open}.${index.revisionAt(toMs)}`
-    },
+    generation,
     closedMinute: book.closedMinute,
     completeness(fromMs, toMs, nowMs) {
-      const query = { fromMs, toMs, groupBy: 'process' as const, limit: Number.MAX_SAFE_INTEGER }
-      const { found, fromMinute, toMinute } = evaluateQuery(query)
-      return describe(found, fromMinute, toMinute, nowMs)
+      const key = `${fromMs} ${toMs} ${generation(fromMs, toMs)}`
+      let counts = knownCounts.get(key)
+      if (!counts) {
+        const query = { fromMs, toMs, groupBy: 'process' as const, limit: Number.MAX_SAFE_INTEGER }
+        counts = countsOf(evaluateQuery(query))
+        knownCounts.set(key, counts)
+      }
+      return describe(counts, nowMs)
     },
     ingestStatus: nowMs => options.ingestStatus?.(nowMs) ?? missingIngest(),
     stats: () => ({
