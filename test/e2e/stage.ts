@@ -44,6 +44,13 @@ export class Stage {
     this.product = await Product.start(this.lab, options)
   }
 
+  /** Ends the product and starts it anew: what was expected of the former one is forgotten. */
+  async restartProduct(options: ProductOptions = {}): Promise<void> {
+    expect(await this.product.stop()).toBe(0)
+    this.#expected.clear()
+    await this.startProduct(options)
+  }
+
   async down(): Promise<void> {
     await this.product?.stop()
     await this.lab?.down()
@@ -113,5 +120,8 @@ export function useStage(lab: LabOptions, product: ProductOptions | 'later' = {}
 
 /** To be called after the scenarios of a file. */
 export function finalComparison(stage: Stage): void {
-  it('shows all of it and nothing else, and its numbers add up', () => stage.expectAll())
+  it('shows all of it and nothing else, its numbers add up, and it ends in order', async () => {
+    await stage.expectAll()
+    expect(await stage.product.stop(), stage.product.output).toBe(0)
+  })
 }

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { parseIperf } from '../lab/truth/iperf.ts'
+import { counted, namespaceCounters } from '../lab/truth/namespace-counters.ts'
+import { whyNoLab } from '../lab/why-no-lab.ts'
+import { finalComparison, useStage } from './stage.ts'
+import { dial, listen, said, startDial } from './traffic.ts'
+
+const missing = whyNoLab()
+
+describe.skipIf(missing !== '')(`bulk load and local failures ${missing}`, () => {
+  // read as often as it can be: iterator rows are taken from sockets in full flight
+  const stage = useStage({ nodes: 2, pods: 3 }, { flush: '50ms' })
+
+  it('eight streams at full speed, read twenty times a second: never a wrong key or figure', async () => {
+    const { lab } = stage
+    const server = await lab.spawn('b1', ['iperf3', '--server', '--port', '7501', '--one-off'])
+    await lab.listening(server, 7501)
+    const before = await namespaceCounters(lab, 'a1')
+    const to = lab.addresses('b1').v4
+    const argv = ['iperf3', '--client', to, '--port', '7501', '--parallel', '8', '--time', '4', '--json']
+    const truth = parseIperf((await lab.exec('a1', argv)).stdout)
+    await server.ended
+    const { TcpActiveOpens, TcpRetransSegs } = counted(before, await namespaceCounters(lab, 'a1'))
+    expect(TcpActiveOpens).toBe(9)
+    const both = {
+      opened: 9,
+      openedJoined: 9,
+      openedClientOnly: 0,
+      openedServerOnly: 0,
+      openNow: 0,
+      failed: 0,
+    }
+    const tcp = { ...both, client: { closed: 9, retransmits: TcpRetransSegs! }, server: { closed: 9 } }
+    await stage.expectEdges([7501], [{ client: 'a1', server: 'b1', port: 7501, observed: 'both', tcp }])
+    const flows = (await stage.product.flows('port=7501&protocol=tcp')).filter(f =>
+      truth.localPorts.some(port => f.client?.local.endsWith(`:${port}`)),
+    )
+    expect(flows.length).toBe(8)
+    expect(flows.every(f => f.client?.roleGuessed === false && f.server?.roleGuessed === false)).toBe(true)
+    // each stream sends a cookie of 37 bytes first
+    const sent = flows.reduce((total, f) => total + f.client!.bytesSent, 0)
+    const received = flows.reduce((total, f) => total + f.server!.bytesReceived, 0)
+    expect(sent).toBe(received)
+    expect(sent - 8 * 37).toBe(truth.bytesSent)
+  })
+
+  it('a local transmit failure: sent bytes don’t grow by it, and the edge has its direction', async () => {
+    const { lab } = stage
+    const to = lab.addresses('b2').v4
+    const server = await listen(lab, 'b2', 7502, ['recv'])
+    // on purpose in the sender's own output chain: the transmit call itself fails
+    const script = `table inet local_failure {
+      counter hits { }
+      chain fail {
+        type filter hook output priority 0;
+        tcp dport 7502 meta length > 100 numgen inc mod 20 10 counter name hits drop
+      }
+    }
+`
+    await lab.inspect('a2', ['nft', '-f', '-'], { input: script })
+    const client = await startDial(lab, 'a2', to, 7502, ['send:2000000', 'say:sent', 'wait'])
+    await said(client, 'sent')
+    client.write('\n')
+    await client.ended
+    const [served] = await server.servedAll(1)
+    expect(served!.received).toBe(2_000_000)
+    const hits = await lab.inspect('a2', ['nft', 'list', 'counter', 'inet', 'local_failure', 'hits'])
+    expect(Number(/packets (\d+)/.exec(hits.stdout)![1])).toBeGreaterThan(0)
+    await stage.expectEdges(
+      [7502],
+      [
+        {
+          client: 'a2',
+          server: 'b2',
+          port: 7502,
+          observed: 'both',
+          tcp: {
+            opened: 1,
+            openedJoined: 1,
+            openNow: 0,
+            client: { bytesSent: 2_000_000, bytesReceived: 0 },
+            server: { bytesSent: 0, bytesReceived: 2_000_000 },
+          },
+        },
+      ],
+    )
+  })
+
+  it('a connection adopted in full flight keeps its identity', async () => {
+    const { lab } = stage
+    const to = lab.addresses('b3').v4
+    const server = await listen(lab, 'b3', 7503, ['splicerecv'])
+    const client = await startDial(lab, 'a3', to, 7503, ['send:1000', 'say:running', 'sendfile:3000000000'])
+    await said(client, 'running')
+    await stage.restartProduct({ flush: '50ms' })
+    await client.ended
+    const [served] = await server.servedAll(1)
+    expect(served!.received).toBe(3_000_001_000)
+    const tcp = {
+      opened: 0,
+      openNow: 0,
+      client: { adopted: 1, opened: 0, closed: 1 },
+      server: { adopted: 1, opened: 0, closed: 1 },
+    }
+    await stage.expectEdges([7503], [{ client: 'a3', server: 'b3', port: 7503, observed: 'both', tcp }])
+    const [edge] = (await stage.edges()).filter(e => e.port === 7503)
+    for (const bytes of [edge!.tcp!.client!.bytesSent, edge!.tcp!.server!.bytesReceived])
+      expect(bytes).toBeLessThan(3_000_001_000)
+    expect(await dial(lab, 'a3', to, 7503, ['fin'])).toMatchObject({ opened: 1 })
+    const more = { opened: 1, client: { adopted: 1, opened: 1 }, server: { adopted: 1, opened: 1 } }
+    await stage.expectEdges([7503], [{ client: 'a3', server: 'b3', port: 7503, observed: 'both', tcp: more }])
+  })
+
+  finalComparison(stage)
+})
