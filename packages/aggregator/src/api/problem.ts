@@ -78,11 +78,6 @@ export function sendProblem(
 export function toProblem(error: FastifyError | RequestProblem, request: FastifyRequest): RequestProblem {
   if (error instanceof RequestProblem) return error
   if (error.validation !== undefined) return fromValidation(error, request)
-  if (error.code === 'FST_UNDER_PRESSURE') {
-    return new RequestProblem(503, 'overloaded', 'The event loop is behind; try again shortly.', {
-      retryAfterSeconds: 2,
-    })
-  }
   if (error.code === 'FST_ERR_HANDLER_TIMEOUT') {
     return new RequestProblem(503, 'timeout', 'Ask for a shorter range or a coarser grouping.', {
       retryAfterSeconds: 5,

@@ -11,6 +11,7 @@ import type { ApiContext, ApiDeps, ApiServer } from './api-deps.ts'
 import { createBodyStore } from './body-store.ts'
 import { checkHost } from './host-check.ts'
 import { pageFolder } from './page-files.ts'
+import { createPressureHandler } from './pressure.ts'
 import { RequestProblem, sendProblem, toProblem } from './problem.ts'
 import { checkQuery } from './query-check.ts'
 import { edgesRoute } from './route/edges-route.ts'
@@ -111,7 +112,10 @@ async function registerPlugins(app: ApiServer, { options, version }: ApiDeps): P
     // the API speaks plain HTTP; telling a browser to insist on HTTPS would lock it out
     strictTransportSecurity: false,
   })
-  await app.register(underPressure, { maxEventLoopDelay: 1000, retryAfter: 2 })
+  await app.register(underPressure, {
+    maxEventLoopDelay: 1000,
+    pressureHandler: createPressureHandler(() => performance.now()),
+  })
   if (options.requestsPerSecond > 0) {
     await app.register(rateLimit, { max: options.requestsPerSecond * 10, timeWindow: 10_000 })
   }
