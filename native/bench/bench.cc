@@ -81,9 +81,8 @@ int main() {
   for (int round = 0; round < kRounds; round++) {
     closings.push_back(NsPer(kFlows, [] { Records(kFlows); }));
     out.clear();
-    encoding.push_back(NsPer(kFlows, [&] {
-      encoder.Encode(records, rows::kWallOffsetMs / kMinuteMs, 1, 0, out);
-    }));
+    encoding.push_back(
+        NsPer(kFlows, [&] { encoder.Encode(records, rows::kWallOffsetMs / kMinuteMs, 1, 0, out); }));
   }
   Print("native: reading of an open socket into the flow table", readings, "ns/row");
   Print("native: scan of 20,000 open flows for what is due", collecting, "ns/flow");

@@ -94,6 +94,20 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     Value().Set("capabilities", static_cast<double>(result.capabilities));
   }
 
+  // A collector makes so little other garbage that V8 would let read flushes pile up to 64 MB before it frees
+  // any. Counting each for more than it takes makes it look sooner.
+  static void WeighBuffer(Napi::Env env, Napi::ArrayBuffer buffer) {
+    const int64_t extra = static_cast<int64_t>(buffer.ByteLength()) * kFlushWeight;
+    Napi::MemoryManagement::AdjustExternalMemory(env, extra);
+    auto* counted = new int64_t(extra);
+    buffer.AddFinalizer(
+        [](Napi::Env js, int64_t* weight) {
+          Napi::MemoryManagement::AdjustExternalMemory(js, -*weight);
+          delete weight;
+        },
+        counted);
+  }
+
   // Hands every queued flush to JS. Stops at an exception of the callback, which then is uncaught as any
   // other.
   bool Read(Napi::Env env) {
@@ -102,6 +116,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     while (queue_.Pop(flush)) {
       Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, flush.size());
       memcpy(buffer.Data(), flush.data(), flush.size());
+      WeighBuffer(env, buffer);
       on_flush_.Call({buffer});
       if (env.IsExceptionPending()) {
         // The rest must not wait for the next flush to be woken for.
@@ -133,8 +148,8 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     if (wake_) wake_.Release();
   }
 
-  // The process or worker ends without close(): the thread must be joined and the programs detached all the same.
-  // The function that wakes JS is freed before this object is, so it is let go here.
+  // The process or worker ends without close(): the thread must be joined and the programs detached all the
+  // same. The function that wakes JS is freed before this object is, so it is let go here.
   static void OnEnvironmentEnd(void* self) {
     auto* object = static_cast<CaptureObject*>(self);
     object->closed_ = true;
@@ -171,6 +186,8 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("dnsMalformed", c.dns_malformed);
     return object;
   }
+
+  static constexpr int64_t kFlushWeight = 15;
 
   FlushQueue queue_;
   Napi::FunctionReference on_flush_;
