@@ -66,7 +66,7 @@ SB_INLINE __u32 sb_tgid_of(struct task_struct *task)
 	__u32 level;
 
 	if (sb_pid_ns == SB_INIT_PID_NS)
-		return BPF_CORE_READ(task, tgid);
+		return task->tgid;
 	pid = BPF_CORE_READ(task, group_leader, thread_pid);
 	level = BPF_CORE_READ(pid, level);
 	for (__u32 i = 0; i < SB_MAX_PID_LEVELS; i++) {
@@ -85,11 +85,11 @@ SB_INLINE __u32 sb_tgid_of(struct task_struct *task)
 SB_INLINE void sb_owner_of(struct task_struct *task, struct sb_owner *owner)
 {
 	__builtin_memset(owner, 0, sizeof(*owner));
-	if (BPF_CORE_READ(task, flags) & SB_PF_KTHREAD)
+	if (task->flags & SB_PF_KTHREAD)
 		return;
 	owner->tgid = sb_tgid_of(task);
 	if (owner->tgid)
-		BPF_CORE_READ_INTO(&owner->comm, task, group_leader, comm);
+		bpf_probe_read_kernel(owner->comm, sizeof(owner->comm), task->group_leader->comm);
 }
 
 /*
@@ -98,10 +98,9 @@ SB_INLINE void sb_owner_of(struct task_struct *task, struct sb_owner *owner)
  */
 SB_INLINE bool sb_is_inherited(struct task_struct *task, const struct sock *sk)
 {
-	if (BPF_CORE_READ(task, flags) & SB_PF_KTHREAD)
+	if (task->flags & SB_PF_KTHREAD)
 		return false;
-	return BPF_CORE_READ(task, nsproxy, net_ns, ns.inum) != sb_netns(sk) ||
-	       BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id) != sb_cgroup_id(sk);
+	return task->nsproxy->net_ns->ns.inum != sb_netns(sk) || task->cgroups->dfl_cgrp->kn->id != sb_cgroup_id(sk);
 }
 
 #endif

@@ -387,7 +387,7 @@ SB_INLINE void sb_udp_on_create(struct bpf_sock *sk)
 
 	if (!store)
 		return;
-	sb_owner_of((struct task_struct *)bpf_get_current_task(), &store->owner);
+	sb_owner_of(bpf_get_current_task_btf(), &store->owner);
 	store->from_birth = 1;
 }
 
