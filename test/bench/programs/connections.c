@@ -6,6 +6,7 @@
  *   connections churn HOST PORT RATE SECONDS  opens and ends RATE connections a second, prints how many in which time
  * In churn the server closes first: the client's ports are free again at once.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
