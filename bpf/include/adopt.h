@@ -6,6 +6,7 @@
 #include "tcp_store.h"
 
 #define SB_IPPROTO_MPTCP 262
+#define SB_TCP_RST 4
 
 struct mptcp_sock___sb {
 	struct sock *first;
@@ -40,21 +41,40 @@ SB_INLINE void sb_adopt_listener(struct bpf_sock *sk)
 	store->stage = SB_STAGE_LISTENER;
 }
 
+SB_INLINE __u32 sb_tcp_header_at(struct __sk_buff *skb)
+{
+	__u8 byte;
+
+	if (skb->protocol == bpf_htons(SB_ETH_P_IPV6))
+		return 40;
+	return bpf_skb_load_bytes(skb, 0, &byte, 1) == 0 ? (byte & 15) * 4 : 20;
+}
+
 /*
  * How many data segments the packet is. On its way out they are in the socket's segment counters already, but not in
  * its sequence numbers.
  */
 SB_INLINE __u32 sb_data_segments(struct __sk_buff *skb)
 {
-	__u32 network = skb->protocol == bpf_htons(SB_ETH_P_IPV6) ? 40 : 20;
+	__u32 tcp = sb_tcp_header_at(skb);
 	__u32 segments = skb->gso_segs;
 	__u8 byte;
 
-	if (network == 20 && bpf_skb_load_bytes(skb, 0, &byte, 1) == 0)
-		network = (byte & 15) * 4;
-	if (bpf_skb_load_bytes(skb, network + 12, &byte, 1) || skb->len <= network + (byte >> 4) * 4)
+	if (bpf_skb_load_bytes(skb, tcp + 12, &byte, 1) || skb->len <= tcp + (byte >> 4) * 4)
 		return 0;
 	return segments ? segments : 1;
+}
+
+/*
+ * A closing socket that gets data treats them as if they were a reset, and sends one. Whether a reset did come is
+ * only in the packet.
+ */
+SB_INLINE void sb_note_reset(struct __sk_buff *skb, struct sb_tcp_store *store)
+{
+	__u8 flags;
+
+	if (bpf_skb_load_bytes(skb, sb_tcp_header_at(skb) + 13, &flags, 1) == 0 && flags & SB_TCP_RST)
+		store->rst_arrived = 1;
 }
 
 SB_INLINE void sb_adopt_tcp(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
@@ -63,9 +83,13 @@ SB_INLINE void sb_adopt_tcp(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 	struct tcp_sock *tp;
 	__u32 state;
 
-	if (bpf_sk_storage_get(&tcp_stores, sk, 0, 0))
-		return;
+	store = bpf_sk_storage_get(&tcp_stores, sk, 0, 0);
 	state = sk->state;
+	if (store) {
+		if (in && sb_tcp_is_closing(state))
+			sb_note_reset(skb, store);
+		return;
+	}
 	if (state == TCP_LISTEN) {
 		sb_adopt_listener(sk);
 		return;

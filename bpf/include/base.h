@@ -37,6 +37,9 @@ const volatile __u32 sb_scope_level = 0;
 /* The collector's pid namespace: owners are given as ids in it. */
 const volatile __u32 sb_pid_ns = SB_INIT_PID_NS;
 
+/* Are the packet hooks attached too? */
+const volatile __u32 sb_packet_hooks = 0;
+
 /* Set by the loader while the iterator shall show every open socket, changed or not. */
 __u32 sb_read_every SEC(".data.read_every") = 0;
 

@@ -214,6 +214,9 @@ SB_INLINE void sb_tcp_on_ended(struct tcp_sock *tp, struct sb_tcp_store *store, 
 	if (store->stage == SB_STAGE_ADOPTED)
 		sb_tcp_baseline(tp, store, &look);
 	store->stage = SB_STAGE_ENDED;
+	/* No reset came: data did, after we had closed, and we answer them with a reset. */
+	if (sb_packet_hooks && store->flags & SB_F_RST_RECEIVED && sb_tcp_is_closing(old_state) && !store->rst_arrived)
+		store->flags ^= SB_F_RST_RECEIVED | SB_F_RST_SENT;
 	row = sb_row_reserve(sizeof(*row));
 	if (!row)
 		return;

@@ -55,10 +55,10 @@ SB_INLINE bool sb_is_held(const struct tcp_sock *tp)
 	return false;
 }
 
-SB_INLINE bool sb_sends_fin_in(__u8 state)
+/* States in which our FIN is sent or about to be. */
+SB_INLINE bool sb_tcp_is_closing(__u8 state)
 {
-	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING || state == TCP_LAST_ACK ||
-	       state == TCP_TIME_WAIT;
+	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING || state == TCP_LAST_ACK;
 }
 
 /* `state` is the state to assume (the one before a transition), 0 to take the socket's. `locked`: it can't move. */
@@ -92,7 +92,7 @@ SB_INLINE void sb_tcp_look_at(const struct tcp_sock *tp, __u8 state, bool locked
 
 	in_flight = snd_nxt - una;
 	look->torn = in_flight > 0x7fffffff;
-	look->fin_sent = sb_sends_fin_in(state) && snd_nxt == write_seq;
+	look->fin_sent = sb_tcp_is_closing(state) && snd_nxt == write_seq;
 	look->fin_received = flags & (1ul << bpf_core_enum_value(enum sock_flags, SOCK_DONE));
 	look->quiet = una == write_seq;
 	look->first_unacked = una - (__u32)acked;

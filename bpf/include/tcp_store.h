@@ -34,6 +34,9 @@ struct sb_tcp_store {
 	__u8 by_port; /* adopted: the role that the port suggests */
 	__u8 sk_err;  /* last error that the socket reported */
 	__u8 guessed;
+	/* packet hook */
+	__u8 rst_arrived; /* while closing */
+	__u8 pad0[3];
 	/* iterator */
 	__u8 settled;
 	__u8 shown;
@@ -74,6 +77,7 @@ SB_INLINE void sb_tcp_begin(struct sb_tcp_store *store, __u8 stage)
 	store->by_port = 0;
 	store->sk_err = 0;
 	store->guessed = 0;
+	store->rst_arrived = 0;
 	store->settled = 0;
 	store->shown = 0;
 	store->base_ns = 0;

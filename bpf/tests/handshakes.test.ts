@@ -122,6 +122,32 @@ describe.skipIf(skip !== undefined)('unusual handshakes', () => {
   })
 })
 
+describe.skipIf(skip !== undefined)('sockets that come from elsewhere', () => {
+  it('are marked where the program is not in the cgroup that the socket was made in', async () => {
+    const rows = await stage.rows()
+    await server.run(
+      'tcp l 4',
+      `bind l ${Net.server} 7120`,
+      'tcp m 4',
+      `bind m ${Net.server} 7121`,
+      'listen m 8',
+    )
+    await client.run('tcp c 4', 'tcp d 4')
+    stage.move(server.pid, 'elsewhere')
+    await server.run('listen l 8')
+    await client.run(`connect c ${Net.server} 7120`, 'close c')
+    stage.move(client.pid, 'elsewhere')
+    await client.run(`connect d ${Net.server} 7121`, 'close d')
+    const inherited = async (port: number): Promise<boolean[]> => {
+      const { dialler, acceptor } = pair(await rows.until('closed', port, 2))
+      return [dialler, acceptor].map(row => (row.flags & Flag.inherited) !== 0)
+    }
+    await server.run('accept a l', 'receive a -1', 'close a', 'accept b m', 'receive b -1', 'close b')
+    expect(await inherited(7120)).toEqual([false, true])
+    expect(await inherited(7121)).toEqual([true, false])
+  })
+})
+
 describe.skipIf(skip !== undefined)('connections older than the collector', () => {
   async function older(port: number): Promise<void> {
     await server.run('tcp l 4', `bind l ${Net.server} ${port}`, 'listen l 8')

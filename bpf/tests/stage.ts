@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { LineProcess } from './line-process.ts'
 import { type DumpOptions, Rows } from './rows.ts'
 
@@ -142,6 +142,12 @@ export class Stage {
     )
     this.#peers.push(peer)
     return peer
+  }
+
+  /** Moves a running program to a child of the watched cgroup. */
+  move(pid: number, child: string): void {
+    mkdirSync(`${this.cgroup}/${child}`, { recursive: true })
+    writeFileSync(`${this.cgroup}/${child}/cgroup.procs`, String(pid))
   }
 
   async rows(options?: DumpOptions & { readonly cgroup?: string }): Promise<Rows> {

@@ -199,6 +199,21 @@ describe.skipIf(skip !== undefined)('TCP connections', () => {
     expect(acceptor).toMatchObject({ reason: Reason.rstSent, bytesSent: 5 })
   })
 
+  it('tells that a program closed while the other end was still sending', async () => {
+    await listen(7015)
+    await connect(7015)
+    await server.run('send a 100')
+    // The client's FIN is held back, so that the data find it still closing.
+    stage.rule('forward', 'tcp dport 7015 tcp flags & fin == fin drop')
+    await client.run('receive c 100', 'close c')
+    await server.run('send a 100')
+    await server.ask('receive a -1')
+    await server.run('close a')
+    const { dialler, acceptor } = ends(await rows.until('closed', 7015, 2))
+    expect(dialler).toMatchObject({ reason: Reason.rstSent, bytesSent: 0, bytesReceived: 100 })
+    expect(acceptor).toMatchObject({ reason: Reason.rstReceived, bytesSent: 200, bytesReceived: 0 })
+  })
+
   it('tells a black-holed SYN: by the kernel, and when the program gives up first', async () => {
     stage.rule('forward', 'tcp dport 7007 drop')
     await client.run('tcp c 4', 'syn-retries c 1')

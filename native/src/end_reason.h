@@ -95,13 +95,14 @@ inline EndReason ConnectionEndReason(const sb_tcp_row& row) {
       break;
   }
   if (row.head.flags & SB_F_RST_RECEIVED) return EndReason::kRstReceived;
+  if (row.head.flags & SB_F_RST_SENT) return EndReason::kRstSent;
   if (row.head.sk_err == ECONNRESET || row.head.sk_err == EPIPE) return EndReason::kRstReceived;
   switch (row.head.tcp_state) {
     case kFinWait2:
     case kTimeWait:
     case kClosing:
     case kLastAck:
-      return (row.head.flags & SB_F_RST_SENT) != 0 ? EndReason::kRstSent : EndReason::kFin;
+      return EndReason::kFin;
     case kEstablished:
     case kCloseWait:
     case kFinWait1:

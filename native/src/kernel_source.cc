@@ -117,6 +117,7 @@ class LibbpfSource final : public KernelSource {
   std::string Load(const SourceOptions& options, const CgroupPlace& place, const btf* types,
                    OpenResult& result);
   int LoadOnce(const std::string& path, const SourceOptions& options, const CgroupPlace& place);
+  bool PacketHooksLoaded() const;
   bool Configure(const SourceOptions& options, const CgroupPlace& place);
   std::string AttachAll(const SourceOptions& options, OpenResult& result);
   int AttachOne(const Hook& hook, bpf_program* program, int cgroup_fd);
@@ -218,11 +219,18 @@ int LibbpfSource::LoadOnce(const std::string& path, const SourceOptions& options
   return -bpf_object__load(object_.get());
 }
 
+bool LibbpfSource::PacketHooksLoaded() const {
+  for (size_t i = 0; i < kHooks.size(); i++)
+    if (off_[i] && kHooks[i].capability == kPacketHooks) return false;
+  return true;
+}
+
 bool LibbpfSource::Configure(const SourceOptions& options, const CgroupPlace& place) {
   bpf_map* ring = bpf_object__find_map_by_name(object_.get(), "ring");
   return ring != nullptr && bpf_map__set_max_entries(ring, RingBytes(options.ring_bytes)) == 0 &&
          SetGlobal<uint64_t>(".rodata", "sb_scope_cgroup", place.id) &&
          SetGlobal<uint32_t>(".rodata", "sb_scope_level", place.level) &&
+         SetGlobal<uint32_t>(".rodata", "sb_packet_hooks", PacketHooksLoaded() ? 1 : 0) &&
          SetGlobal<uint32_t>(".rodata", "sb_pid_ns", OwnPidNamespace());
 }
 
