@@ -1,5 +1,6 @@
 // The kernel side of a collector: loads the programs, attaches what this kernel has, hands rows to a sink.
-// One instance per collector; nothing global, so several can live in one process (each on its own cgroup subtree).
+// One instance per collector; nothing global, so several can live in one process (each on its own cgroup
+// subtree).
 #pragma once
 
 #include <array>
@@ -13,18 +14,18 @@
 namespace skybraid {
 
 struct SourceOptions {
-  std::string object_dir;    // where the compiled bpf objects are
-  std::string cgroup_path;   // cgroup2 directory: its whole subtree is observed
+  std::string object_dir;   // where the compiled bpf objects are
+  std::string cgroup_path;  // cgroup2 directory: its whole subtree is observed
   uint32_t ring_bytes = 1 << 20;
-  bool udp = true;           // attach the packet hooks (UDP, DNS, adoption of older TCP sockets)
-  bool task_files = true;    // find older sockets and their programs through open files at start
+  bool udp = true;         // attach the packet hooks (UDP, DNS, adoption of older TCP sockets)
+  bool task_files = true;  // find older sockets and their programs through open files at start
 };
 
 struct HookReport {
-  std::string hook;          // "tp_btf/inet_sock_set_state"
+  std::string hook;  // "tp_btf/inet_sock_set_state"
   bool attached = false;
-  std::string reason;        // why not, in plain words
-  std::string consequence;   // what is not observed without it
+  std::string reason;       // why not, in plain words
+  std::string consequence;  // what is not observed without it
 };
 
 // Bits of FlowBatch.capabilities; the order never changes.
@@ -40,7 +41,7 @@ enum Capability : uint64_t {
 
 struct OpenResult {
   bool ok = false;
-  std::string error;         // plain words; empty when ok
+  std::string error;  // plain words; empty when ok
   std::vector<HookReport> hooks;
   uint64_t capabilities = 0;
 };
@@ -58,10 +59,10 @@ using KernelCounters = std::array<uint64_t, SB_COUNTERS>;
 class KernelSource {
  public:
   static std::unique_ptr<KernelSource> Create();
-  virtual ~KernelSource() = default;                 // detaches and frees everything
+  virtual ~KernelSource() = default;  // detaches and frees everything
   virtual OpenResult Open(const SourceOptions& options) = 0;
-  virtual uint64_t Drain(RowSink& sink) = 0;         // ring rows, returns how many
-  virtual uint64_t ReadSockets(RowSink& sink) = 0;   // open TCP sockets whose counters moved, and new ones
+  virtual uint64_t Drain(RowSink& sink) = 0;        // ring rows, returns how many
+  virtual uint64_t ReadSockets(RowSink& sink) = 0;  // open TCP sockets whose counters moved, and new ones
   virtual uint64_t ReadUdpFlows(RowSink& sink) = 0;
   // Every open TCP socket once, moved or not: finds connections whose closing row found no room in the ring.
   // False if that can't be done; then such connections stay in the table.
