@@ -38,14 +38,18 @@ export class Product {
     child.stderr!.setEncoding('utf8').on('data', keep)
   }
 
-  /** Starts it and waits until every collector reports. */
+  /** Starts it with one collector per node of the lab and waits until every collector reports. */
   static async start(lab: Lab, options: ProductOptions = {}): Promise<Product> {
-    const port = await freePort()
     const nodes = await Promise.all(
       lab.spec.nodes.map(async n => ['--node', `${n.name}=${await lab.nodeCgroup(n.name)}`]),
     )
-    const argv = ['--conditions=source', main, 'standalone', '--listen', `127.0.0.1:${port}`]
-    argv.push('--flush', options.flush ?? '200ms', ...nodes.flat(), ...(options.args ?? []))
+    return Product.run(['--flush', options.flush ?? '200ms', ...nodes.flat(), ...(options.args ?? [])])
+  }
+
+  /** Starts it with these arguments of `standalone` and waits until it is ready. */
+  static async run(args: readonly string[]): Promise<Product> {
+    const port = await freePort()
+    const argv = ['--conditions=source', main, 'standalone', '--listen', `127.0.0.1:${port}`, ...args]
     const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
     const product = new Product(child, `http://127.0.0.1:${port}`, Date.now())
     try {
