@@ -6,8 +6,8 @@ import { checkListenAddress, listenOn } from './api/listen.ts'
 import { buildServer } from './api/server.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
+import { openSegmentStore, type SegmentStore } from './store/segment-store.ts'
 import type { TopologyAnswer, TopologyReader } from './topology/answer.ts'
-import { openSegmentStore, type SegmentStore } from './topology/segment-store.ts'
 
 export interface AggregatorOptions {
   readonly config: AggregatorConfig

@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createEntityIndex } from '../resolve/entity-index.ts'
-import { Counter } from './counters.ts'
+import { Counter } from '../topology/counters.ts'
+import { createTopology, type Topology } from '../topology/topology.ts'
 import { openSegmentStore } from './segment-store.ts'
-import { createTopology, type Topology } from './topology.ts'
 
 const minuteMs = 60_000
 const m0 = 29_400_000

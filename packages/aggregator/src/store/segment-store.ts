@@ -11,8 +11,8 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { blockMinutes } from './segment-archive.ts'
-import { headerWords, segmentHeader, segmentMagic } from './segment-bytes.ts'
+import { blockMinutes } from '../topology/segment-archive.ts'
+import { headerWords, segmentHeader, segmentMagic } from '../topology/segment-bytes.ts'
 
 export interface SegmentStoreOptions {
   readonly directory: string
