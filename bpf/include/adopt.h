@@ -84,12 +84,15 @@ SB_INLINE void sb_adopt_tcp(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 	__u32 state;
 
 	store = bpf_sk_storage_get(&tcp_stores, sk, 0, 0);
-	state = sk->state;
 	if (store) {
-		if (in && sb_tcp_is_closing(state))
+		if (in && sb_tcp_is_closing(sk->state))
 			sb_note_reset(skb, store);
 		return;
 	}
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol != IPPROTO_TCP)
+		return;
+	state = sk->state;
 	if (state == TCP_LISTEN) {
 		sb_adopt_listener(sk);
 		return;

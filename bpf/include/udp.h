@@ -270,7 +270,7 @@ static __noinline struct sb_udp_flow *sb_udp_new_flow(struct __sk_buff *skb, con
 	if (!sk)
 		return NULL;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk)
+	if (!sk || sk->protocol != IPPROTO_UDP)
 		return NULL;
 	store = bpf_sk_storage_get(&udp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	sb_udp_local(sk, datagram, in, &fresh);
