@@ -8,7 +8,7 @@ import {
   type FlowColumns,
   type LossPlace,
 } from '@skybraid/shared'
-import type { ApplyOutcome } from '../join/join-table.ts'
+import type { ApplyOutcome } from '../join/join-outcome.ts'
 import type { BatchOrigin } from '../join/record-batch.ts'
 import type { IngestStatus, NodeStatus } from '../topology/answer.ts'
 import type { BootLog } from './boot-log.ts'

@@ -6,6 +6,7 @@ import { EdgeBooking, movableMinutes } from './edge-booking.ts'
 import { conflict, FlowLocator } from './flow-locator.ts'
 import type { FlowRing } from './flow-ring.ts'
 import { FlowState } from './flow-state.ts'
+import type { ApplyOutcome, JoinCounts } from './join-outcome.ts'
 import { MissingBytes } from './missing-bytes.ts'
 import { type BatchOrigin, RecordBatch } from './record-batch.ts'
 import { SegmentLoss } from './segment-loss.ts'
@@ -33,23 +34,6 @@ export interface JoinTableOptions {
   readonly ring: FlowRing
   /** Random, so that keys can't be made to collide on purpose. */
   readonly hashSeed: number
-}
-
-/** What became of the records of one batch; together they are all of them. */
-export interface ApplyOutcome {
-  applied: number
-  late: number
-  tableFull: number
-  cardinalityCap: number
-  malformed: number
-}
-
-export interface JoinCounts {
-  readonly connections: number
-  readonly joined: number
-  readonly clientOnly: number
-  readonly serverOnly: number
-  readonly tombstones: number
 }
 
 const forgetSilentOpenSeconds = 11 * 60

@@ -5,7 +5,8 @@ import type { EdgeBook } from '../topology/edge-book.ts'
 import { listFlows } from './flow-list.ts'
 import { FlowRing } from './flow-ring.ts'
 import type { CurrentBoot, FlowNames } from './flow-view.ts'
-import { type ApplyOutcome, type JoinCounts, JoinTable } from './join-table.ts'
+import type { ApplyOutcome, JoinCounts } from './join-outcome.ts'
+import { JoinTable } from './join-table.ts'
 import type { BatchOrigin } from './record-batch.ts'
 
 export interface JoinOptions {
