@@ -3,6 +3,7 @@
  * Entry points of the kernel programs. Stable hooks only: tracepoints, cgroup hooks, iterators. The loader leaves out
  * what this kernel does not have; the logic is in include/, one header per concern.
  */
+#include "cgroup_made.h"
 #include "packet.h"
 #include "tcp_half_open.h"
 #include "tcp_iterate.h"
@@ -12,8 +13,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, const struct sock *sk, const int old_state, const int new_state)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+	struct tcp_sock *tp;
 
+	if (!sb_tcp_matters(old_state, new_state))
+		return 0;
+	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (tp)
 		sb_tcp_on_state(tp, old_state, new_state);
 	return 0;
@@ -48,6 +52,13 @@ int BPF_PROG(tcp_error, const struct sock *sk)
 
 	if (store && sk->sk_err)
 		store->sk_err = sk->sk_err;
+	return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(cgroup_made, struct cgroup *cgroup, const char *path)
+{
+	sb_on_cgroup_made(cgroup, path);
 	return 0;
 }
 

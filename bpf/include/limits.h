@@ -6,7 +6,7 @@
 #define SKYBRAID_LIMITS_H
 
 /*
- * ring: rows of ended connections, repeated SYN-ACKs and DNS answers. Written by the programs, emptied by
+ * ring: rows of ended connections, repeated SYN-ACKs, DNS answers and new cgroups. Written by the programs, emptied by
  * KernelSource::Drain. The size is an option of the loader; this is only what the object says. Full: SB_C_RING_FULL.
  */
 #define SB_RING_BYTES (1 << 20)

@@ -13,6 +13,7 @@
 #define SB_ROW_VERSION 1
 #define SB_COMM_LEN 16
 #define SB_DNS_BYTES 512
+#define SB_CGROUP_PATH 512
 
 enum sb_row_kind {
 	SB_ROW_TCP_READING = 1, /* iterator: an open socket whose counters moved, or not read before */
@@ -21,6 +22,7 @@ enum sb_row_kind {
 	SB_ROW_TCP_HALF_OPEN = 4, /* ring: the listener's view of a dial that never completed */
 	SB_ROW_UDP = 5,         /* reading of a UDP flow */
 	SB_ROW_DNS = 6,         /* ring: head of an answer from port 53 */
+	SB_ROW_CGROUP = 7,      /* ring: a cgroup was made */
 };
 
 enum sb_role { SB_ROLE_UNKNOWN = 0, SB_ROLE_CLIENT = 1, SB_ROLE_SERVER = 2 };
@@ -101,6 +103,13 @@ struct sb_dns_row {
 	__u8 message[SB_DNS_BYTES];
 };
 
+struct sb_cgroup_row {
+	struct sb_head head; /* only cgroup_id and read_ns */
+	__u32 length;        /* of the path; 0 if it did not fit */
+	__u32 pad;
+	char path[SB_CGROUP_PATH]; /* from the root of the hierarchy */
+};
+
 /* Per-CPU counters, summed by user space. The index is the position in the array. */
 enum sb_counter {
 	SB_C_RING_PRODUCED = 0, /* rows put into the ring */
@@ -119,5 +128,6 @@ _Static_assert(sizeof(struct sb_head) == 104, "sb_head");
 _Static_assert(sizeof(struct sb_tcp_row) == 168, "sb_tcp_row");
 _Static_assert(sizeof(struct sb_udp_row) == 136, "sb_udp_row");
 _Static_assert(sizeof(struct sb_dns_row) == 624, "sb_dns_row");
+_Static_assert(sizeof(struct sb_cgroup_row) == 624, "sb_cgroup_row");
 
 #endif

@@ -218,6 +218,11 @@ void Capture::OnDns(const sb_dns_row& row) {
   }
 }
 
+void Capture::OnCgroup(const sb_cgroup_row& row) {
+  if (row.length == 0 || row.length >= SB_CGROUP_PATH) return;
+  paths_.Learn(row.head.cgroup_id, std::string(row.path, row.length));
+}
+
 // ---- flushes
 
 void Capture::Collect(bool minute_end) {

@@ -72,6 +72,7 @@ class Capture final : private RowSink {
   void OnTcp(const sb_tcp_row& row) override;
   void OnUdp(const sb_udp_row& row) override;
   void OnDns(const sb_dns_row& row) override;
+  void OnCgroup(const sb_cgroup_row& row) override;
 
   void Run();
   void Drain();

@@ -115,7 +115,7 @@ void CgroupPaths::WalkFrom(const std::string& directory, int depth) {
   struct stat info;
   if (walk_budget_ == 0 || depth > kMaxDepth || stat(full.c_str(), &info) != 0) return;
   --walk_budget_;
-  Remember(info.st_ino, directory);
+  Learn(info.st_ino, directory);
   DIR* stream = opendir(full.c_str());
   if (stream == nullptr) return;
   while (const dirent* entry = readdir(stream)) {
@@ -125,7 +125,7 @@ void CgroupPaths::WalkFrom(const std::string& directory, int depth) {
   closedir(stream);
 }
 
-void CgroupPaths::Remember(uint64_t id, std::string path) {
+void CgroupPaths::Learn(uint64_t id, std::string path) {
   Known* known = known_.Find(id);
   if (known == nullptr)
     known_.Insert(id, Known{std::move(path), 0});

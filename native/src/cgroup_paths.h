@@ -20,6 +20,9 @@ class CgroupPaths {
   // retried.
   const std::string& Path(uint64_t id, uint64_t now_ns);
 
+  // Takes over a path that the kernel told when it made the cgroup.
+  void Learn(uint64_t id, std::string path);
+
  private:
   struct Known {
     std::string path;
@@ -28,7 +31,6 @@ class CgroupPaths {
   bool ByHandle(uint64_t id, std::string& path);
   void Walk(uint64_t now_ns);
   void WalkFrom(const std::string& directory, int depth);
-  void Remember(uint64_t id, std::string path);
 
   std::string mount_;
   int mount_fd_ = -1;

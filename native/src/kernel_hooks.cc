@@ -15,7 +15,7 @@
 
 namespace skybraid {
 
-const std::array<Hook, 14> kHooks = {{
+const std::array<Hook, 15> kHooks = {{
     {"tcp_state", "tp_btf/inet_sock_set_state", HookKind::kTracepoint, "btf_trace_inet_sock_set_state",
      kTcpLifecycle, true, "TCP connections are not observed"},
     {"tcp_open_sockets", "iter/bpf_sk_storage_map", HookKind::kIterator, "bpf_iter__bpf_sk_storage_map",
@@ -29,6 +29,8 @@ const std::array<Hook, 14> kHooks = {{
      "dials that reach a listener but never complete are seen by the dialler only"},
     {"tcp_error", "tp_btf/inet_sk_error_report", HookKind::kTracepoint, "btf_trace_inet_sk_error_report",
      kSocketErrors, false, "why a dial failed may be missing if the program read the error first"},
+    {"cgroup_made", "tp_btf/cgroup_mkdir", HookKind::kTracepoint, "btf_trace_cgroup_mkdir", 0, false,
+     "connections of a container that is gone within a moment may lack the container"},
     {"tcp_open_files", "iter/task_file", HookKind::kIterator, "bpf_iter__task_file", kTaskFiles, false,
      "connections older than the collector are found on their first packet, without the program's name"},
     {"packet_in", "cgroup_skb/ingress", HookKind::kCgroup, nullptr, kPacketHooks, false,

@@ -28,7 +28,7 @@ struct Hook {
   const char* consequence;  // what is not observed without it
 };
 
-extern const std::array<Hook, 14> kHooks;
+extern const std::array<Hook, 15> kHooks;
 
 // Does the running kernel have the hook?
 bool KernelHas(const btf* kernel_types, const Hook& hook);

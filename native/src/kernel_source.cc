@@ -297,6 +297,8 @@ int LibbpfSource::OnRingRow(void* context, void* data, size_t size) {
   drain.rows++;
   if (size >= sizeof(sb_dns_row) && head->kind == SB_ROW_DNS)
     drain.sink->OnDns(*static_cast<const sb_dns_row*>(data));
+  else if (size >= sizeof(sb_cgroup_row) && head->kind == SB_ROW_CGROUP)
+    drain.sink->OnCgroup(*static_cast<const sb_cgroup_row*>(data));
   else if (size >= sizeof(sb_tcp_row))
     drain.sink->OnTcp(*static_cast<const sb_tcp_row*>(data));
   return 0;

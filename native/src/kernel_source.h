@@ -52,6 +52,7 @@ class RowSink {
   virtual void OnTcp(const sb_tcp_row& row) = 0;
   virtual void OnUdp(const sb_udp_row& row) = 0;
   virtual void OnDns(const sb_dns_row& row) = 0;
+  virtual void OnCgroup(const sb_cgroup_row&) {}
 };
 
 using KernelCounters = std::array<uint64_t, SB_COUNTERS>;

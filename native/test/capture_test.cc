@@ -1,7 +1,9 @@
 // The poll loop against a source that the test plays, on clocks that the test sets.
 #include "capture.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <deque>
 
 #include "check.h"
@@ -19,6 +21,7 @@ struct Script {
   std::deque<sb_tcp_row> ring;
   std::deque<sb_udp_row> udp;
   std::deque<sb_dns_row> dns;
+  std::deque<sb_cgroup_row> cgroups;
   std::vector<sb_tcp_row> read;
   std::vector<sb_tcp_row> all;
   KernelCounters counters{};
@@ -39,6 +42,11 @@ class PlayedSource final : public KernelSource {
   }
   uint64_t Drain(RowSink& sink) override {
     uint64_t rows = 0;
+    for (; !script_.cgroups.empty(); rows++) {
+      const sb_cgroup_row row = script_.cgroups.front();
+      script_.cgroups.pop_front();
+      sink.OnCgroup(row);
+    }
     for (; !script_.ring.empty(); rows++) {
       const sb_tcp_row row = script_.ring.front();
       script_.ring.pop_front();
@@ -127,6 +135,25 @@ sb_tcp_row Reading(uint64_t cookie, uint64_t ns, uint64_t sent) {
   row.head.flags |= SB_F_QUIET;
   row.bytes_sent = sent;
   return row;
+}
+
+sb_cgroup_row Made(uint64_t cgroup_id, const std::string& path) {
+  sb_cgroup_row row{};
+  row.head.kind = SB_ROW_CGROUP;
+  row.head.cgroup_id = cgroup_id;
+  row.length = static_cast<uint32_t>(path.size());
+  memcpy(row.path, path.data(), std::min<size_t>(path.size(), SB_CGROUP_PATH));
+  return row;
+}
+
+// Does any field of any frame contain the text?
+bool Mentions(const std::vector<std::vector<frames::Frame>>& flushes, const std::string& text) {
+  for (const auto& flush : flushes)
+    for (const frames::Frame& frame : flush)
+      for (const auto& [number, values] : frame.fields)
+        for (const std::string& value : values)
+          if (value.find(text) != std::string::npos) return true;
+  return false;
 }
 
 double Base(uint64_t minute) { return static_cast<double>(rows::kWallOffsetMs + minute * kMinuteMs); }
@@ -302,6 +329,22 @@ TEST("capture: a DNS answer names an address, a broken one is counted") {
   CHECK(b.flushes[0][0].fields.at(21)[0].find("a.test") != std::string::npos);
   CHECK_EQ(b.capture->Counters().dns_malformed, 1u);
   CHECK_EQ(b.capture->Counters().ring_consumed, 4u);
+}
+
+TEST("capture: a container that is gone when it is first read keeps its name") {
+  Bench b;
+  const std::string id(64, 'c');
+  b.script.cgroups.push_back(Made(4711, "/kubepods/burstable/pod1/" + id));
+  b.script.cgroups.push_back(Made(4712, ""));  // its path did not fit
+  uint64_t at = b.RunTo(10 * kSecond, 10 * kSecond + 100'000'000);
+  for (uint64_t cgroup : {4711, 4712}) {
+    sb_tcp_row row = Closed(cgroup, at - 1);
+    row.head.cgroup_id = cgroup;
+    b.script.ring.push_back(row);
+  }
+  b.RunTo(at, at + kSecond);
+  CHECK_EQ(b.Records(), 2u);
+  CHECK(Mentions(b.flushes, id));
 }
 
 TEST("capture: finishing hands out everything, and figures add up") {

@@ -53,6 +53,11 @@ int main() {
   FIELD(sb_dns_row, length);
   FIELD(sb_dns_row, pad);
   FIELD(sb_dns_row, message);
+  STRUCT(sb_cgroup_row);
+  FIELD(sb_cgroup_row, head);
+  FIELD(sb_cgroup_row, length);
+  FIELD(sb_cgroup_row, pad);
+  FIELD(sb_cgroup_row, path);
   STRUCT(sb_udp_key);
   FIELD(sb_udp_key, cookie);
   FIELD(sb_udp_key, remote);
