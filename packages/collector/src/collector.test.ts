@@ -193,10 +193,13 @@ describe('startCollector', () => {
     await collector.close()
     const { records } = collector.status()
     expect(records).toMatchObject({ queued: 0, holds: true })
-    expect(records.published).toBe(published.length * 1_000)
+    const stops = config.partitions
+    expect(records.published).toBe((published.length - stops) * 1_000)
     const columns = createFlowColumns()
     decodeFlowBatch(published.at(-1)!.data, columns)
-    expect(columns.header.sequence).toBe(published.length)
+    expect(columns.header).toMatchObject({ cleanStop: true, partition: 1, sequence: 1 })
+    decodeFlowBatch(published.at(-stops)!.data, columns)
+    expect(columns.header).toMatchObject({ cleanStop: true, partition: 0, sequence: published.length - 1 })
     expect(columns.header.losses).toEqual([
       { place: lossPlaces.spool_full, records: records.lost.spool_full },
     ])
@@ -209,10 +212,53 @@ describe('startCollector', () => {
     fake.onClose(writeFlush([frame(1, 2)]))
     fake.count({ recordsEncoded: 2 })
     await Promise.all([collector.close(), collector.close()])
-    expect(received.map(({ header }) => header.recordCount)).toEqual([2])
+    expect(received.map(({ header }) => header.recordCount)).toEqual([2, 0, 0])
     expect(fake.close).toHaveBeenCalledTimes(1)
     expect(log.warn).not.toHaveBeenCalled()
     expect(log.error).not.toHaveBeenCalled()
+  })
+
+  it('says in every partition that it stops, after everything else and with its last figures', async () => {
+    const fake = fakeSource()
+    const { received, collector } = await start(fake, { drainMs: 5_000 })
+    fake.emit([frame(0, 0), frame(1, 3)])
+    fake.onClose(writeFlush([frame(1, 2)]))
+    fake.count({ recordsEncoded: 9, recordsMerged: 4 })
+    await collector.close()
+    expect(received.map(({ header: h }) => [h.partition, h.sequence, h.recordCount, h.cleanStop])).toEqual([
+      [0, 1, 0, false],
+      [1, 1, 3, false],
+      [1, 2, 2, false],
+      [0, 2, 0, true],
+      [1, 3, 0, true],
+    ])
+    for (const { header } of received.slice(-2)) {
+      expect(header).toMatchObject({ recordsEncoded: 9, recordsMerged: 4, minuteComplete: false })
+    }
+    expect(log.error).not.toHaveBeenCalled()
+  })
+
+  it('does not say that it stopped when records are left behind', async () => {
+    const fake = fakeSource()
+    const taken: BusMessage[] = []
+    let answering = true
+    const publish = (message: BusMessage) => {
+      taken.push(message)
+      return answering ? Promise.resolve() : new Promise<void>(() => {})
+    }
+    const { collector } = await start(fake, { bus: { publish }, drainMs: 20 })
+    fake.emit([frame(0, 1)])
+    await vi.waitFor(() => expect(collector.status().records.published).toBe(1))
+    answering = false
+    fake.emit([frame(0, 2)])
+    fake.count({ recordsEncoded: 3 })
+    await collector.close()
+    const columns = createFlowColumns()
+    for (const { data } of taken) {
+      expect(decodeFlowBatch(data, columns)).toEqual({ ok: true })
+      expect(columns.header.cleanStop).toBe(false)
+    }
+    expect(taken).toHaveLength(2)
   })
 
   it('does not wait for ever for a bus that never answers', async () => {

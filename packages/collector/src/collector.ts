@@ -75,6 +75,14 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     intake.accept(flush)
     publisher.pump()
   }
+  // Nothing follows in any partition: with the last figures, so that both identities end without a rest.
+  function sayStop(): void {
+    latest = capture?.counters() ?? latest
+    const baseUnixMs = Math.floor(clock.nowMs() / 60_000) * 60_000
+    for (let partition = 0; partition < config.partitions; partition++) {
+      spool.add({ ...stopEntry, partition, baseUnixMs })
+    }
+  }
   const startedUnixMs = clock.nowMs()
   const opened = attach(source, { ...captureOptions(options), onFlush })
   capture = opened
@@ -87,24 +95,40 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     capabilities: opened.capabilities,
     status: () => collectorStatus(parts),
     close() {
-      closing ??= shut(opened, publisher, intake, log, options.drainMs ?? 5_000)
+      closing ??= shut({
+        capture: opened,
+        publisher,
+        intake,
+        log,
+        sayStop,
+        drainMs: options.drainMs ?? 5_000,
+      })
       return closing
     },
   }
 }
 
-async function shut(
-  capture: Capture,
-  publisher: Publisher,
-  intake: Intake,
-  log: Log,
-  drainMs: number,
-): Promise<void> {
+const stopEntry = { recordCount: 0, minuteComplete: false, cleanStop: true, body: new Uint8Array(0) } as const
+
+interface Shutting {
+  readonly capture: Capture
+  readonly publisher: Publisher
+  readonly intake: Intake
+  readonly log: Log
+  readonly sayStop: () => void
+  readonly drainMs: number
+}
+
+async function shut({ capture, publisher, intake, log, sayStop, drainMs }: Shutting): Promise<void> {
   capture.close()
   const { recordsEncoded, recordsMerged } = capture.counters()
   const missing = recordsEncoded - recordsMerged - intake.counts.received
   if (missing !== 0) log.error({ missing }, 'records were made and not handed over')
-  const complete = await publisher.drained(drainMs)
+  let complete = await publisher.drained(drainMs)
+  if (complete) {
+    sayStop()
+    complete = await publisher.drained(drainMs)
+  }
   publisher.stop()
   if (!complete)
     log.warn({ unacknowledged: publisher.counts.sealedRecords }, 'closed before the bus took all records')

@@ -3,8 +3,8 @@ import { type Arrival, type SequenceLimits, SequenceLog } from './sequence-log.t
 
 interface Partition {
   readonly log: SequenceLog
-  /** The batch with the highest number said that its minute is complete: nothing was under way then. */
-  endsComplete: boolean
+  /** The batch with the highest number said that the collector stops. */
+  stopped: boolean
 }
 
 /** Cumulative counters of a collector's boot, from the batch sealed last. */
@@ -58,13 +58,13 @@ export class BootLog {
     let partition = this.#partitions.get(header.partition)
     if (partition === undefined) {
       if (this.#partitions.size >= this.#limits.maxPartitions) return undefined
-      partition = { log: new SequenceLog(this.#limits), endsComplete: false }
+      partition = { log: new SequenceLog(this.#limits), stopped: false }
       this.#partitions.set(header.partition, partition)
     }
     const arrival = partition.log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
     if (arrival === 'duplicate') this.duplicates += header.recordCount
     if (arrival !== 'new') return arrival
-    if (header.sequence === partition.log.highest) partition.endsComplete = header.minuteComplete
+    if (header.sequence === partition.log.highest) partition.stopped = header.cleanStop
     this.batches++
     this.records += header.recordCount
     this.#takeCounters(header)
@@ -88,10 +88,10 @@ export class BootLog {
     return records
   }
 
-  /** The last thing heard of every partition was the end of a minute, and nothing is missing. */
+  /** The last thing heard of every partition was that the collector stops, and nothing is missing. */
   get endedCleanly(): boolean {
-    for (const { log, endsComplete } of this.#partitions.values()) {
-      if (!endsComplete || log.missingRecords > 0) return false
+    for (const { log, stopped } of this.#partitions.values()) {
+      if (!stopped || log.missingRecords > 0) return false
     }
     return true
   }

@@ -105,10 +105,12 @@ describe('createIngest', () => {
     expect(completed).toEqual([`n.1 0 ${epochMs / minuteMs}`])
   })
 
-  it('tells a restart in the middle of work from one after a complete minute', () => {
+  it('tells a killed collector from one that stopped', () => {
     const second = { bootId: '0000000000000002', sentUnixMs: nowMs + 1 }
     const killed = setUp()
     killed.send({}, 1)
+    // also right after the end of a minute, when nothing seems to be under way
+    killed.send({ sequence: 2, firstRecord: 1, minuteComplete: true }, 0)
     killed.send(second, 1)
     expect(killed.ingest.status(nowMs).nodes[0]).toMatchObject({
       bootId: second.bootId,
@@ -116,12 +118,18 @@ describe('createIngest', () => {
     })
     const stopped = setUp()
     stopped.send({}, 1)
-    stopped.send({ sequence: 2, firstRecord: 1, minuteComplete: true }, 0)
+    stopped.send({ sequence: 2, firstRecord: 1, cleanStop: true }, 0)
     stopped.send(second, 1)
     expect(stopped.ingest.status(nowMs).nodes[0]).toMatchObject({ uncleanRestart: false })
     // a late batch of the first boot does not bring it back
     stopped.send({ sequence: 3, firstRecord: 1 }, 1)
     expect(stopped.ingest.status(nowMs).nodes[0]?.bootId).toBe(second.bootId)
+    const halfStopped = setUp()
+    halfStopped.send({}, 1)
+    halfStopped.send({ sequence: 1, partition: 1 }, 1)
+    halfStopped.send({ sequence: 2, firstRecord: 1, cleanStop: true }, 0)
+    halfStopped.send(second, 1)
+    expect(halfStopped.ingest.status(nowMs).nodes[0]).toMatchObject({ uncleanRestart: true })
   })
 
   it('estimates the clock of a node from its quickest batch', () => {

@@ -54,6 +54,7 @@ export function createSealer(
       recordCount: entry.recordCount,
       baseUnixMs: entry.baseUnixMs,
       minuteComplete: entry.minuteComplete,
+      cleanStop: entry.cleanStop ?? false,
       losses: lossCounts(lost),
       sentUnixMs: nowMs(),
     })

@@ -10,6 +10,8 @@ export interface SpoolEntry {
   readonly recordCount: number
   readonly baseUnixMs: number
   readonly minuteComplete: boolean
+  /** The last entry of its partition. */
+  readonly cleanStop?: boolean
   /** Fields 20 to 62 of the batch. */
   readonly body: Uint8Array
 }

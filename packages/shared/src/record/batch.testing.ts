@@ -43,6 +43,7 @@ const header = fc.record({
   flushIntervalMs: fc.integer({ min: 0, max: 60_000 }),
   capabilities: counter,
   minuteComplete: fc.boolean(),
+  cleanStop: fc.boolean(),
   losses: fc.array(fc.record({ place: fc.integer({ min: 1, max: 9 }), records: counter }), { maxLength: 9 }),
   recordsEncoded: counter,
   recordsMerged: counter,

@@ -36,6 +36,8 @@ export interface BatchHeader {
   flushIntervalMs: number
   capabilities: number
   minuteComplete: boolean
+  /** The partition's last batch of this boot. */
+  cleanStop: boolean
   losses: LossCount[]
   recordsEncoded: number
   recordsMerged: number

@@ -125,6 +125,7 @@ function readVarintField(header: BatchHeader, field: number): void {
   else if (field === 8) header.recordCount = value
   else if (field === 10) header.flushIntervalMs = value
   else if (field === 12) header.minuteComplete = value !== 0
+  else if (field === 22) header.cleanStop = value !== 0
 }
 
 function readFixed64Field(header: BatchHeader, field: number): void {
@@ -169,6 +170,7 @@ function clearHeader(header: BatchHeader): void {
   header.flushIntervalMs = 0
   header.capabilities = 0
   header.minuteComplete = false
+  header.cleanStop = false
   header.losses.length = 0
   header.recordsEncoded = 0
   header.recordsMerged = 0

@@ -12,11 +12,11 @@ import {
 import { Kind } from './kind.ts'
 import { ProtoWriter } from './proto-writer.ts'
 
-/** What a sender puts in front of a body: fields 1 to 19. */
+/** What a sender puts in front of a body: fields 1 to 19 and 22. */
 export type PlainHeader = Omit<BatchHeader, 'owners' | 'names'>
 
 /**
- * Fields 1 to 19 of a FlowBatch. Protobuf messages concatenate, so these bytes followed by a body (owners, names and
+ * The plain header of a FlowBatch. Protobuf messages concatenate, so these bytes followed by a body (owners, names and
  * columns) are one complete message. Throws a RangeError if `bootId` is not 16 hexadecimal digits.
  */
 export function encodeHeader(header: PlainHeader): Uint8Array<ArrayBuffer> {
@@ -64,6 +64,7 @@ function writeHeader(writer: ProtoWriter, header: PlainHeader): void {
   writer.fixed64Field(17, header.ringProduced)
   writer.fixed64Field(18, header.ringConsumed)
   writer.fixed64Field(19, header.sentUnixMs)
+  writer.varintField(22, header.cleanStop ? 1 : 0)
 }
 
 const fieldsInOrder: readonly { field: number; u32?: U32Column; u64?: U64Column }[] = [

@@ -24,6 +24,7 @@ export function createBatchHeader(): BatchHeader {
     flushIntervalMs: 0,
     capabilities: 0,
     minuteComplete: false,
+    cleanStop: false,
     losses: [],
     recordsEncoded: 0,
     recordsMerged: 0,

@@ -12,7 +12,10 @@ export const nodeStatusSchema = Type.Object(
     lastSeen: Type.String({ format: 'date-time' }),
     clockOffsetMs: Type.Number({ description: 'this node’s clock minus the aggregator’s' }),
     reporting: Type.Boolean(),
-    uncleanRestart: Type.Boolean({ description: 'an earlier boot ended without saying what it still held' }),
+    uncleanRestart: Type.Boolean({
+      description:
+        'the previous start of this collector was killed: what it still held is lost, how much is unknown',
+    }),
     batches: Type.Integer(),
     records: Type.Integer(),
     duplicates: Type.Integer(),
