@@ -255,6 +255,17 @@ SB_INLINE void sb_tcp_on_close(struct tcp_sock *tp, __u8 old_state)
 	}
 }
 
+/*
+ * The steps of closing say nothing that the end does not. They only give a connection away that is older than the
+ * collector, and the packets that go with them do so as well.
+ */
+SB_INLINE bool sb_tcp_matters(__u8 old_state, __u8 new_state)
+{
+	if (new_state == TCP_SYN_RECV)
+		return false;
+	return !(sb_packet_hooks && sb_tcp_is_connected(old_state) && sb_tcp_is_connected(new_state));
+}
+
 SB_INLINE void sb_tcp_on_state(struct tcp_sock *tp, __u8 old_state, __u8 new_state)
 {
 	if (new_state == TCP_CLOSE)
@@ -263,8 +274,6 @@ SB_INLINE void sb_tcp_on_state(struct tcp_sock *tp, __u8 old_state, __u8 new_sta
 		sb_tcp_on_open(tp, SB_STAGE_DIALLING);
 	else if (new_state == TCP_LISTEN)
 		sb_tcp_on_open(tp, SB_STAGE_LISTENER);
-	else if (new_state == TCP_SYN_RECV)
-		return;
 	else if (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)
 		sb_tcp_on_connected(tp, old_state);
 	else
