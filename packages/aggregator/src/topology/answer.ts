@@ -12,6 +12,8 @@ export interface TopologyQuery {
   readonly depth?: number
   readonly protocol?: 'tcp' | 'udp'
   readonly minBytes?: number
+  /** Every counter of each edge instead of a summary; only for `topologyJson`, because objects always have all. */
+  readonly detail?: boolean
   /** Most nodes to return; over it the next coarser grouping is answered and `notes` says so. */
   readonly limit: number
 }

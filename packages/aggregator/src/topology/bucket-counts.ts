@@ -3,6 +3,7 @@ import { addSample, type LatencySums } from './latency-entries.ts'
 const smallestBlock = 3 // 8 slots
 const largestBlock = 12 // every key has its slot
 const firstCells = 1 << 14
+const largestKey = (1 << largestBlock) - 1
 
 /**
  * Latency samples of one open minute: counts by (row, key). Each row has a block of its own, an open-addressed table
@@ -11,8 +12,8 @@ const firstCells = 1 << 14
  */
 export interface BucketCounts {
   add(row: number, key: number, count: number): void
-  /** Adds one row's counts to sums. */
-  addTo(row: number, sums: LatencySums): void
+  /** Adds one row's counts to sums, those of keys below `keyLimit`. */
+  addTo(row: number, sums: LatencySums, keyLimit?: number): void
 }
 
 export function createBucketCounts(): BucketCounts {
@@ -89,11 +90,11 @@ export function createBucketCounts(): BucketCounts {
       }
       counts[slot] += count
     },
-    addTo(row, sums) {
+    addTo(row, sums, keyLimit = largestKey + 1) {
       if (row >= blockSize.length || blockSize[row] === 0) return
       const at = blockAt[row]
       for (let slot = at; slot < at + (1 << blockSize[row]); slot++)
-        if (keys[slot] !== 0) addSample(sums, keys[slot] - 1, counts[slot])
+        if (keys[slot] !== 0 && keys[slot] <= keyLimit) addSample(sums, keys[slot] - 1, counts[slot])
     },
   }
 }

@@ -19,6 +19,8 @@ export interface EdgeTable {
   /** Ids ever given are below this; ids of freed edges are given again. */
   readonly limit: number
   readonly inUse: number
+  /** Freed ids given again since the last sweep, in that order: below `limit`, yet new. */
+  readonly givenAgain: readonly EdgeId[]
   readonly client: Int32Array
   readonly server: Int32Array
   readonly via: Int32Array
@@ -52,6 +54,7 @@ export function createEdgeTable(maxEdges: number): EdgeTable {
   let mask = slots.length - 1
   let limit = 0
   const free: EdgeId[] = []
+  let givenAgain: EdgeId[] = []
 
   function slotOf(
     client: number,
@@ -101,7 +104,9 @@ export function createEdgeTable(maxEdges: number): EdgeTable {
       a = grownArrays(a)
       rehash(slots.length * 2)
     }
-    const edge = free.pop() ?? limit++
+    const reused = free.pop()
+    if (reused !== undefined) givenAgain.push(reused)
+    const edge = reused ?? limit++
     a.client[edge] = client
     a.server[edge] = server
     a.via[edge] = via
@@ -119,6 +124,9 @@ export function createEdgeTable(maxEdges: number): EdgeTable {
     },
     get inUse() {
       return limit - free.length
+    },
+    get givenAgain() {
+      return givenAgain
     },
     get client() {
       return a.client
@@ -155,6 +163,7 @@ export function createEdgeTable(maxEdges: number): EdgeTable {
     },
     sweep(isUsed) {
       let freed = 0
+      givenAgain = []
       for (let e = 0; e < limit; e++) {
         if (a.protocol[e] === 0) continue
         const isOpen = a.openClient[e] !== 0 || a.openServer[e] !== 0 || a.openJoined[e] !== 0

@@ -1,24 +1,23 @@
-import type { UnknownLoss } from './answer.ts'
-import { Counter, type CounterName, Histogram, type HistogramName } from './counters.ts'
+import { Counter, type CounterName, counterCount, Histogram, type HistogramName } from './counters.ts'
+import type { EdgeHeads } from './edge-heads.ts'
 import { type EdgeView, observedBy, viewEdge } from './edge-view.ts'
 import { type FieldRun, fieldRun, writeRun } from './field-run.ts'
-import { edgeSuffix, type Fold, protocolName } from './fold.ts'
-import { type GroupTexts, groupText } from './group-text.ts'
+import type { Fold } from './fold.ts'
 import { type JsonText, type Literal, literal } from './json-text.ts'
-import { figuresPerHistogram, figuresPerSlot } from './latency-figures.ts'
+import { allLatencies, figuresPerHistogram, figuresPerSlot } from './latency-figures.ts'
+import { writeLoss } from './loss-text.ts'
 import type { RangeSums } from './range-sums.ts'
 
+const perSlot = figuresPerSlot(allLatencies)
+const perHistogram = figuresPerHistogram(allLatencies)
 const closeBrace = literal('}')
-const observedTexts = textsOf(['client', 'server', 'both'], v => `,"observed":"${v}"`)
-const healthTexts = textsOf(['ok', 'degraded', 'failing'], v => `,"health":"${v}","reasons":[`)
-const unknownTexts = textsOf(
-  ['one_end_only', 'not_yet_quiet', 'segments_coalesced'],
-  v => `"unknown":"${v}"}`,
+const healthTexts = textsOf(['client', 'server', 'both'], observed =>
+  textsOf(['ok', 'degraded', 'failing'], health =>
+    literal(`,"observed":"${observed}","health":"${health}","reasons":[`),
+  ),
 )
 
-const { openedJoined, openedClientOnly, openedServerOnly, lossCoalesced } = Counter
-const { clientToServerLost, clientToServerCompared, serverToClientLost, serverToClientCompared } = Counter
-const { clientDataSegmentsSent, serverDataSegmentsSent } = Counter
+const { openedJoined, openedClientOnly, openedServerOnly } = Counter
 const openedText = literal('],"tcp":{"opened":')
 const openedKinds = fields([
   [',"openedJoined":', 'openedJoined'],
@@ -27,7 +26,7 @@ const openedKinds = fields([
 ])
 const openNowText = literal(',"openNow":')
 const failedText = literal(',"failed":')
-const failures = fields([
+export const failures = fields([
   [',"failures":{"refused":', 'failedRefused'],
   [',"timedOut":', 'failedTimedOut'],
   [',"unreachable":', 'failedUnreachable'],
@@ -38,13 +37,8 @@ const failures = fields([
 const clientTcp = sideTcp('client')
 const serverTcp = sideTcp('server')
 const halfOpen = fields([[',"halfOpen":', 'serverHalfOpen']])
-const lossStart = literal(',"loss":{"clientToServer":{')
-const lossMiddle = literal(',"serverToClient":{')
-const lossEnd = literal('}}}')
-const segmentsLost = literal('"segmentsLost":')
-const segmentsCompared = literal(',"segmentsCompared":')
 const percentileTexts = [literal(',"p50":'), literal(',"p90":'), literal(',"p99":'), literal(',"max":')]
-/** Without the ids of its nodes. */
+/** Without its head. */
 const longestEdge = 8192
 const udpStart = literal('],"udp":{')
 const udpEnd = literal('}}')
@@ -52,14 +46,11 @@ const comma = literal(',')
 const clientUdp = sideUdp('client')
 const serverUdp = sideUdp('server')
 
-function textsOf<V extends string>(
-  values: readonly V[],
-  text: (value: V) => string,
-): Readonly<Record<V, Literal>> {
-  return Object.fromEntries(values.map(v => [v, literal(text(v))])) as Record<V, Literal>
+function textsOf<V extends string, T>(values: readonly V[], text: (value: V) => T): Readonly<Record<V, T>> {
+  return Object.fromEntries(values.map(v => [v, text(v)])) as Record<V, T>
 }
 
-function fields(list: readonly (readonly [string, CounterName])[]): FieldRun {
+export function fields(list: readonly (readonly [string, CounterName])[]): FieldRun {
   return fieldRun(list.map(([text, name]) => ({ text, counter: Counter[name] })))
 }
 
@@ -127,72 +118,32 @@ export interface EdgeTextWriter {
   write(out: JsonText, slot: number): void
 }
 
-/** `figures` are those of `latencyFigures`. */
-export function createEdgeTextWriter(
+/** Writes every counter. `figures` are those of `latencyFigures` for all latencies. */
+export function createDetailWriter(
   fold: Fold,
   sums: RangeSums,
   figures: Float64Array,
-  groupTexts: GroupTexts,
+  heads: EdgeHeads,
 ): EdgeTextWriter {
-  const idTexts: Literal[] = []
-  const suffixTexts = new Map<number, readonly [Literal, Literal]>()
-  const idStart = literal('{"id":"')
-  const arrow = literal('->')
-  const sourceStart = literal('","source":"')
-  const targetStart = literal('","target":"')
-  const { columns } = sums
-
-  function idText(group: number): Literal {
-    idTexts[group] ??= groupText(fold.groups[group], groupTexts).id
-    return idTexts[group]
-  }
-
-  function suffixOf(slot: number): readonly [Literal, Literal] {
-    const key = (fold.via[slot] * 4 + fold.protocol[slot]) * 65_536 + fold.port[slot]
-    let texts = suffixTexts.get(key)
-    if (!texts) {
-      texts = suffixText(fold.protocol[slot], fold.port[slot], fold.vias[fold.via[slot]])
-      suffixTexts.set(key, texts)
-    }
-    return texts
-  }
-
-  function writeHead(out: JsonText, slot: number, view: EdgeView): void {
-    const source = idText(fold.source[slot])
-    const target = idText(fold.target[slot])
-    const [idEnd, address] = suffixOf(slot)
-    out.reserve(2 * (source.length + target.length) + longestEdge)
-    out.literal(idStart)
-    out.literal(source)
-    out.literal(arrow)
-    out.literal(target)
-    out.literal(idEnd)
-    out.literal(sourceStart)
-    out.literal(source)
-    out.literal(targetStart)
-    out.literal(target)
-    out.literal(address)
-    out.literal(observedTexts[observedBy(sums.seen[slot])])
-    out.literal(healthTexts[view.health])
-    if (view.reasons.length > 0) out.text(view.reasons.map(r => JSON.stringify(r)).join(','))
-  }
+  const { counters } = sums
 
   function writeSide(out: JsonText, side: SideTcpText, slot: number): void {
-    writeRun(out, side.counters, columns, slot)
+    writeRun(out, side.counters, counters, slot * counterCount)
     for (let i = 0; i < side.histograms.length; i++) {
       const { text, histogram } = side.histograms[i]
-      const at = slot * figuresPerSlot + histogram * figuresPerHistogram
+      const at = slot * perSlot + histogram * perHistogram
       if (figures[at] > 0) writePercentiles(out, text, figures, at)
     }
   }
 
   function writeTcp(out: JsonText, slot: number, view: EdgeView): void {
-    writeOpened(out, columns, slot)
+    const row = slot * counterCount
+    writeOpened(out, counters, row)
     out.literal(openNowText)
     out.integer(view.openNow)
     out.literal(failedText)
     out.integer(view.failed)
-    writeRun(out, failures, columns, slot)
+    writeRun(out, failures, counters, row)
     out.literal(closeBrace)
     if (view.hasClient) {
       writeSide(out, clientTcp, slot)
@@ -200,7 +151,7 @@ export function createEdgeTextWriter(
     }
     if (view.hasServer) {
       writeSide(out, serverTcp, slot)
-      writeRun(out, halfOpen, columns, slot)
+      writeRun(out, halfOpen, counters, row)
       out.literal(closeBrace)
     }
   }
@@ -208,51 +159,43 @@ export function createEdgeTextWriter(
   return {
     write(out, slot) {
       const view = viewEdge(sums, slot)
-      writeHead(out, slot, view)
+      const row = slot * counterCount
+      heads.write(out, slot)
+      out.reserve(longestEdge)
+      writeHealth(out, sums.seen[slot], view)
       if (fold.protocol[slot] === 1) {
         writeTcp(out, slot, view)
-        writeLoss(out, columns, slot, view)
-      } else writeUdp(out, columns, slot, view)
+        writeLoss(out, counters, row, view)
+      } else writeUdp(out, counters, row, view)
     },
   }
 }
 
-function writeOpened(out: JsonText, columns: readonly Float64Array[], slot: number): void {
-  const joined = columns[openedJoined][slot]
+/** Who observed the edge and how it is, up to the list of reasons, which stays open. */
+export function writeHealth(out: JsonText, seen: number, view: EdgeView): void {
+  out.literal(healthTexts[observedBy(seen)][view.health])
+  if (view.reasons.length > 0) out.text(view.reasons.map(r => JSON.stringify(r)).join(','))
+}
+
+function writeOpened(out: JsonText, counters: Float64Array, row: number): void {
+  const joined = counters[row + openedJoined]
   out.literal(openedText)
-  out.integer(joined + columns[openedClientOnly][slot] + columns[openedServerOnly][slot])
-  writeRun(out, openedKinds, columns, slot)
+  out.integer(joined + counters[row + openedClientOnly] + counters[row + openedServerOnly])
+  writeRun(out, openedKinds, counters, row)
 }
 
-function jsonInside(text: string): string {
-  return JSON.stringify(text).slice(1, -1)
-}
-
-function suffixText(protocol: number, port: number, via: string): readonly [Literal, Literal] {
-  const viaText = via === '' ? '' : `,"via":${JSON.stringify(via)}`
-  return [
-    literal(`#${jsonInside(edgeSuffix(protocol, port, via))}`),
-    literal(`","protocol":"${protocolName(protocol)}","port":${port}${viaText}`),
-  ]
-}
-
-function writeUdp(out: JsonText, columns: readonly Float64Array[], slot: number, view: EdgeView): void {
+export function writeUdp(out: JsonText, counters: Float64Array, row: number, view: EdgeView): void {
   out.literal(udpStart)
-  if (view.hasClient) writeUdpSide(out, columns, clientUdp, slot)
+  if (view.hasClient) writeUdpSide(out, counters, clientUdp, row)
   if (view.hasClient && view.hasServer) out.literal(comma)
-  if (view.hasServer) writeUdpSide(out, columns, serverUdp, slot)
+  if (view.hasServer) writeUdpSide(out, counters, serverUdp, row)
   out.literal(udpEnd)
 }
 
-function writeUdpSide(
-  out: JsonText,
-  columns: readonly Float64Array[],
-  side: SideUdpText,
-  slot: number,
-): void {
+function writeUdpSide(out: JsonText, counters: Float64Array, side: SideUdpText, row: number): void {
   out.literal(side.start)
-  out.integer(columns[side.flows[0]][slot] + columns[side.flows[1]][slot])
-  writeRun(out, side.counters, columns, slot)
+  out.integer(counters[row + side.flows[0]] + counters[row + side.flows[1]])
+  writeRun(out, side.counters, counters, row)
   out.literal(closeBrace)
 }
 
@@ -264,55 +207,4 @@ function writePercentiles(out: JsonText, text: Literal, figures: Float64Array, a
     out.integer(figures[at + 1 + q])
   }
   out.literal(closeBrace)
-}
-
-function writeLoss(out: JsonText, columns: readonly Float64Array[], slot: number, view: EdgeView): void {
-  const why = whyUnknown(columns, slot, view)
-  out.literal(lossStart)
-  const fromClient = columns[clientDataSegmentsSent][slot]
-  writeDirection(
-    out,
-    columns[clientToServerLost][slot],
-    columns[clientToServerCompared][slot],
-    fromClient,
-    why,
-  )
-  out.literal(lossMiddle)
-  const fromServer = columns[serverDataSegmentsSent][slot]
-  writeDirection(
-    out,
-    columns[serverToClientLost][slot],
-    columns[serverToClientCompared][slot],
-    fromServer,
-    why,
-  )
-  out.literal(lossEnd)
-}
-
-function writeDirection(
-  out: JsonText,
-  lost: number,
-  compared: number,
-  sent: number,
-  why: UnknownLoss | undefined,
-): void {
-  // where both ends are known and one sent no data, nothing of it was lost
-  const isCompared = compared > 0 || (why === undefined && sent === 0)
-  if (isCompared) {
-    out.literal(segmentsLost)
-    out.integer(lost)
-    out.literal(segmentsCompared)
-    out.integer(compared)
-  }
-  const reason = why ?? (isCompared ? undefined : 'not_yet_quiet')
-  if (isCompared && reason) out.literal(comma)
-  out.literal(reason ? unknownTexts[reason] : closeBrace)
-}
-
-/** The strongest reason why some connections are not in the loss figures; undefined if none is known. */
-function whyUnknown(columns: readonly Float64Array[], slot: number, view: EdgeView): UnknownLoss | undefined {
-  if (columns[lossCoalesced][slot] > 0) return 'segments_coalesced'
-  if (!view.hasClient || !view.hasServer) return 'one_end_only'
-  const oneSided = columns[openedClientOnly][slot] + columns[openedServerOnly][slot]
-  return oneSided > 0 ? 'one_end_only' : undefined
 }

@@ -1,4 +1,4 @@
-import { Counter } from './counters.ts'
+import { Counter, counterCount } from './counters.ts'
 import { type Health, healthOf } from './health.ts'
 import { type RangeSums, Seen } from './range-sums.ts'
 
@@ -16,28 +16,29 @@ export interface EdgeView {
 const c = { ...Counter }
 
 export function viewEdge(sums: RangeSums, slot: number): EdgeView {
-  const { columns, seen } = sums
+  const { counters, seen } = sums
+  const at = slot * counterCount
   const failed =
-    columns[c.failedRefused][slot] +
-    columns[c.failedTimedOut][slot] +
-    columns[c.failedUnreachable][slot] +
-    columns[c.failedReset][slot] +
-    columns[c.failedAbandoned][slot] +
-    columns[c.failedOther][slot]
+    counters[at + c.failedRefused] +
+    counters[at + c.failedTimedOut] +
+    counters[at + c.failedUnreachable] +
+    counters[at + c.failedReset] +
+    counters[at + c.failedAbandoned] +
+    counters[at + c.failedOther]
   const { health, reasons } = healthOf({
     failed,
     opened:
-      columns[c.openedJoined][slot] + columns[c.openedClientOnly][slot] + columns[c.openedServerOnly][slot],
-    dataSegments: columns[c.clientDataSegmentsSent][slot] + columns[c.serverDataSegmentsSent][slot],
-    retransmits: columns[c.clientRetransmits][slot] + columns[c.serverRetransmits][slot],
-    compared: columns[c.clientToServerCompared][slot] + columns[c.serverToClientCompared][slot],
-    lost: columns[c.clientToServerLost][slot] + columns[c.serverToClientLost][slot],
-    closed: columns[c.clientClosed][slot] + columns[c.serverClosed][slot],
+      counters[at + c.openedJoined] + counters[at + c.openedClientOnly] + counters[at + c.openedServerOnly],
+    dataSegments: counters[at + c.clientDataSegmentsSent] + counters[at + c.serverDataSegmentsSent],
+    retransmits: counters[at + c.clientRetransmits] + counters[at + c.serverRetransmits],
+    compared: counters[at + c.clientToServerCompared] + counters[at + c.serverToClientCompared],
+    lost: counters[at + c.clientToServerLost] + counters[at + c.serverToClientLost],
+    closed: counters[at + c.clientClosed] + counters[at + c.serverClosed],
     broken:
-      columns[c.clientEndedRstReceived][slot] +
-      columns[c.clientEndedTimeout][slot] +
-      columns[c.serverEndedRstReceived][slot] +
-      columns[c.serverEndedTimeout][slot],
+      counters[at + c.clientEndedRstReceived] +
+      counters[at + c.clientEndedTimeout] +
+      counters[at + c.serverEndedRstReceived] +
+      counters[at + c.serverEndedTimeout],
   })
   return {
     hasClient: (seen[slot] & Seen.client) !== 0,
@@ -56,9 +57,10 @@ export function observedBy(seen: number): 'client' | 'server' | 'both' {
 }
 
 /** Payload bytes of an edge as its better-informed end saw them, both ways together. */
-export function bytesOf({ columns }: RangeSums, slot: number): number {
+export function bytesOf({ counters }: RangeSums, slot: number): number {
+  const at = slot * counterCount
   return Math.max(
-    columns[c.clientBytesSent][slot] + columns[c.clientBytesReceived][slot],
-    columns[c.serverBytesSent][slot] + columns[c.serverBytesReceived][slot],
+    counters[at + c.clientBytesSent] + counters[at + c.clientBytesReceived],
+    counters[at + c.serverBytesSent] + counters[at + c.serverBytesReceived],
   )
 }

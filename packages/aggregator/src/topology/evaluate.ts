@@ -2,6 +2,7 @@ import type { GroupBy } from '../resolve/entity.ts'
 import { groupings } from '../resolve/entity-grouping.ts'
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import type { TopologyQuery } from './answer.ts'
+import type { ClosedSums } from './closed-sums.ts'
 import type { EdgeTable } from './edge-table.ts'
 import { bytesOf } from './edge-view.ts'
 import { withinReach } from './focus.ts'
@@ -22,9 +23,9 @@ export interface Evaluation {
   readonly fold: Fold
   readonly sums: RangeSums
   /** In order of edge id. */
-  readonly slots: readonly number[]
+  readonly slots: Int32Array
   /** In order of node id. */
-  readonly groups: readonly number[]
+  readonly groups: Int32Array
   readonly notes: readonly string[]
 }
 
@@ -36,6 +37,8 @@ export interface EvaluationSource {
   /** Gauges at the end of the range; undefined for those of right now. */
   readonly gauges: OpenGauges | undefined
   readonly scratch: SumsScratch
+  /** Closed sums kept for this fold and this length of range. */
+  readonly closedOf: (fold: Fold) => ClosedSums
 }
 
 interface Level {
@@ -82,27 +85,38 @@ function withNote(found: Evaluation, query: TopologyQuery, level: Level, nodes: 
 
 function evaluateAt(source: EvaluationSource, query: TopologyQuery, level: Level): Evaluation {
   const fold = source.folds.get({ ...level, atMs: query.toMs })
-  const sums = sumRange(source.parts, fold.slotOf, fold.slots, source.scratch)
+  const sums = sumRange(source.parts, fold.slotOf, fold.slots, source.closedOf(fold), source.scratch)
   if (source.gauges) addGauges(sums, source.gauges, fold.slotOf)
   else addLiveGauges(sums, source.edges, fold.slotOf)
-  const protocol = query.protocol && (query.protocol === 'tcp' ? 1 : 2)
-  const minBytes = query.minBytes ?? 0
-  let slots: number[] = []
-  for (let slot = 1; slot < fold.slots; slot++) {
-    if (sums.seen[slot] === 0 || (protocol !== undefined && fold.protocol[slot] !== protocol)) continue
-    if (minBytes === 0 || bytesOf(sums, slot) >= minBytes) slots.push(slot)
-  }
+  const passes = edgeFilter(fold, sums, query)
+  let slots: Int32Array = fold.order.filter(passes)
   const notes: string[] = []
   if (query.focus !== undefined) {
     const group = focusGroup(source, fold, query, query.focus)
     if (group < 0) notes.push(`There is no node ${JSON.stringify(query.focus)} in this window.`)
-    slots = group < 0 ? [] : withinReach(fold, slots, group, query.depth ?? 1)
+    slots = group < 0 ? new Int32Array(0) : withinReach(fold, slots, group, query.depth ?? 1)
   }
   return { fold, sums, slots, groups: groupsOf(fold, slots), notes }
 }
 
+/** Whether an edge is in the answer, apart from how far it is from the focus. */
+export function edgeFilter(fold: Fold, sums: RangeSums, query: TopologyQuery): (slot: number) => boolean {
+  const protocol = query.protocol && (query.protocol === 'tcp' ? 1 : 2)
+  const minBytes = query.minBytes ?? 0
+  const { seen } = sums
+  return slot => {
+    if (seen[slot] === 0 || (protocol !== undefined && fold.protocol[slot] !== protocol)) return false
+    return minBytes === 0 || bytesOf(sums, slot) >= minBytes
+  }
+}
+
 /** The group of the focus: by its id, or where the answer is coarser than asked for, the group it was folded into. */
-function focusGroup(source: EvaluationSource, fold: Fold, query: TopologyQuery, focus: string): number {
+export function focusGroup(
+  source: Pick<EvaluationSource, 'edges' | 'index'>,
+  fold: Fold,
+  query: TopologyQuery,
+  focus: string,
+): number {
   const found = fold.groups.findIndex(g => g.id === focus)
   if (found >= 0) return found
   const { edges, index } = source
@@ -115,7 +129,7 @@ function focusGroup(source: EvaluationSource, fold: Fold, query: TopologyQuery, 
   return -1
 }
 
-function groupsOf(fold: Fold, slots: readonly number[]): number[] {
+export function groupsOf(fold: Fold, slots: Int32Array): Int32Array {
   const isUsed = new Uint8Array(fold.groups.length)
   for (const slot of slots) {
     isUsed[fold.source[slot]] = 1

@@ -29,11 +29,12 @@ export function fieldRun(fields: readonly Field[]): FieldRun {
   return { counters: fields.map(f => f.counter), zeros: new DataView(bytes.buffer), starts }
 }
 
-export function writeRun(out: JsonText, run: FieldRun, columns: readonly Float64Array[], slot: number): void {
+/** `row` is where the counters of the edge begin in `amounts`. */
+export function writeRun(out: JsonText, run: FieldRun, amounts: Float64Array, row: number): void {
   const { counters, zeros, starts } = run
   let from = 0
   for (let i = 0; i < counters.length; i++) {
-    const value = columns[counters[i]][slot]
+    const value = amounts[row + counters[i]]
     if (value === 0) continue
     // up to and with this field's text, without its zero
     out.part(zeros, from, starts[i + 1] - 1)

@@ -1,12 +1,7 @@
 import type { Fold } from './fold.ts'
 
 /** Slots of `candidates` within `depth` edges of a group, whichever way the edges point. */
-export function withinReach(
-  fold: Fold,
-  candidates: readonly number[],
-  group: number,
-  depth: number,
-): number[] {
+export function withinReach(fold: Fold, candidates: Int32Array, group: number, depth: number): Int32Array {
   const reached = new Uint8Array(fold.groups.length)
   reached[group] = 1
   let frontier = [group]

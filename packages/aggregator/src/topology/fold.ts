@@ -2,15 +2,17 @@ import type { Group, GroupBy } from '../resolve/entity.ts'
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
 import { createEdgeTable, type EdgeTable } from './edge-table.ts'
+import { compareTexts, withInserted } from './sorted-order.ts'
 
 /**
  * Edges as an answer shows them: entities folded into groups, and edges that become equal folded into one slot. Slots
- * count from 1 in order of edge id, so they change when edges are added; slot 0 is for edges that are not in use.
- * Valid for one grouping and one state of the names.
+ * count from 1 in the order in which they came and stay what they are; slot 0 is for edges that are not in use. Valid
+ * for one grouping and one state of the names.
  */
 export interface Fold {
   readonly groupBy: GroupBy
   readonly groups: readonly Group[]
+  /** Slots are below it. */
   readonly slots: number
   readonly slotOf: Int32Array
   /** By slot: group of the client's and of the server's end, protocol, port, number of the dialled address. */
@@ -20,10 +22,10 @@ export interface Fold {
   readonly port: Uint16Array
   readonly via: Int32Array
   readonly vias: readonly string[]
+  /** All slots but 0 in order of edge id. */
+  readonly order: Int32Array
   /** Groups in order of id. */
-  readonly groupOrder: readonly number[]
-  /** Slots in the order in which their edges came: how rows lie in memory. */
-  readonly slotsByAge: Int32Array
+  readonly groupOrder: Int32Array
   /** Folds edges that were interned since. */
   extend(): void
 }
@@ -60,11 +62,12 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
   const groupOf: number[] = []
   const vias: string[] = ['']
   const viaIndexes = new Map<string, number>()
-  // number in the table by edge
-  let numberOf = new Int32Array(0)
+  let slotOf = new Int32Array(0)
   let folded = 0
-  let slots = numberSlots(table, numberOf, 0, groups, vias)
-  let groupOrder: number[] = []
+  // a fold does not outlive the sweep that frees ids, so the list only grows
+  let againFolded = edges.givenAgain.length
+  let order = new Int32Array(0)
+  let groupOrder = new Int32Array(0)
 
   function groupIndexOf(entity: EntityId): number {
     const known = groupOf[entity]
@@ -93,7 +96,7 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     return at
   }
 
-  function numberOfEdge(edge: EdgeId): number {
+  function slotOfEdge(edge: EdgeId): number {
     if (edges.protocol[edge] === 0) return 0
     const source = groupIndexOf(edges.client[edge])
     const target = groupIndexOf(edges.server[edge])
@@ -102,12 +105,30 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
   }
 
   function extend(): void {
-    if (folded === edges.limit) return
-    const groupsBefore = groups.length
-    if (numberOf.length < edges.limit) numberOf = grown(numberOf, edges.limit)
-    for (; folded < edges.limit; folded++) numberOf[folded] = numberOfEdge(folded)
-    if (groups.length > groupsBefore) groupOrder = sortedIndexes(groups.map(g => g.id))
-    slots = numberSlots(table, numberOf, folded, groups, vias)
+    const { givenAgain } = edges
+    if (folded === edges.limit && againFolded === givenAgain.length) return
+    for (; againFolded < givenAgain.length; againFolded++) {
+      const edge = givenAgain[againFolded]
+      if (edge < folded) slotOf[edge] = slotOfEdge(edge)
+    }
+    if (slotOf.length < edges.limit) slotOf = grown(slotOf, edges.limit)
+    for (; folded < edges.limit; folded++) slotOf[folded] = slotOfEdge(folded)
+    const newGroups = numbersFrom(groupOrder.length, groups.length)
+    if (newGroups.length > 0) groupOrder = withInserted(groupOrder, newGroups, g => groups[g].id)
+    sortNewSlots()
+  }
+
+  function sortNewSlots(): void {
+    const fresh = numbersFrom(order.length + 1, table.limit)
+    if (fresh.length === 0) return
+    if (fresh.length > 64 + order.length / 16) {
+      order = sortSlots(table, groups, vias)
+      return
+    }
+    const { client: source, server: target, protocol, port, via } = table
+    order = withInserted(order, fresh, s =>
+      edgeIdText(groups[source[s]], groups[target[s]], edgeSuffix(protocol[s], port[s], vias[via[s]])),
+    )
   }
 
   extend()
@@ -119,58 +140,35 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
       return table.limit
     },
     get slotOf() {
-      return slots.slotOf
+      return slotOf
     },
     get source() {
-      return slots.source
+      return table.client
     },
     get target() {
-      return slots.target
+      return table.server
     },
     get protocol() {
-      return slots.protocol
+      return table.protocol
     },
     get port() {
-      return slots.port
+      return table.port
     },
     get via() {
-      return slots.via
+      return table.via
+    },
+    get order() {
+      return order
     },
     get groupOrder() {
       return groupOrder
-    },
-    get slotsByAge() {
-      return slots.slotsByAge
     },
     extend,
   }
 }
 
-type Slots = Pick<Fold, 'slotOf' | 'source' | 'target' | 'protocol' | 'port' | 'via' | 'slotsByAge'>
-
-/** Numbers folded edges by their order. */
-function numberSlots(
-  table: EdgeTable,
-  numberOf: Int32Array,
-  edges: number,
-  groups: readonly Group[],
-  vias: readonly string[],
-): Slots {
-  const order = sortSlots(table, groups, vias)
-  const slotOfNumber = new Int32Array(table.limit)
-  order.forEach((number, i) => {
-    slotOfNumber[number] = i + 1
-  })
-  const bySlot = [0, ...order]
-  return {
-    slotOf: numberOf.subarray(0, edges).map(number => slotOfNumber[number]),
-    source: Int32Array.from(bySlot, n => table.client[n]),
-    target: Int32Array.from(bySlot, n => table.server[n]),
-    protocol: Uint8Array.from(bySlot, n => table.protocol[n]),
-    port: Uint16Array.from(bySlot, n => table.port[n]),
-    via: Int32Array.from(bySlot, n => table.via[n]),
-    slotsByAge: slotOfNumber.subarray(1),
-  }
+function numbersFrom(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
 }
 
 const wholeOutside: Group = {
@@ -188,7 +186,7 @@ function grown(old: Int32Array, atLeast: number): Int32Array<ArrayBuffer> {
 }
 
 function sortedIndexes(texts: readonly string[]): number[] {
-  return texts.map((_, i) => i).sort((a, b) => (texts[a] < texts[b] ? -1 : texts[a] > texts[b] ? 1 : 0))
+  return texts.map((_, i) => i).sort((a, b) => compareTexts(texts[a], texts[b]))
 }
 
 /** Where each text comes in the order of all of them. */
@@ -204,7 +202,11 @@ function ranks(texts: readonly string[]): Int32Array {
  * Slots in the order of their id texts, without building those: the parts are ranked with the separators that follow
  * them, and as no id contains a separator, ordering part by part is ordering the whole.
  */
-function sortSlots(table: EdgeTable, groups: readonly Group[], vias: readonly string[]): number[] {
+function sortSlots(
+  table: EdgeTable,
+  groups: readonly Group[],
+  vias: readonly string[],
+): Int32Array<ArrayBuffer> {
   const { client: source, server: target, protocol, port, via, limit: slots } = table
   const suffixes = new Map<string, number>()
   const suffixOf = new Int32Array(slots)
@@ -220,7 +222,7 @@ function sortSlots(table: EdgeTable, groups: readonly Group[], vias: readonly st
   let sorted = Array.from({ length: slots - 1 }, (_, i) => i + 1)
   sorted = countingSort(sorted, suffixes.size, s => bySuffix[suffixOf[s]])
   sorted = countingSort(sorted, groups.length, s => byTarget[target[s]])
-  return countingSort(sorted, groups.length, s => bySource[source[s]])
+  return Int32Array.from(countingSort(sorted, groups.length, s => bySource[source[s]]))
 }
 
 function countingSort(items: readonly number[], keys: number, keyOf: (item: number) => number): number[] {

@@ -2,7 +2,7 @@ import type { Group } from '../resolve/entity.ts'
 import type { TopologyNode } from './answer.ts'
 import { type Literal, literal } from './json-text.ts'
 
-/** A group as it stands in answers: its id inside a JSON string, and its whole node, fields as in the contract. */
+/** A group as it stands in answers: its whole node, fields as in the contract, and its id alone. */
 export interface GroupText {
   readonly id: Literal
   readonly node: Literal
@@ -16,7 +16,7 @@ export function groupText(group: Group, texts: GroupTexts): GroupText {
   if (!text) {
     const { id, kind, name, parent, foundBy } = group
     const node = { id, kind, name, parent, foundBy } satisfies TopologyNode
-    text = { id: literal(JSON.stringify(id).slice(1, -1)), node: literal(JSON.stringify(node)) }
+    text = { id: literal(JSON.stringify(id)), node: literal(JSON.stringify(node)) }
     texts.set(group, text)
   }
   return text

@@ -5,8 +5,12 @@ export interface Literal {
 }
 
 /** Characters beyond ASCII become `\uXXXX` escapes: legal only inside JSON strings, which is where they occur. */
+export function asciiJson(json: string): string {
+  return json.replace(/[^\x20-\x7e]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 export function literal(json: string): Literal {
-  const ascii = json.replace(/[^\x20-\x7e]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const ascii = asciiJson(json)
   const bytes = new Uint8Array(Math.ceil(ascii.length / 8) * 8)
   for (let i = 0; i < ascii.length; i++) bytes[i] = ascii.charCodeAt(i)
   // ASCII words are never NaN as floats, so copying them as floats changes no bit

@@ -60,19 +60,29 @@ export function addSample(sums: LatencySums, key: number, count: number): void {
   sums.counts[key] += count
 }
 
-/** Adds the entries of `[from, to)`, whose keys rise: the range of keys is looked at once per histogram. */
-export function addEntries(sums: LatencySums, entries: Uint16Array, from: number, to: number): void {
+/**
+ * Adds the entries of `[from, to)` whose keys are below `keyLimit`. Keys rise: the range of keys is looked at once per
+ * histogram.
+ */
+export function addEntries(
+  sums: LatencySums,
+  entries: Uint16Array,
+  from: number,
+  to: number,
+  keyLimit = latencyKeys,
+): void {
   const { counts, low, high } = sums
   let histogram = -1
   let key = 0
   for (let i = from; i < to; i++) {
     const entry = entries[i]
+    const next = entry >> 4
+    if (next >= keyLimit) break
     let count = entry & 15
     if (count === 0) {
       count = entries[i + 1] | (entries[i + 2] << 16)
       i += 2
     }
-    const next = entry >> 4
     counts[next] += count
     if (next >> 9 !== histogram) {
       if (histogram >= 0 && key > high[histogram]) high[histogram] = key

@@ -3,33 +3,52 @@ import { bucketValue } from './latency-bucket.ts'
 import { bucketsPerHistogram, createLatencySums, type LatencySums, latencyKeys } from './latency-entries.ts'
 import type { RangeSums } from './range-sums.ts'
 
-export const quantiles = [0.5, 0.9, 0.99, 1] as const
-export const figuresPerHistogram = 1 + quantiles.length
-export const figuresPerSlot = histogramNames.length * figuresPerHistogram
+/** Which figures are wanted: of the first `histograms` histograms the count and these quantiles. */
+export interface LatencyPlan {
+  readonly histograms: number
+  readonly quantiles: readonly number[]
+}
+
+export const allLatencies: LatencyPlan = {
+  histograms: histogramNames.length,
+  quantiles: [0.5, 0.9, 0.99, 1],
+}
+/** Handshakes and round trips, which come first. */
+export const mainLatencies: LatencyPlan = { histograms: 4, quantiles: [0.5, 0.99] }
+
+export function figuresPerHistogram(plan: LatencyPlan): number {
+  return 1 + plan.quantiles.length
+}
+
+export function figuresPerSlot(plan: LatencyPlan): number {
+  return plan.histograms * figuresPerHistogram(plan)
+}
 
 /**
- * Count and quantiles (nearest rank) of every histogram of the given slots: by slot, then by histogram. A count of 0
- * stands for nothing measured, also where corrections took everything back. Goes through the slots by age, because
- * that is how their rows lie in memory.
+ * Count and quantiles (nearest rank) of the histograms of all slots marked in `isWanted`: by slot, then by histogram. A
+ * count of 0 stands for nothing measured, also where corrections took everything back. Goes through the slots by
+ * number, because that is how their rows lie in memory.
  */
 export function latencyFigures(
   sums: RangeSums,
-  slotsByAge: Int32Array,
   isWanted: Uint8Array,
+  plan: LatencyPlan,
   scratch: LatencyScratch,
 ): Float64Array {
-  const length = sums.slots * figuresPerSlot
-  if (scratch.figures.length < length) scratch.figures = new Float64Array(length)
+  const perSlot = figuresPerSlot(plan)
+  const perHistogram = figuresPerHistogram(plan)
+  if (scratch.figures.length < sums.slots * perSlot)
+    scratch.figures = new Float64Array(Math.ceil(sums.slots * perSlot * 1.25))
   const { figures, latencies } = scratch
-  for (let i = 0; i < slotsByAge.length; i++) {
-    const slot = slotsByAge[i]
+  const { low, high } = latencies
+  const keyLimit = plan.histograms * bucketsPerHistogram
+  for (let slot = 1; slot < sums.slots; slot++) {
     if (isWanted[slot] === 0) continue
-    sums.addLatencies(slot, latencies)
-    for (let histogram = 0; histogram < histogramNames.length; histogram++) {
-      const at = slot * figuresPerSlot + histogram * figuresPerHistogram
+    sums.addLatencies(slot, latencies, keyLimit)
+    for (let histogram = 0; histogram < plan.histograms; histogram++) {
+      const at = slot * perSlot + histogram * perHistogram
       figures[at] = 0
-      if (latencies.low[histogram] <= latencies.high[histogram])
-        takeFigures(latencies, histogram, figures, at)
+      if (low[histogram] <= high[histogram]) takeFigures(latencies, histogram, plan.quantiles, figures, at)
     }
   }
   return figures
@@ -49,6 +68,7 @@ export function createLatencyScratch(): LatencyScratch {
 function takeFigures(
   { counts, low, high }: LatencySums,
   histogram: number,
+  quantiles: readonly number[],
   figures: Float64Array,
   at: number,
 ): void {
@@ -73,6 +93,6 @@ function takeFigures(
     }
     figures[at + 1 + q] = bucketValue(key & (bucketsPerHistogram - 1))
   }
-  // what follows the highest quantile are buckets that corrections emptied, or worse
+  // what follows the highest quantile are buckets beyond it, or such that corrections emptied
   while (key < last) counts[++key] = 0
 }

@@ -1,3 +1,4 @@
+import { type ClosedSums, sumClosed } from './closed-sums.ts'
 import { counterCount, counterNames } from './counters.ts'
 import { addEntries, type LatencySums } from './latency-entries.ts'
 import type { OpenMinute } from './open-minute.ts'
@@ -7,16 +8,16 @@ import type { OpenGauges, Segment } from './segment.ts'
 /** Everything a range of minutes holds, summed by slot of a fold. */
 export interface RangeSums {
   readonly slots: number
-  /** By counter, then by slot. */
-  readonly columns: readonly Float64Array[]
+  /** All counters of a slot together: `counters[slot * counterCount + counter]`. */
+  readonly counters: Float64Array
   /** By slot: a bit for each end that was seen, 0 for slots without anything. */
   readonly seen: Uint8Array
   readonly openClient: Int32Array
   readonly openServer: Int32Array
   readonly openJoined: Int32Array
   readonly losses: Float64Array
-  /** Adds all latencies of a slot. */
-  addLatencies(slot: number, into: LatencySums): void
+  /** Adds the latencies of a slot whose keys are below `keyLimit`. */
+  addLatencies(slot: number, into: LatencySums, keyLimit: number): void
 }
 
 export const Seen = { client: 1, server: 2, something: 4 } as const
@@ -30,110 +31,88 @@ const seenByCounter = Uint8Array.from(counterNames, name => {
 
 export interface RangeParts {
   readonly segments: readonly Segment[]
+  /** Minutes that can still be written, and closed ones that are not packed yet. */
   readonly open: readonly OpenMinute[]
   /** Counters of the open minutes' rows. */
   readonly pool: Float64Array
 }
 
-/** Columns that one answer after another uses; fresh memory costs more than filling it. */
+/** Memory that one answer after another uses; fresh memory costs more than filling it. */
 export interface SumsScratch {
-  zeros: Float64Array
-  readonly columns: Float64Array[]
+  counters: Float64Array
+  seen: Uint8Array
+  gauges: Int32Array
+  partOfRow: Uint16Array
+  rowInPart: Int32Array
 }
 
 export function createSumsScratch(): SumsScratch {
-  return { zeros: new Float64Array(0), columns: [] }
+  return {
+    counters: new Float64Array(0),
+    seen: new Uint8Array(0),
+    gauges: new Int32Array(0),
+    partOfRow: new Uint16Array(0),
+    rowInPart: new Int32Array(0),
+  }
 }
 
-/** `slotOf[edge]` is 0 for edges that don't count. The sums hold until the scratch is used again. */
+/**
+ * `slotOf[edge]` is 0 for edges that don't count. What is closed comes from `closed`, which is brought up to date. The
+ * sums hold until the scratch is used again.
+ */
 export function sumRange(
   parts: RangeParts,
   slotOf: Int32Array,
   slots: number,
+  closed: ClosedSums,
   scratch: SumsScratch,
 ): RangeSums {
-  if (scratch.zeros.length < slots) {
-    scratch.zeros = new Float64Array(slots * 2)
-    scratch.columns.length = 0
+  const cells = slots * counterCount
+  if (scratch.counters.length < cells) {
+    scratch.counters = new Float64Array(cells * 2)
+    scratch.seen = new Uint8Array(slots * 2)
+    scratch.gauges = new Int32Array(slots * 6)
   }
-  const { zeros } = scratch
-  const columns: Float64Array[] = Array.from({ length: counterCount }, () => zeros)
-  const writable = (counter: number) => {
-    if (columns[counter] === zeros) {
-      scratch.columns[counter] ??= new Float64Array(zeros.length)
-      columns[counter] = scratch.columns[counter].fill(0, 0, slots)
-    }
-    return columns[counter]
-  }
+  const { counters, seen } = scratch
+  sumClosed(closed, parts.segments, slotOf, slots)
+  counters.set(closed.counters.subarray(0, cells))
   const losses = new Float64Array(lossPlaceCount)
-  for (const segment of parts.segments) {
-    addSegment(segment, slotOf, writable)
+  for (const segment of parts.segments)
     for (let p = 0; p < lossPlaceCount; p++) losses[p] += segment.losses[p]
-  }
   for (const open of parts.open) {
-    addOpenMinute(open, parts.pool, slotOf, columns, zeros, writable)
+    addOpenMinute(open, parts.pool, slotOf, counters)
     for (let p = 0; p < lossPlaceCount; p++) losses[p] += open.losses[p]
   }
+  lookWhoSaw(counters, seen, slots)
+  scratch.gauges.fill(0, 0, slots * 3)
   // only answers with latencies need it
   let rows: RowList | undefined
   return {
     slots,
-    columns,
-    seen: seenOf(columns, zeros, slots),
-    openClient: new Int32Array(slots),
-    openServer: new Int32Array(slots),
-    openJoined: new Int32Array(slots),
+    counters,
+    seen,
+    openClient: scratch.gauges.subarray(0, slots),
+    openServer: scratch.gauges.subarray(slots, slots * 2),
+    openJoined: scratch.gauges.subarray(slots * 2, slots * 3),
     losses,
-    addLatencies(slot, into) {
-      rows ??= listRows(parts, slotOf, slots)
+    addLatencies(slot, into, keyLimit) {
+      rows ??= listRows(parts, slotOf, slots, scratch)
       for (let i = rows.starts[slot]; i < rows.starts[slot + 1]; i++)
-        rows.add(rows.part[i], rows.row[i], into)
+        rows.add(rows.part[i], rows.row[i], into, keyLimit)
     },
   }
 }
 
-function addSegment(segment: Segment, slotOf: Int32Array, writable: (counter: number) => Float64Array): void {
-  const { edges } = segment
-  const slots = new Int32Array(edges.length)
-  for (let i = 0; i < edges.length; i++) slots[i] = slotOf[edges[i]]
-  for (const { counter, cells, wideRows, wideValues } of segment.columns) {
-    const sums = writable(counter)
-    if (cells instanceof Uint8Array) addCells8(sums, slots, cells)
-    else if (cells instanceof Uint16Array) addCells16(sums, slots, cells)
-    else if (cells) addCells32(sums, slots, cells)
-    for (let i = 0; i < wideRows.length; i++) sums[slots[wideRows[i]]] += wideValues[i]
-  }
-}
-
-// three equal loops, because one that sees three kinds of arrays is several times slower
-function addCells8(sums: Float64Array, slots: Int32Array, cells: Uint8Array): void {
-  for (let i = 0; i < slots.length; i++) sums[slots[i]] += cells[i]
-}
-function addCells16(sums: Float64Array, slots: Int32Array, cells: Uint16Array): void {
-  for (let i = 0; i < slots.length; i++) sums[slots[i]] += cells[i]
-}
-function addCells32(sums: Float64Array, slots: Int32Array, cells: Uint32Array): void {
-  for (let i = 0; i < slots.length; i++) sums[slots[i]] += cells[i]
-}
-
 function addOpenMinute(
-  open: OpenMinute,
+  { edges, rows }: OpenMinute,
   pool: Float64Array,
   slotOf: Int32Array,
-  columns: readonly Float64Array[],
-  zeros: Float64Array,
-  writable: (counter: number) => Float64Array,
+  counters: Float64Array,
 ): void {
-  const { edges, rows } = open
   for (let i = 0; i < edges.length; i++) {
-    const slot = slotOf[edges[i]]
-    const at = rows[i] * counterCount
-    for (let counter = 0; counter < counterCount; counter++) {
-      const value = pool[at + counter]
-      if (value === 0) continue
-      const column = columns[counter] === zeros ? writable(counter) : columns[counter]
-      column[slot] += value
-    }
+    const to = slotOf[edges[i]] * counterCount
+    const from = rows[i] * counterCount
+    for (let counter = 0; counter < counterCount; counter++) counters[to + counter] += pool[from + counter]
   }
 }
 
@@ -141,11 +120,16 @@ interface RowList {
   readonly starts: Int32Array
   readonly part: Uint16Array
   readonly row: Int32Array
-  add(part: number, row: number, into: LatencySums): void
+  add(part: number, row: number, into: LatencySums, keyLimit: number): void
 }
 
 /** The rows of each slot, one after another: part number (segments first, then open minutes) and row in it. */
-function listRows({ segments, open }: RangeParts, slotOf: Int32Array, slots: number): RowList {
+function listRows(
+  { segments, open }: RangeParts,
+  slotOf: Int32Array,
+  slots: number,
+  scratch: SumsScratch,
+): RowList {
   const starts = new Int32Array(slots + 2)
   const edgesOfPart = [...segments.map(s => s.edges), ...open.map(o => o.edges)]
   let rows = 0
@@ -154,37 +138,44 @@ function listRows({ segments, open }: RangeParts, slotOf: Int32Array, slots: num
     for (let i = 0; i < edges.length; i++) starts[slotOf[edges[i]] + 2]++
   }
   for (let s = 0; s < slots; s++) starts[s + 2] += starts[s + 1]
-  const part = new Uint16Array(rows)
-  const row = new Int32Array(rows)
+  if (scratch.rowInPart.length < rows) {
+    scratch.partOfRow = new Uint16Array(rows * 2)
+    scratch.rowInPart = new Int32Array(rows * 2)
+  }
+  const { partOfRow, rowInPart } = scratch
   edgesOfPart.forEach((edges, p) => {
     for (let i = 0; i < edges.length; i++) {
       const at = starts[slotOf[edges[i]] + 1]++
-      part[at] = p
-      row[at] = i
+      partOfRow[at] = p
+      rowInPart[at] = i
     }
   })
   return {
     starts,
-    part,
-    row,
-    add(p, r, into) {
+    part: partOfRow,
+    row: rowInPart,
+    add(p, r, into, keyLimit) {
       if (p >= segments.length) {
         const minute = open[p - segments.length]
-        minute.latencies.addTo(minute.rows[r], into)
-      } else addEntries(into, segments[p].entries, segments[p].entryAt[r], segments[p].entryAt[r + 1])
+        minute.latencies.addTo(minute.rows[r], into, keyLimit)
+      } else
+        addEntries(into, segments[p].entries, segments[p].entryAt[r], segments[p].entryAt[r + 1], keyLimit)
     },
   }
 }
 
 /** Which ends each slot was seen by: an amount that corrections took back entirely was not. */
-function seenOf(columns: readonly Float64Array[], zeros: Float64Array, slots: number): Uint8Array {
-  const seen = new Uint8Array(slots)
-  columns.forEach((column, counter) => {
-    if (column === zeros) return
-    const bits = seenByCounter[counter]
-    for (let slot = 1; slot < slots; slot++) if (column[slot] !== 0) seen[slot] |= bits
-  })
-  return seen
+function lookWhoSaw(counters: Float64Array, seen: Uint8Array, slots: number): void {
+  seen[0] = 0
+  for (let slot = 1; slot < slots; slot++) seen[slot] = seenIn(counters, slot * counterCount)
+}
+
+/** Bits for the ends that a row of counters was seen by. */
+export function seenIn(counters: Float64Array, at: number): number {
+  let bits = 0
+  for (let counter = 0; counter < counterCount; counter++)
+    if (counters[at + counter] !== 0) bits |= seenByCounter[counter]
+  return bits
 }
 
 export function addGauge(

@@ -10,10 +10,12 @@ import type {
   TopologyReader,
 } from './answer.ts'
 import { answerText, createAnswerScratch } from './answer-text.ts'
+import { createClosedSumsCache } from './closed-sums.ts'
 import type { EdgeBook } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
 import { observedBy } from './edge-view.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
+import type { Fold } from './fold.ts'
 import { createFoldCache } from './fold-cache.ts'
 import { createMinuteBook, type MinuteBookOptions } from './minute-book.ts'
 import { createSumsScratch, type RangeParts } from './range-sums.ts'
@@ -92,18 +94,25 @@ export function createTopology(options: TopologyOptions): Topology {
     archive,
     watermark,
     sweepAbove: maxEdges / 2,
-    onSweep: () => folds.clear(),
+    onSweep: () => {
+      folds.clear()
+      closed.clear()
+    },
   })
   const loader = createSegmentLoader({ index, edges, archive, onLoaded: book.noteLoaded })
   const answerScratch = createAnswerScratch()
   const sumsScratch = createSumsScratch()
+  const closed = createClosedSumsCache()
   const knownCounts = new LRUCache<string, RangeCounts>({ max: 64 })
   let lastText: Uint8Array<ArrayBuffer> | undefined
 
   function evaluateQuery(query: TopologyQuery): RangeEvaluation {
     const range = partsOf(query.fromMs, query.toMs)
     const gauges = range.isLive ? undefined : lastGauges(range.parts.segments)
-    const found = evaluate({ edges, index, folds, parts: range.parts, gauges, scratch: sumsScratch }, query)
+    const minutes = range.toMinute - range.fromMinute
+    const closedOf = (fold: Fold) => closed.get(fold, minutes)
+    const source = { edges, index, folds, parts: range.parts, gauges, scratch: sumsScratch, closedOf }
+    const found = evaluate(source, query)
     return { found, fromMinute: range.fromMinute, toMinute: range.toMinute }
   }
 
@@ -133,8 +142,8 @@ export function createTopology(options: TopologyOptions): Topology {
       fromMinute,
       toMinute,
       losses: sums.losses,
-      oneSidedEdges: slots.filter(slot => observedBy(sums.seen[slot]) !== 'both').length,
-      unresolvedEndpoints: groups.filter(g => fold.groups[g].foundBy === 'address').length,
+      oneSidedEdges: countOf(slots, slot => observedBy(sums.seen[slot]) !== 'both'),
+      unresolvedEndpoints: countOf(groups, g => fold.groups[g].foundBy === 'address'),
     }
   }
 
@@ -181,7 +190,7 @@ export function createTopology(options: TopologyOptions): Topology {
       completeness: describe(countsOf(evaluated), nowMs),
       notes: isWidened ? [widened] : [],
     }
-    return answerText(found, frame, answerScratch, reuse?.buffer)
+    return answerText(found, frame, query.detail ? 'detail' : 'summary', answerScratch, reuse?.buffer)
   }
 
   return {
@@ -199,7 +208,7 @@ export function createTopology(options: TopologyOptions): Topology {
     flush: book.flush,
     load: loader.load,
     topology(query, nowMs) {
-      lastText = topologyJson(query, nowMs, lastText)
+      lastText = topologyJson({ ...query, detail: true }, nowMs, lastText)
       return JSON.parse(ascii.decode(lastText)) as TopologyAnswer
     },
     topologyJson,
@@ -228,6 +237,12 @@ export function createTopology(options: TopologyOptions): Topology {
       refusedSegments: loader.refused(),
     }),
   }
+}
+
+function countOf(items: Int32Array, holds: (item: number) => boolean): number {
+  let count = 0
+  for (let i = 0; i < items.length; i++) if (holds(items[i])) count++
+  return count
 }
 
 const ascii = new TextDecoder('latin1')

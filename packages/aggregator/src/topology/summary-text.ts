@@ -1,0 +1,156 @@
+import { Counter, type CounterName, counterCount, Histogram, type HistogramName } from './counters.ts'
+import type { EdgeHeads } from './edge-heads.ts'
+import { type EdgeTextWriter, failures, fields, writeHealth, writeUdp } from './edge-text.ts'
+import { viewEdge } from './edge-view.ts'
+import { type FieldRun, writeRun } from './field-run.ts'
+import type { Fold } from './fold.ts'
+import { type JsonText, type Literal, literal } from './json-text.ts'
+import { figuresPerHistogram, figuresPerSlot, mainLatencies } from './latency-figures.ts'
+import { writeLoss } from './loss-text.ts'
+import type { RangeSums } from './range-sums.ts'
+
+/** Without its head. */
+const longestSummary = 4096
+const perSlot = figuresPerSlot(mainLatencies)
+const perHistogram = figuresPerHistogram(mainLatencies)
+
+const openedText = literal('],"tcp":{"opened":')
+const clientOnlyText = literal(',"openedClientOnly":')
+const serverOnlyText = literal(',"openedServerOnly":')
+const openNowText = literal(',"openNow":')
+const failedText = literal(',"failed":')
+const p99Text = literal(',"p99":')
+const closeBrace = literal('}')
+const c = { ...Counter }
+
+interface SideText {
+  readonly start: Literal
+  readonly received: Literal
+  readonly retransmitted: Literal
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly retransmits: number
+  readonly resets: readonly number[]
+  readonly ended: FieldRun
+  /** Counters of this side that are written where they are not 0. */
+  readonly rare: readonly { readonly text: Literal; readonly counter: number }[]
+  readonly histograms: readonly { readonly text: Literal; readonly at: number }[]
+}
+
+const clientSide = sideText('client')
+const serverSide = sideText('server')
+
+function sideText(side: 'client' | 'server'): SideText {
+  const name = (rest: string) => `${side}${rest}` as CounterName
+  const at = (rest: string) => Histogram[`${side}${rest}` as HistogramName] * perHistogram
+  return {
+    start: literal(`,"${side}":{"bytesSent":`),
+    received: literal(',"bytesReceived":'),
+    retransmitted: literal(',"retransmits":'),
+    bytesSent: Counter[name('BytesSent')],
+    bytesReceived: Counter[name('BytesReceived')],
+    retransmits: Counter[name('Retransmits')],
+    resets: [name('EndedRstSent'), name('EndedRstReceived'), name('EndedTimeout')].map(n => Counter[n]),
+    ended: fields([
+      [',"ended":{"resetSent":', name('EndedRstSent')],
+      [',"resetReceived":', name('EndedRstReceived')],
+      [',"timeout":', name('EndedTimeout')],
+    ]),
+    rare: side === 'server' ? [{ text: literal(',"halfOpen":'), counter: Counter.serverHalfOpen }] : [],
+    histograms: [
+      { text: literal(',"rttUs":{"p50":'), at: at('RttUs') },
+      { text: literal(',"handshakeUs":{"p50":'), at: at('HandshakeUs') },
+    ],
+  }
+}
+
+/**
+ * Writes what most readers want of an edge. A figure that follows from others is left out: `openedJoined` is the rest
+ * of `opened`, and what only tells failures, resets and one-sided connections apart is there where there are any.
+ * `figures` are those of `latencyFigures` for the main latencies.
+ */
+export function createSummaryWriter(
+  fold: Fold,
+  sums: RangeSums,
+  figures: Float64Array,
+  heads: EdgeHeads,
+): EdgeTextWriter {
+  const { counters } = sums
+
+  function writeSide(out: JsonText, side: SideText, slot: number): void {
+    const row = slot * counterCount
+    out.literal(side.start)
+    out.integer(counters[row + side.bytesSent])
+    out.literal(side.received)
+    out.integer(counters[row + side.bytesReceived])
+    out.literal(side.retransmitted)
+    out.integer(counters[row + side.retransmits])
+    if (hasAny(counters, row, side.resets)) {
+      writeRun(out, side.ended, counters, row)
+      out.literal(closeBrace)
+    }
+    for (let i = 0; i < side.rare.length; i++) {
+      const amount = counters[row + side.rare[i].counter]
+      if (amount === 0) continue
+      out.literal(side.rare[i].text)
+      out.integer(amount)
+    }
+    for (let i = 0; i < side.histograms.length; i++) {
+      const { text, at } = side.histograms[i]
+      const figure = slot * perSlot + at
+      if (figures[figure] === 0) continue
+      out.literal(text)
+      out.integer(figures[figure + 1])
+      out.literal(p99Text)
+      out.integer(figures[figure + 2])
+      out.literal(closeBrace)
+    }
+    out.literal(closeBrace)
+  }
+
+  function writeOpened(out: JsonText, row: number): void {
+    const clientOnly = counters[row + c.openedClientOnly]
+    const serverOnly = counters[row + c.openedServerOnly]
+    out.literal(openedText)
+    out.integer(counters[row + c.openedJoined] + clientOnly + serverOnly)
+    if (clientOnly !== 0) {
+      out.literal(clientOnlyText)
+      out.integer(clientOnly)
+    }
+    if (serverOnly !== 0) {
+      out.literal(serverOnlyText)
+      out.integer(serverOnly)
+    }
+  }
+
+  return {
+    write(out, slot) {
+      const view = viewEdge(sums, slot)
+      const row = slot * counterCount
+      heads.write(out, slot)
+      out.reserve(longestSummary)
+      writeHealth(out, sums.seen[slot], view)
+      if (fold.protocol[slot] !== 1) {
+        writeUdp(out, counters, row, view)
+        return
+      }
+      writeOpened(out, row)
+      out.literal(openNowText)
+      out.integer(view.openNow)
+      out.literal(failedText)
+      out.integer(view.failed)
+      if (view.failed !== 0) {
+        writeRun(out, failures, counters, row)
+        out.literal(closeBrace)
+      }
+      if (view.hasClient) writeSide(out, clientSide, slot)
+      if (view.hasServer) writeSide(out, serverSide, slot)
+      writeLoss(out, counters, row, view)
+    },
+  }
+}
+
+function hasAny(counters: Float64Array, row: number, which: readonly number[]): boolean {
+  for (let i = 0; i < which.length; i++) if (counters[row + which[i]] !== 0) return true
+  return false
+}
