@@ -5,6 +5,7 @@ import { mix, pairHash } from './key-hash.ts'
 import { LedgerPool } from './ledger.ts'
 import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 import { chunkOf, type SlotAllowance, SlotPool, slotStart } from './slot-pool.ts'
+import { WideSums } from './wide-sums.ts'
 
 /**
  * The memory of one partition's join: slots, how to find them, what they own. A flow is one side of a slot; its number
@@ -13,6 +14,7 @@ import { chunkOf, type SlotAllowance, SlotPool, slotStart } from './slot-pool.ts
 export class ConnectionStore {
   readonly slots: SlotPool
   readonly ledger = new LedgerPool()
+  readonly wideSums = new WideSums()
   readonly addresses: AddressPool
   readonly index: HashIndex
   readonly seed: number
@@ -43,6 +45,11 @@ export class ConnectionStore {
   isJoined(slot: number): boolean {
     const both = SlotFlag.present * 3
     return (this.flags(slot) & both) === both
+  }
+
+  /** One-sided connections may still be joined; UDP pairs may still be parted: until then there is a ledger. */
+  isMovable(slot: number): boolean {
+    return !this.isJoined(slot) || this.slotClass(slot) === SlotClass.udp
   }
 
   slotClass(slot: number): number {
@@ -132,12 +139,13 @@ export class ConnectionStore {
       this.addresses.release(words[s + Side.local])
       this.addresses.release(words[s + Side.remote])
     }
-    this.releaseLedger(slot, side)
+    this.wideSums.forget(slot * 2 + side)
+    if (this.isMovable(slot)) this.releaseLedger(slot, side)
   }
 
   releaseLedger(slot: number, side: number): void {
     const words = this.words(slot)
-    const at = slotStart(slot) + Head.ledger + side
+    const at = slotStart(slot) + sideAt(side) + Side.ledger
     if (words[at] === 0) return
     this.ledger.release(words[at])
     words[at] = 0

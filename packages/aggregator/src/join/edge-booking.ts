@@ -4,7 +4,7 @@ import { Counter, Histogram } from '../topology/counters.ts'
 import type { EdgeBook, EntityId } from '../topology/edge-book.ts'
 import { type ConnectionStore, minuteOf, unixMsOf } from './connection-store.ts'
 import { Ledger, ledgerAmounts, ledgerChunk, ledgerSamples, ledgerStart } from './ledger.ts'
-import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { Head, openedMsAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 import { slotStart } from './slot-pool.ts'
 
 /** Where each of the eight amounts of a record goes; the server's counters follow the client's by this stride. */
@@ -110,14 +110,9 @@ export class EdgeBooking {
     const row = this.#book.row(edge, minute)
     if (row < 0) return
     this.#book.counters[row + Counter.missingBytes] += bytes
-    if (!this.movable(slot)) return
+    if (!this.#store.isMovable(slot)) return
     const entry = this.#ledgerEntry(slot, side, minute, false)
     this.#store.ledger.doubles[ledgerChunk(entry)][(ledgerStart(entry) >>> 1) + Ledger.missing] += bytes
-  }
-
-  /** One-sided connections may still be joined; UDP pairs may still be parted. */
-  movable(slot: number): boolean {
-    return !this.#store.isJoined(slot) || this.#store.slotClass(slot) === SlotClass.udp
   }
 
   updateGauge(slot: number): void {
@@ -193,7 +188,11 @@ export class EdgeBooking {
     const server = slotStart(slot) + sideAt(1)
     const sameFamily = ((words[client + Side.flags] ^ words[server + Side.flags]) & Kind.v6) === 0
     const samePort = (words[client + Side.ports] & 0xffff) === words[server + Side.ports] >>> 16
-    return sameFamily && samePort && words[client + Side.remote] === words[server + Side.local]
+    if (!sameFamily || !samePort) return false
+    const dialled = words[client + Side.remote]
+    const own = words[server + Side.local]
+    if ((words[client + Side.flags] & Kind.v6) === 0) return dialled === own
+    return this.#store.addresses.same(dialled, own)
   }
 
   /** The entity of the remote address of a side, as its node calls it. */
@@ -230,7 +229,7 @@ export class EdgeBooking {
     const server = store.isPresent(slot, 1)
     const seen = client && (store.sideFlags(slot, 0) & SideFlag.sawOpen) !== 0 ? 0 : 1
     if (seen === 1 && (!server || (store.sideFlags(slot, 1) & SideFlag.sawOpen) === 0)) return
-    const openedMs = store.doubles(slot)[(slotStart(slot) + sideAt(seen)) >>> 1]
+    const openedMs = openedMsAt(store.words(slot), slotStart(slot) + sideAt(seen))
     const row = this.#book.row(edge, minuteOf(openedMs))
     if (row < 0) return
     const counter = client
@@ -245,7 +244,7 @@ export class EdgeBooking {
     const words = this.#store.words(slot)
     const s = slotStart(slot) + sideAt(side)
     const flags = words[s + Side.flags]
-    const openedMs = this.#store.doubles(slot)[s >>> 1]
+    const openedMs = openedMsAt(words, s)
     const failed = this.#store.slotClass(slot) === SlotClass.failedDial
     if (!failed) this.#bookOpening(side, edge, minuteOf(openedMs), flags, words[s + Side.handshakeUs], sign)
     if ((flags & SideFlag.ended) === 0) return
@@ -300,7 +299,7 @@ export class EdgeBooking {
     const edge = this.edgeOf(slot)
     if (edge < 0) return
     for (let side = 0; side < 2; side++) {
-      let entry = this.#store.words(slot)[slotStart(slot) + Head.ledger + side]
+      let entry = this.#store.words(slot)[slotStart(slot) + sideAt(side) + Side.ledger]
       while (entry > 0) entry = this.#bookEntry(entry, edge, side, sign)
     }
   }
@@ -328,7 +327,7 @@ export class EdgeBooking {
   /** The entry of a side and minute, with room for a sample if one is to be added. */
   #ledgerEntry(slot: number, side: number, minute: number, withSample: boolean): number {
     const words = this.#store.words(slot)
-    const head = slotStart(slot) + Head.ledger + side
+    const head = slotStart(slot) + sideAt(side) + Side.ledger
     const { ledger } = this.#store
     let newest = minute
     for (let entry = words[head]; entry > 0; ) {

@@ -117,7 +117,7 @@ function tableSource(table: JoinTable, slot: number, nearMs: number): FlowSource
     words,
     start,
     nearMs,
-    doubles: store.slots.doubles[chunkOf(slot)],
+    wideSum: (side, sum) => store.wideSums.of(slot * 2 + side, sum),
     v6Word(side, end, index) {
       const at = start + sideAt(side) + (end === 'local' ? Side.local : Side.remote)
       return store.addresses.word(words[at], index)
@@ -129,7 +129,7 @@ function ringSource(ring: FlowRing, number: number): FlowSource {
   const at = ring.position(number)
   return {
     words: ring.words,
-    doubles: ring.doubles,
+    wideSum: (side, sum) => ring.wideSums.of(at * 2 + side, sum),
     start: at * slotWords,
     nearMs: ring.writtenMs[at],
     v6Word: (side, end, index) => ring.addresses[at * 16 + side * 8 + (end === 'local' ? 0 : 4) + index],

@@ -4,7 +4,7 @@ import type { ConnectionStore } from './connection-store.ts'
 import { indexedValue, sameTag } from './hash-index.ts'
 import { pairHash, wordAt } from './key-hash.ts'
 import type { RecordBatch } from './record-batch.ts'
-import { Head, Side, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { Head, openedMsAt, Side, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 import { chunkOf, slotStart } from './slot-pool.ts'
 
 /** A third view of a connection that has both ends already. */
@@ -146,7 +146,7 @@ export class FlowLocator {
     const side = batch.side(i)
     const words = store.words(slot)
     const s = slotStart(slot) + sideAt(1 - side)
-    const other = store.doubles(slot)[s >>> 1]
+    const other = openedMsAt(words, s)
     if (Math.abs(other - batch.openedMs(i)) > dialSpanMs) return false
     const { ports, localAddress, remoteAddress } = batch.columns.u32
     const mine = side === 0 ? ports[i] >>> 16 : ports[i] & 0xffff

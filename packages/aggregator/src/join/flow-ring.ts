@@ -1,4 +1,5 @@
 import { slotWords } from './slot-layout.ts'
+import { WideSums } from './wide-sums.ts'
 
 /**
  * The last flows that ended, as copies of their slots: bounded, oldest overwritten. IPv6 addresses are copied beside
@@ -7,9 +8,10 @@ import { slotWords } from './slot-layout.ts'
 export class FlowRing {
   readonly capacity: number
   readonly words: Uint32Array
-  readonly doubles: Float64Array
   /** Local and remote address of the client's side, then of the server's: four words each. */
   readonly addresses: Uint32Array
+  /** By position * 2 + side. */
+  readonly wideSums = new WideSums()
   /** Unix milliseconds when the copy was made, by position. */
   readonly writtenMs: Float64Array
   /** Copies made so far; copy n is at n % capacity while n >= next - capacity. */
@@ -19,7 +21,6 @@ export class FlowRing {
     this.capacity = capacity
     const buffer = new ArrayBuffer(capacity * slotWords * 4)
     this.words = new Uint32Array(buffer)
-    this.doubles = new Float64Array(buffer)
     this.addresses = new Uint32Array(capacity * 16)
     this.writtenMs = new Float64Array(capacity)
   }

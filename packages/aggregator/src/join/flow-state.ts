@@ -5,8 +5,19 @@ import { endpointKey, isLoopback } from './flow-locator.ts'
 import { wordAt } from './key-hash.ts'
 import type { MissingBytes, Reading } from './missing-bytes.ts'
 import type { RecordBatch } from './record-batch.ts'
-import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import {
+  Head,
+  openedMsAt,
+  reachedAt,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  setOpenedMs,
+  sideAt,
+} from './slot-layout.ts'
 import { slotStart } from './slot-pool.ts'
+import { flowSums } from './wide-sums.ts'
 
 const stateBits = (Kind.stateMask << Kind.stateShift) | (Kind.reasonMask << Kind.reasonShift)
 /** Bits of a side's flags that stay as the first record that came had them. */
@@ -45,8 +56,8 @@ export class FlowState {
     words[s + Side.ports] = u32.ports[i]
     words[s + Side.flags] = u32.kind[i] & lastingBits
     words[s + Side.lastAt] = batch.atMs(i) >>> 0
-    this.#store.doubles(slot)[s >>> 1] = batch.openedMs(i)
-    this.#keepAddresses(words, s, batch, i)
+    setOpenedMs(words, s, batch.openedMs(i))
+    this.#keepAddresses(words, start, side, batch, i)
     if ((words[start + Head.flags] & SlotFlag.classMask) === SlotClass.udp)
       this.#keepUdpKey(words, start, side)
     this.#beginTotals(slot * 2 + side, batch, i)
@@ -61,7 +72,7 @@ export class FlowState {
     if (stateOf(kind) !== State.open && (flags & SideFlag.ended) === 0) return true
     if ((kind & Kind.adopted) === 0 && (flags & SideFlag.sawOpen) === 0) return true
     if (batch.columns.u32.handshakeUs[i] > 0 && words[s + Side.handshakeUs] === 0) return true
-    const known = this.#store.doubles(slot)[s >>> 1]
+    const known = openedMsAt(words, s)
     const opened = batch.openedMs(i)
     if (opened >= known) return false
     return (flags & SideFlag.ended) !== 0 || Math.floor(opened / 60_000) !== Math.floor(known / 60_000)
@@ -75,14 +86,14 @@ export class FlowState {
     const { u32 } = batch.columns
     const kind = u32.kind[i]
     const opened = batch.openedMs(i)
-    const openedBeforeMs = doubles[s >>> 1]
-    if (opened < openedBeforeMs) doubles[s >>> 1] = opened
-    const newer = this.#isLatest(words, doubles, s, batch, i)
+    const openedBeforeMs = openedMsAt(words, s)
+    if (opened < openedBeforeMs) setOpenedMs(words, s, opened)
+    const newer = this.#isLatest(words, doubles, s, reachedAt(slotStart(slot), side), batch, i)
     this.#followTotals(slot * 2 + side, words, doubles, s, openedBeforeMs, batch, i)
     if (u32.handshakeUs[i] > 0) words[s + Side.handshakeUs] = u32.handshakeUs[i]
     if (u32.minRttUs[i] > 0) words[s + Side.minRttUs] = u32.minRttUs[i]
     if ((kind & Kind.adopted) === 0) words[s + Side.flags] |= SideFlag.sawOpen
-    if (newer) this.#takeReading(words, s, batch, i)
+    if (newer) this.#takeReading(words, s, this.#store.slotClass(slot), batch, i)
     if (stateOf(kind) !== State.open && (words[s + Side.flags] & SideFlag.ended) === 0) {
       words[s + Side.flags] = (words[s + Side.flags] & ~stateBits) | (kind & stateBits) | SideFlag.ended
       if (batch.contiguous) this.#store.setFlag(slot, SlotFlag.complete << side)
@@ -92,19 +103,18 @@ export class FlowState {
   /** Sums of this flow alone, for the list of flows. */
   add(slot: number, side: number, amounts: Float64Array): void {
     const words = this.#store.words(slot)
-    const doubles = this.#store.doubles(slot)
-    const s = slotStart(slot) + sideAt(side)
-    doubles[(s + Side.sumSent) >>> 1] += amounts[0]
-    doubles[(s + Side.sumReceived) >>> 1] += amounts[1]
-    words[s + Side.segmentsSent] += amounts[2]
-    words[s + Side.segmentsReceived] += amounts[3]
-    words[s + Side.dataSent] += amounts[4]
-    words[s + Side.dataReceived] += amounts[5]
-    words[s + Side.retransmitted] += amounts[6]
+    const at = slotStart(slot) + sideAt(side) + Side.sumSent
+    for (let sum = 0; sum < flowSums; sum++) {
+      const total = words[at + sum] + amounts[sum]
+      words[at + sum] = total
+      const low = words[at + sum]
+      if (total !== low) this.#store.wideSums.carry(slot * 2 + side, sum, total - low)
+    }
   }
 
-  #keepAddresses(words: Uint32Array, s: number, batch: RecordBatch, i: number): void {
+  #keepAddresses(words: Uint32Array, start: number, side: number, batch: RecordBatch, i: number): void {
     const { u32, v6Addresses } = batch.columns
+    const s = start + sideAt(side)
     if (!batch.isV6(i)) {
       words[s + Side.local] = u32.localAddress[i]
       words[s + Side.remote] = u32.remoteAddress[i]
@@ -112,8 +122,16 @@ export class FlowState {
       return
     }
     const local = 16 * u32.localAddress[i]
-    words[s + Side.local] = this.#store.addresses.acquire(v6Addresses, local)
-    words[s + Side.remote] = this.#store.addresses.acquire(v6Addresses, 16 * u32.remoteAddress[i])
+    const o = start + sideAt(1 - side)
+    const other = SlotFlag.present << (1 - side)
+    const isLikely = (words[start + Head.flags] & other) !== 0 && (words[o + Side.flags] & Kind.v6) !== 0
+    const { addresses } = this.#store
+    words[s + Side.local] = addresses.acquire(v6Addresses, local, isLikely ? words[o + Side.remote] : -1)
+    words[s + Side.remote] = addresses.acquire(
+      v6Addresses,
+      16 * u32.remoteAddress[i],
+      isLikely ? words[o + Side.local] : -1,
+    )
     this.#entities.learnLocal(
       batch.node,
       wordAt(v6Addresses, local),
@@ -133,28 +151,34 @@ export class FlowState {
     const loopback = v6
       ? isLoopback(pool.word(address, 0), pool.word(address, 1), pool.word(address, 2), pool.word(address, 3))
       : isLoopback(0, 0, v4MappedWord, address)
-    words[start + Head.keyA] = address
+    words[start + Head.keyA] = v6 ? pool.hash(address) : address
     words[start + Head.keyB] = endpointKey(port, v6, loopback, words[s + Side.session] >>> 8)
   }
 
-  #isLatest(words: Uint32Array, doubles: Float64Array, s: number, batch: RecordBatch, i: number): boolean {
+  #isLatest(
+    words: Uint32Array,
+    doubles: Float64Array,
+    s: number,
+    reached: number,
+    batch: RecordBatch,
+    i: number,
+  ): boolean {
     if ((words[s + Side.flags] & SideFlag.ended) !== 0) return false
     const kind = batch.columns.u32.kind[i]
     if (stateOf(kind) !== State.open) return true
     const later = ((batch.atMs(i) >>> 0) - words[s + Side.lastAt]) | 0
     if (later !== 0) return later > 0
-    return (
-      batch.sentTotal(i) >= doubles[(s + Side.maxSent) >>> 1] &&
-      batch.receivedTotal(i) >= doubles[(s + Side.maxReceived) >>> 1]
-    )
+    return batch.sentTotal(i) >= doubles[reached] && batch.receivedTotal(i) >= doubles[reached + 1]
   }
 
-  #takeReading(words: Uint32Array, s: number, batch: RecordBatch, i: number): void {
+  #takeReading(words: Uint32Array, s: number, slotClass: number, batch: RecordBatch, i: number): void {
     const { u32 } = batch.columns
     words[s + Side.lastAt] = batch.atMs(i) >>> 0
-    words[s + Side.dataSentTotal] = u32.dataSegmentsSentTotal[i]
-    words[s + Side.dataReceivedTotal] = u32.dataSegmentsReceivedTotal[i]
-    words[s + Side.retransmittedTotal] = u32.retransmittedSegmentsTotal[i]
+    if (slotClass !== SlotClass.udp) {
+      words[s + Side.dataSentTotal] = u32.dataSegmentsSentTotal[i]
+      words[s + Side.dataReceivedTotal] = u32.dataSegmentsReceivedTotal[i]
+      words[s + Side.retransmittedTotal] = u32.retransmittedSegmentsTotal[i]
+    }
     if (u32.srttUs[i] > 0) words[s + Side.srttUs] = u32.srttUs[i]
     words[s + Side.flags] = (words[s + Side.flags] & ~Kind.quiet) | (u32.kind[i] & Kind.quiet)
   }
@@ -175,9 +199,9 @@ export class FlowState {
   #beginTotals(flow: number, batch: RecordBatch, i: number): void {
     if ((batch.columns.u32.kind[i] & Kind.adopted) === 0) return
     const doubles = this.#store.doubles(flow >>> 1)
-    const s = slotStart(flow >>> 1) + sideAt(flow & 1)
-    doubles[(s + Side.maxSent) >>> 1] = Math.max(0, batch.sentTotal(i) - batch.bytesSentDelta(i))
-    doubles[(s + Side.maxReceived) >>> 1] = Math.max(0, batch.receivedTotal(i) - batch.bytesReceivedDelta(i))
+    const reached = reachedAt(slotStart(flow >>> 1), flow & 1)
+    doubles[reached] = Math.max(0, batch.sentTotal(i) - batch.bytesSentDelta(i))
+    doubles[reached + 1] = Math.max(0, batch.receivedTotal(i) - batch.bytesReceivedDelta(i))
   }
 
   #followTotals(
@@ -193,55 +217,56 @@ export class FlowState {
     const received = batch.receivedTotal(i)
     const deltaSent = batch.bytesSentDelta(i)
     const deltaReceived = batch.bytesReceivedDelta(i)
-    const maxSent = doubles[(s + Side.maxSent) >>> 1]
-    const maxReceived = doubles[(s + Side.maxReceived) >>> 1]
+    const reached = reachedAt(slotStart(flow >>> 1), flow & 1)
+    const maxSent = doubles[reached]
+    const maxReceived = doubles[reached + 1]
     const kind = batch.columns.u32.kind[i]
     const isOpening = (kind & Kind.adopted) === 0 && (words[s + Side.flags] & SideFlag.sawOpen) === 0
     // the usual case: the record continues where the previous one ended
     const seamless = sent - deltaSent === maxSent && received - deltaReceived === maxReceived
-    if (sent > maxSent) doubles[(s + Side.maxSent) >>> 1] = sent
-    if (received > maxReceived) doubles[(s + Side.maxReceived) >>> 1] = received
+    if (sent > maxSent) doubles[reached] = sent
+    if (received > maxReceived) doubles[reached + 1] = received
     if (sent < deltaSent || received < deltaReceived) return
     const isBegun = maxSent > 0 || maxReceived > 0
     if (seamless && !(isOpening && isBegun)) return
     const reading = this.#read(flow, batch, i)
     if (isOpening && isBegun)
-      this.#beginAtZero(reading, doubles, s, maxSent, maxReceived, openedBeforeMs, batch)
+      this.#beginAtZero(reading, words, s, maxSent, maxReceived, openedBeforeMs, batch)
     if (seamless) return
     if (sent > maxSent || received > maxReceived) {
-      const fromMs = !isBegun ? doubles[s >>> 1] : unixMsOf(words[s + Side.lastAt], batch.nowMs)
+      const fromMs = !isBegun ? openedMsAt(words, s) : unixMsOf(words[s + Side.lastAt], batch.nowMs)
       this.#missing.jump(reading, maxSent, maxReceived, fromMs, batch.nowMs)
     } else if (!this.#missing.fill(reading)) {
-      this.#reachBack(reading, doubles, s, maxSent, maxReceived, openedBeforeMs, batch.nowMs)
+      this.#reachBack(reading, words, s, maxSent, maxReceived, openedBeforeMs, batch.nowMs)
     }
   }
 
   /** A flow that was taken for adopted was opened under observation: its totals begin at 0. */
   #beginAtZero(
     reading: Reading,
-    doubles: Float64Array,
+    words: Uint32Array,
     s: number,
     maxSent: number,
     maxReceived: number,
     toMs: number,
     batch: RecordBatch,
   ): void {
-    const [baseSent, baseReceived] = this.#base(reading.flow, doubles, s, maxSent, maxReceived)
+    const [baseSent, baseReceived] = this.#base(reading.flow, words, s, maxSent, maxReceived)
     const stretch = { fromSent: 0, toSent: baseSent, fromReceived: 0, toReceived: baseReceived }
-    this.#missing.open(reading.flow, { ...stretch, fromMs: doubles[s >>> 1], toMs }, batch.nowMs)
+    this.#missing.open(reading.flow, { ...stretch, fromMs: openedMsAt(words, s), toMs }, batch.nowMs)
   }
 
   /** A record from before the earliest that was known: what lies between them is missing until it comes. */
   #reachBack(
     reading: Reading,
-    doubles: Float64Array,
+    words: Uint32Array,
     s: number,
     maxSent: number,
     maxReceived: number,
     toMs: number,
     nowMs: number,
   ): void {
-    const [baseSent, baseReceived] = this.#base(reading.flow, doubles, s, maxSent, maxReceived)
+    const [baseSent, baseReceived] = this.#base(reading.flow, words, s, maxSent, maxReceived)
     if (reading.sent > baseSent || reading.received > baseReceived) return
     const stretch = {
       fromSent: reading.sent,
@@ -259,15 +284,16 @@ export class FlowState {
   /** Where the known part of the totals begins: what was reached, less what came, less what is missing in between. */
   #base(
     flow: number,
-    doubles: Float64Array,
+    words: Uint32Array,
     s: number,
     maxSent: number,
     maxReceived: number,
   ): readonly [number, number] {
     const [missingSent, missingReceived] = this.#missing.extent(flow)
+    const { wideSums } = this.#store
     return [
-      maxSent - doubles[(s + Side.sumSent) >>> 1] - missingSent,
-      maxReceived - doubles[(s + Side.sumReceived) >>> 1] - missingReceived,
+      maxSent - words[s + Side.sumSent] - wideSums.of(flow, 0) - missingSent,
+      maxReceived - words[s + Side.sumReceived] - wideSums.of(flow, 1) - missingReceived,
     ]
   }
 }

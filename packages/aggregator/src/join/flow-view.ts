@@ -4,7 +4,7 @@ import { v4MappedWord } from '../resolve/entity-source.ts'
 import type { DirectionLoss, FlowEnd, FlowView } from '../topology/answer.ts'
 import type { EntityId } from '../topology/edge-book.ts'
 import { unixMsOf } from './connection-store.ts'
-import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { Head, openedMsAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 
 /** How ends are called; the entity index. */
 export interface FlowNames {
@@ -21,10 +21,11 @@ export interface CurrentBoot {
 /** The words of one slot, in the table or in the ring of ended flows. */
 export interface FlowSource {
   words: Uint32Array
-  doubles: Float64Array
   start: number
   /** Word `index` (0 to 3) of an IPv6 address of a side. */
   v6Word(side: number, end: 'local' | 'remote', index: number): number
+  /** What a sum of a side has beyond 32 bits. */
+  wideSum(side: number, sum: number): number
   /** Times kept modulo 2^32 are within 24 days of this. */
   nearMs: number
 }
@@ -88,7 +89,7 @@ export function viewFlow(
     protocol,
     state,
     observed: observedOf(source),
-    openedAt: new Date(source.doubles[(source.start + sideAt(first)) >>> 1]).toISOString(),
+    openedAt: new Date(openedMsAt(source.words, source.start + sideAt(first))).toISOString(),
     lastSeen: new Date(lastSeenMs(source)).toISOString(),
     loss: { clientToServer: lossOf(source, 0), serverToClient: lossOf(source, 1) },
   }
@@ -120,10 +121,11 @@ function viewEnd(
   nodes: ReadonlyMap<number, CurrentBoot>,
   state: FlowView['state'],
 ): FlowEnd {
-  const { words, doubles } = source
+  const { words } = source
   const s = source.start + sideAt(side)
   const flags = words[s + Side.flags]
   const session = words[s + Side.session]
+  const sumOf = (word: number) => words[s + word] + source.wideSum(side, word - Side.sumSent)
   const end: { -readonly [K in keyof FlowEnd]: FlowEnd[K] } = {
     node: nodes.get(session >>> 8)?.name ?? '',
     owner: names.group(words[s + Side.entity] | 0, 'process', lastSeenMs(source)).id,
@@ -132,13 +134,13 @@ function viewEnd(
     role: roleName(flags, side),
     roleGuessed: (flags & Kind.roleGuessed) !== 0,
     adopted: (flags & SideFlag.sawOpen) === 0,
-    bytesSent: doubles[(s + Side.sumSent) >>> 1],
-    bytesReceived: doubles[(s + Side.sumReceived) >>> 1],
-    segmentsSent: words[s + Side.segmentsSent],
-    segmentsReceived: words[s + Side.segmentsReceived],
-    dataSegmentsSent: words[s + Side.dataSent],
-    dataSegmentsReceived: words[s + Side.dataReceived],
-    retransmits: words[s + Side.retransmitted],
+    bytesSent: sumOf(Side.sumSent),
+    bytesReceived: sumOf(Side.sumReceived),
+    segmentsSent: sumOf(Side.segmentsSent),
+    segmentsReceived: sumOf(Side.segmentsReceived),
+    dataSegmentsSent: sumOf(Side.dataSent),
+    dataSegmentsReceived: sumOf(Side.dataReceived),
+    retransmits: sumOf(Side.retransmitted),
   }
   const boot = nodes.get(session >>> 8)?.boot
   if (state === 'open' && boot !== undefined && boot !== (session & 0xff)) end.unconfirmed = true

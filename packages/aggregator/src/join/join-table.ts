@@ -11,24 +11,14 @@ import { MissingBytes } from './missing-bytes.ts'
 import { type BatchOrigin, RecordBatch } from './record-batch.ts'
 import { SegmentLoss } from './segment-loss.ts'
 import { swapSides } from './side-swap.ts'
-import {
-  Head,
-  headWords,
-  Side,
-  SideFlag,
-  SlotClass,
-  SlotFlag,
-  sideAt,
-  sideWords,
-  slotWords,
-} from './slot-layout.ts'
+import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt, slotWords } from './slot-layout.ts'
 import { chunkOf, type SlotAllowance, slotStart } from './slot-pool.ts'
 import { UdpPairs } from './udp-pairs.ts'
 
 export interface JoinTableOptions {
   readonly book: EdgeBook
   readonly entities: EntitySource
-  /** Connections and remembered ends of connections; 304 bytes each. */
+  /** Connections and remembered ends of connections; 272 bytes each. */
   readonly allowance: SlotAllowance
   /** Where ended flows are kept for the list of flows. */
   readonly ring: FlowRing
@@ -185,7 +175,7 @@ export class JoinTable {
     const { u32 } = batch.columns
     const srttUs = (u32.kind[i] & Kind.announcedAgain) === 0 ? u32.srttUs[i] : 0
     booking.addTraffic(row, flow & 1, srttUs)
-    if (booking.movable(flow >>> 1)) booking.keep(flow >>> 1, flow & 1, batch.minute, srttUs)
+    if (this.store.isMovable(flow >>> 1)) booking.keep(flow >>> 1, flow & 1, batch.minute, srttUs)
     this.#state.add(flow >>> 1, flow & 1, booking.amounts)
   }
 
@@ -373,7 +363,8 @@ export class JoinTable {
     ring.words.set(words.subarray(start, start + slotWords), at * slotWords)
     ring.writtenMs[at] = nowMs
     for (let side = 0; side < 2; side++) {
-      const s = start + headWords + side * sideWords
+      store.wideSums.copy(slot * 2 + side, ring.wideSums, at * 2 + side)
+      const s = start + sideAt(side)
       if ((words[s + Side.flags] & Kind.v6) === 0) continue
       for (let word = 0; word < 4; word++) {
         const to = at * 16 + side * 8 + word

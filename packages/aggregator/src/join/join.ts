@@ -13,7 +13,7 @@ export interface JoinOptions {
   readonly book: EdgeBook
   readonly entities: EntitySource
   readonly names: FlowNames
-  /** Connections and remembered ends, over all partitions; 304 bytes each. */
+  /** Connections and remembered ends, over all partitions; 272 bytes each. */
   readonly capacity?: number
   readonly maxPartitions?: number
   /** Ended flows kept for `flows`, over all partitions. */

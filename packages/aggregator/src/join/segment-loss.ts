@@ -2,7 +2,7 @@ import { Kind } from '@skybraid/shared'
 import { Counter } from '../topology/counters.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import type { ConnectionStore } from './connection-store.ts'
-import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { Head, reachedAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 import { slotStart } from './slot-pool.ts'
 
 const lostCounter = Int32Array.of(Counter.clientToServerLost, Counter.serverToClientLost)
@@ -61,7 +61,7 @@ export class SegmentLoss {
     const at = slotStart(slot)
     const from = at + sideAt(side)
     const to = at + sideAt(1 - side)
-    const level = quiet && doubles[(from + Side.maxSent) >>> 1] === doubles[(to + Side.maxReceived) >>> 1]
+    const level = quiet && doubles[reachedAt(at, side)] === doubles[reachedAt(at, 1 - side) + 1]
     if (!level && !ended) return
     const sent = words[from + Side.dataSentTotal]
     const lost = segmentsMissing(

@@ -1,6 +1,6 @@
 import type { ConnectionStore } from './connection-store.ts'
 import type { MissingBytes } from './missing-bytes.ts'
-import { Head, headWords, SlotFlag, sideWords } from './slot-layout.ts'
+import { Head, headWords, reachedAt, SlotFlag, sideWords } from './slot-layout.ts'
 import { slotStart } from './slot-pool.ts'
 
 /**
@@ -15,14 +15,17 @@ export function swapSides(store: ConnectionStore, missing: MissingBytes, slot: n
   const client = words.slice(first, second)
   words.copyWithin(first, second, second + sideWords)
   words.set(client, second)
-  const ledger = words[start + Head.ledger]
-  words[start + Head.ledger] = words[start + Head.ledger + 1]
-  words[start + Head.ledger + 1] = ledger
+  const doubles = store.doubles(slot)
+  const reached = doubles.slice(reachedAt(start, 0), reachedAt(start, 1))
+  doubles.copyWithin(reachedAt(start, 0), reachedAt(start, 1), reachedAt(start, 2))
+  doubles.set(reached, reachedAt(start, 1))
   const flags = words[start + Head.flags]
   words[start + Head.flags] = swapPair(swapPair(flags, SlotFlag.present), SlotFlag.complete)
-  missing.move(slot * 2, -1)
-  missing.move(slot * 2 + 1, slot * 2)
-  missing.move(-1, slot * 2 + 1)
+  for (const each of [missing, store.wideSums]) {
+    each.move(slot * 2, -1)
+    each.move(slot * 2 + 1, slot * 2)
+    each.move(-1, slot * 2 + 1)
+  }
 }
 
 function swapPair(flags: number, bit: number): number {

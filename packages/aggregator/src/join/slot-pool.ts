@@ -11,7 +11,7 @@ export interface SlotAllowance {
 const maxSlots = (1 << 24) - 1
 
 /**
- * Slots in chunks, so that growing never copies: 304 bytes a slot. A released slot is reused first. Slot numbers are
+ * Slots in chunks, so that growing never copies: 272 bytes a slot. A released slot is reused first. Slot numbers are
  * below 2^24.
  */
 export class SlotPool {

@@ -4,7 +4,17 @@ import type { EdgeBooking } from './edge-booking.ts'
 import { HashIndex, indexedValue, sameTag } from './hash-index.ts'
 import { mix } from './key-hash.ts'
 import type { MissingBytes } from './missing-bytes.ts'
-import { Head, headWords, Side, SideFlag, SlotClass, SlotFlag, sideAt, sideWords } from './slot-layout.ts'
+import {
+  Head,
+  openedMsAt,
+  reachedAt,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  sideAt,
+  sideWords,
+} from './slot-layout.ts'
 import { slotStart } from './slot-pool.ts'
 
 const crowd = 64
@@ -167,16 +177,18 @@ export class UdpPairs {
     const target = store.words(to)
     const a = slotStart(from)
     const b = slotStart(to)
-    const start = a + headWords + sideWords
-    target.set(source.subarray(start, start + sideWords), b + headWords + sideWords)
-    target[b + Head.ledger + 1] = source[a + Head.ledger + 1]
-    source[a + Head.ledger + 1] = 0
+    const start = a + sideAt(1)
+    target.set(source.subarray(start, start + sideWords), b + sideAt(1))
+    const reached = store.doubles(from).subarray(reachedAt(a, 1), reachedAt(a, 2))
+    store.doubles(to).set(reached, reachedAt(b, 1))
+    reached.fill(0)
     const bits = (SlotFlag.present << 1) | (SlotFlag.complete << 1)
     target[b + Head.flags] |= source[a + Head.flags] & bits
     source[a + Head.flags] &= ~bits
     source.fill(0, start, start + sideWords)
     store.index.add(store.hashOfFlow(to * 2 + 1), to * 2 + 1)
     this.#missing.move(flow, to * 2 + 1)
+    store.wideSums.move(flow, to * 2 + 1)
     this.link(to * 2 + 1)
     this.moves++
   }
@@ -199,7 +211,7 @@ export class UdpPairs {
 
   #opened(flow: number): number {
     const slot = flow >>> 1
-    return this.#store.doubles(slot)[(slotStart(slot) + sideAt(flow & 1) + Side.openedMs) >>> 1]
+    return openedMsAt(this.#store.words(slot), slotStart(slot) + sideAt(flow & 1))
   }
 
   #ordered(members: number[], side: number): number[] {
@@ -269,17 +281,27 @@ export class UdpPairs {
   #hash(flow: number, links: number): number {
     const initiator = mix(this.#store.seed, this.#key(flow, Head.keyA), this.#key(flow, Head.keyB))
     if (links === byInitiator) return initiator
-    return mix(initiator, this.#responderAddress(flow), this.#responderPort(flow))
+    const address = this.#responderAddress(flow)
+    const isV6 = (this.#word(flow, Side.flags) & Kind.v6) !== 0
+    return mix(initiator, isV6 ? this.#store.addresses.hash(address) : address, this.#responderPort(flow))
   }
 
   #sameKey(a: number, b: number, links: number): boolean {
     if (this.#key(a, Head.keyA) !== this.#key(b, Head.keyA)) return false
     if (this.#key(a, Head.keyB) !== this.#key(b, Head.keyB)) return false
+    // the family is part of the key
+    const isV6 = (this.#word(a, Side.flags) & Kind.v6) !== 0
+    if (isV6 && !this.#store.addresses.same(this.#initiatorAddress(a), this.#initiatorAddress(b)))
+      return false
     if (links === byInitiator) return true
-    return (
-      this.#responderAddress(a) === this.#responderAddress(b) &&
-      this.#responderPort(a) === this.#responderPort(b)
-    )
+    if (this.#responderPort(a) !== this.#responderPort(b)) return false
+    const one = this.#responderAddress(a)
+    const two = this.#responderAddress(b)
+    return isV6 ? this.#store.addresses.same(one, two) : one === two
+  }
+
+  #initiatorAddress(flow: number): number {
+    return this.#word(flow, (flow & 1) === 0 ? Side.local : Side.remote)
   }
 
   #responderAddress(flow: number): number {
