@@ -29,8 +29,11 @@ export interface CaptureCounters {
   readonly ringProduced: number
   readonly ringConsumed: number
   readonly ringFull: number
+  /** Connections that the kernel gave no socket storage. */
   readonly storageRefused: number
+  /** Datagrams whose flow found no room in the kernel's map. */
   readonly udpMapFull: number
+  /** Rows of flows that found no room in the table; what they counted comes with the flow's end. */
   readonly flowTableFull: number
   readonly adopted: number
   readonly keyUnsettled: number
@@ -41,6 +44,12 @@ export interface CaptureCounters {
   /** Records that were joined on purpose with another of the same flow and minute before encoding. */
   readonly recordsMerged: number
   readonly dnsMalformed: number
+  /** State changes that happened within the handling of another one, which the kernel does not show. */
+  readonly stateChangesMissed: number
+  /** Rows of a connection that came after its end was taken in; all they say is in its last record. */
+  readonly rowsAfterClose: number
+  /** Rows with a counter below an earlier one (torn); that counter was held where it was. */
+  readonly rowsRegressed: number
 }
 
 /**

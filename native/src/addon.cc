@@ -184,6 +184,9 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("recordsEncoded", c.flows.made);
     set("recordsMerged", c.flows.merged);
     set("dnsMalformed", c.dns_malformed);
+    set("stateChangesMissed", c.kernel[SB_C_MISSED]);
+    set("rowsAfterClose", c.flows.after_close);
+    set("rowsRegressed", c.flows.regressed);
     return object;
   }
 

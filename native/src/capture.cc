@@ -107,7 +107,7 @@ uint64_t Capture::Step(Clocks now) {
     minute_read_ = true;
   } else if (NowMs() >= next_flush_ms_) {
     Read();
-    SweepIfRingOverflowed();
+    SweepIfEndsWereMissed();
     Collect(false);
     Deliver(minute_);
     Publish();
@@ -165,8 +165,10 @@ void Capture::Read() {
   read_ns_ = ClockNs(CLOCK_MONOTONIC) - begin;
 }
 
-void Capture::SweepIfRingOverflowed() {
-  const uint64_t full = source_->Counters()[SB_C_RING_FULL];
+void Capture::SweepIfEndsWereMissed() {
+  // A state change that the kernel did not show may have been the end of a connection as well.
+  const KernelCounters counters = source_->Counters();
+  const uint64_t full = counters[SB_C_RING_FULL] + counters[SB_C_MISSED];
   if (full != swept_full_ && sweeps_left_ == 0 && now_.mono_ns >= next_sweep_ns_) {
     next_sweep_ns_ = now_.mono_ns + kSweepNs;
     swept_full_ = full;

@@ -77,7 +77,7 @@ class Capture final : private RowSink {
   void Run();
   void Drain();
   void Read();
-  void SweepIfRingOverflowed();
+  void SweepIfEndsWereMissed();
   void Collect(bool minute_end);
   void EndMinute(uint64_t minute);
   void Deliver(uint64_t complete_below);
@@ -102,7 +102,7 @@ class Capture final : private RowSink {
   uint64_t next_flush_ms_ = 0;  // unix time
   bool minute_read_ = false;    // the minute's last readings were taken
   uint64_t read_ns_ = 0;        // how long the last reading of all sockets took
-  uint64_t swept_full_ = 0;     // rows the ring had refused at the last sweep
+  uint64_t swept_full_ = 0;     // ends that may have gone unseen up to the last sweep
   uint64_t next_sweep_ns_ = 0;
   int sweeps_left_ = 0;
   int sweep_tries_ = 0;

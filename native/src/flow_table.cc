@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
-#include "hash.h"
+#include "flow_identity.h"
 
 namespace skybraid {
 
 namespace {
 
-constexpr uint64_t kNever = UINT64_MAX;
+constexpr uint64_t kNever = FlowSlots::kNever;
+constexpr uint32_t kNone = FlowSlots::kNone;
 constexpr size_t kClosedMemory = 1u << 13;
-// Socket cookies are small; made-up ids are kept apart from them and from each other.
-constexpr uint64_t kUdpIdBit = 1ull << 63;
-constexpr uint64_t kMadeTcpIdBit = 1ull << 62;
 // Readings come on a timer that jitters: a report that is due within this is due.
 constexpr uint64_t kSlackNs = 25'000'000;
 
@@ -32,119 +30,35 @@ FlowCounters CountersOf(const sb_udp_row& row) {
   return {row.bytes_sent, row.bytes_received, row.datagrams_sent, row.datagrams_received, 0, 0, 0, 0};
 }
 
-uint64_t UdpHash(const sb_head& head) {
-  return HashAddress(head.remote, Mix64(head.cookie) ^ head.remote_port);
-}
-
-uint64_t HalfOpenKey(const sb_tcp_row& row) {
-  const uint64_t ports = static_cast<uint64_t>(row.head.local_port) << 16 | row.head.remote_port;
-  return HashAddress(row.head.remote, Mix64(static_cast<uint64_t>(row.dialler_isn) << 32 | ports));
-}
-
-// A socket can dial again after a dial that failed: then it is another flow of the same cookie.
-uint64_t TcpFlowId(const sb_tcp_row& row) {
-  const sb_head& head = row.head;
-  if (head.kind == SB_ROW_TCP_HALF_OPEN) return (HalfOpenKey(row) | kMadeTcpIdBit) & ~kUdpIdBit;
-  if (head.generation == 0) return head.cookie;
-  return (Mix64(head.cookie ^ Mix64(head.generation)) | kMadeTcpIdBit) & ~kUdpIdBit;
-}
-
 uint32_t ToMs(uint64_t ns) { return static_cast<uint32_t>(std::min<uint64_t>(ns / 1'000'000, UINT32_MAX)); }
 
 uint64_t Since(uint64_t later, uint64_t earlier) { return later > earlier ? later - earlier : 0; }
 
-// A listener repeats its answer after 1, 2, 4 … seconds. Once the next repetition is clearly overdue, the
-// dial was either completed (then a reading or an end of it has been seen) or given up.
-uint64_t HalfOpenPatience(uint64_t age_ns) {
-  constexpr uint64_t kSecond = 1'000'000'000;
-  return std::clamp<uint64_t>(age_ns + age_ns / 2, kSecond, 64 * kSecond) + 2 * kSecond;
-}
-
 }  // namespace
 
 FlowTable::FlowTable(const FlowTableOptions& options)
-    : options_(options), buckets_(1024, kNone), closed_(kClosedMemory, 0) {}
+    : options_(options),
+      slots_(options.max_flows),
+      half_open_(options.max_half_open),
+      closed_(kClosedMemory, 0) {}
 
 size_t FlowTable::ClosedIndex(uint64_t flow_id) const { return Mix64(flow_id) & (kClosedMemory - 1); }
 
-// ---- storage
-
-uint32_t FlowTable::FindTcp(uint64_t flow_id) {
-  uint32_t slot = buckets_[Mix64(flow_id) & (buckets_.size() - 1)];
-  while (slot != kNone) {
-    const Flow& flow = At(slot);
-    if (flow.flow_id == flow_id && flow.protocol == kind::kTcp) return slot;
-    slot = flow.next;
-  }
-  return kNone;
-}
-
-uint32_t FlowTable::FindUdp(uint64_t hash, const sb_head& head) {
-  uint32_t slot = buckets_[hash & (buckets_.size() - 1)];
-  while (slot != kNone) {
-    const Flow& flow = At(slot);
-    if (flow.hash == hash && flow.cookie == head.cookie && flow.protocol == kind::kUdp &&
-        flow.remote_port == head.remote_port && memcmp(&flow.remote, &head.remote, sizeof head.remote) == 0)
-      return slot;
-    slot = flow.next;
-  }
-  return kNone;
-}
+// ---- rows
 
 uint32_t FlowTable::Insert(uint64_t hash) {
-  if (used_ >= options_.max_flows) {
+  const uint32_t slot = slots_.Insert(hash);
+  if (slot == kNone)
     ++counters_.full;
-    return kNone;
-  }
-  if (free_.empty()) {
-    const uint32_t first = static_cast<uint32_t>(chunks_.size()) * kChunk;
-    chunks_.push_back(std::make_unique<Flow[]>(kChunk));
-    due_.resize(first + kChunk, kNever);
-    for (uint32_t i = kChunk; i-- > 0;) free_.push_back(first + i);
-  }
-  if (used_ >= buckets_.size()) GrowIndex();
-  const uint32_t slot = free_.back();
-  free_.pop_back();
-  ++used_;
-  ++open_;
-  Flow& flow = At(slot);
-  flow = Flow{};
-  flow.hash = hash;
-  uint32_t& bucket = buckets_[hash & (buckets_.size() - 1)];
-  flow.next = bucket;
-  bucket = slot;
+  else
+    ++open_;
   return slot;
 }
 
 void FlowTable::Remove(uint32_t slot) {
-  Flow& flow = At(slot);
-  uint32_t* link = &buckets_[flow.hash & (buckets_.size() - 1)];
-  while (*link != slot) link = &At(*link).next;
-  *link = flow.next;
-  if (!flow.dormant) --open_;
-  flow.protocol = 0;
-  flow.dirty = false;
-  due_[slot] = kNever;
-  free_.push_back(slot);
-  --used_;
+  if (!slots_.At(slot).dormant) --open_;
+  slots_.Remove(slot);
 }
-
-void FlowTable::GrowIndex() {
-  std::vector<uint32_t> larger(buckets_.size() * 2, kNone);
-  for (uint32_t head : buckets_) {
-    while (head != kNone) {
-      Flow& flow = At(head);
-      const uint32_t next = flow.next;
-      uint32_t& bucket = larger[flow.hash & (larger.size() - 1)];
-      flow.next = bucket;
-      bucket = head;
-      head = next;
-    }
-  }
-  buckets_.swap(larger);
-}
-
-// ---- rows
 
 void FlowTable::AddTcp(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason) {
   switch (row.head.kind) {
@@ -155,7 +69,8 @@ void FlowTable::AddTcp(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason)
     case SB_ROW_TCP_FAILED:
       return AddEnd(row, wall_ms, FlowState::kFailed, reason);
     case SB_ROW_TCP_HALF_OPEN:
-      return AddHalfOpen(row, wall_ms, reason);
+      if (!half_open_.Note(row, wall_ms, reason)) ++counters_.full;
+      return;
   }
 }
 
@@ -165,14 +80,14 @@ void FlowTable::AddReading(const sb_tcp_row& row, uint64_t wall_ms) {
     ++counters_.after_close;
     return;
   }
-  if (!half_open_.empty()) half_open_.erase(HalfOpenKey(row));
-  uint32_t slot = FindTcp(flow_id);
+  half_open_.Forget(row);
+  uint32_t slot = slots_.FindTcp(flow_id);
   if (slot == kNone) {
     slot = Insert(Mix64(flow_id));
     if (slot == kNone) return;
-    StartTcp(At(slot), row);
+    StartTcp(slots_.At(slot), row);
   }
-  Flow& flow = At(slot);
+  Flow& flow = slots_.At(slot);
   SettleMinute(flow, wall_ms);
   const bool changed = Advance(flow, CountersOf(row), true);
   ReadTcp(flow, row, wall_ms);
@@ -182,7 +97,7 @@ void FlowTable::AddReading(const sb_tcp_row& row, uint64_t wall_ms) {
 
 // Reports a fresh reading at once if it must be, otherwise leaves it to the next report.
 void FlowTable::ReportReading(uint32_t slot, bool changed) {
-  Flow& flow = At(slot);
+  Flow& flow = slots_.At(slot);
   flow.dirty = flow.dirty || changed;
   const bool quiet = (flow.flags & SB_F_QUIET) != 0;
   const bool calmed = flow.protocol == kind::kTcp && quiet && !flow.reported_quiet;
@@ -198,11 +113,11 @@ void FlowTable::AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state,
     ++counters_.after_close;
     return;
   }
-  if (!half_open_.empty()) half_open_.erase(HalfOpenKey(row));
-  const uint32_t slot = FindTcp(flow_id);
+  half_open_.Forget(row);
+  const uint32_t slot = slots_.FindTcp(flow_id);
   Flow unknown{};
   if (slot == kNone) StartTcp(unknown, row);
-  Flow& flow = slot == kNone ? unknown : At(slot);
+  Flow& flow = slot == kNone ? unknown : slots_.At(slot);
   SettleMinute(flow, wall_ms);
   Advance(flow, CountersOf(row), true);
   ReadTcp(flow, row, wall_ms);
@@ -211,36 +126,17 @@ void FlowTable::AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state,
   NoteClosed(flow_id);
 }
 
-void FlowTable::AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason) {
-  const uint64_t key = HalfOpenKey(row);
-  auto found = half_open_.find(key);
-  if (found == half_open_.end()) {
-    if (half_open_.size() >= options_.max_half_open) {
-      ++counters_.full;
-      return;
-    }
-    found = half_open_.emplace(key, HalfOpen{}).first;
-  }
-  HalfOpen& entry = found->second;
-  const uint64_t opened_ns = entry.deadline_ns == 0 ? row.head.opened_ns : entry.row.head.opened_ns;
-  entry.row = row;
-  entry.row.head.opened_ns = opened_ns;
-  entry.wall_ms = wall_ms;
-  entry.reason = reason;
-  entry.deadline_ns = row.head.read_ns + HalfOpenPatience(Since(row.head.read_ns, opened_ns));
-}
-
 void FlowTable::AddUdp(const sb_udp_row& row, uint64_t wall_ms) {
   const sb_head& head = row.head;
   const uint64_t hash = UdpHash(head);
   const bool gone = (head.flags & SB_F_GONE) != 0;
-  uint32_t slot = FindUdp(hash, head);
+  uint32_t slot = slots_.FindUdp(hash, head);
   Flow lone{};
   if (slot == kNone && !gone) {
     slot = Insert(hash);
     if (slot == kNone) return;
   }
-  Flow& flow = slot == kNone ? lone : At(slot);
+  Flow& flow = slot == kNone ? lone : slots_.At(slot);
   if (flow.protocol == 0) {
     StartUdp(flow, row);
   } else if (flow.generation != head.generation || flow.kernel_opened_ns != head.opened_ns) {
@@ -436,20 +332,20 @@ uint64_t FlowTable::NextAnnounce(const Flow& flow) const {
 }
 
 void FlowTable::Schedule(uint32_t slot) {
-  const Flow& flow = At(slot);
+  const Flow& flow = slots_.At(slot);
   uint64_t due = flow.reported_once && !flow.dormant ? NextAnnounce(flow) : kNever;
   if (flow.dirty && flow.reported_once)
     due = std::min(due, flow.last_record_ns + options_.report_ns - kSlackNs);
   if (flow.protocol == kind::kUdp && !flow.dormant)
     due = std::min(due, flow.changed_ns + options_.udp_idle_ns);
-  due_[slot] = due;
+  slots_.DueNs(slot) = due;
 }
 
 bool FlowTable::Collect(uint64_t now_ns, uint64_t wall_ms, bool minute_end, size_t limit) {
-  for (; collected_ < due_.size(); collected_++) {
+  for (; collected_ < slots_.Slots(); collected_++) {
     if (out_.size() >= limit) return false;
     const uint32_t slot = collected_;
-    if (due_[slot] <= now_ns || (minute_end && At(slot).dirty && At(slot).settled))
+    if (slots_.DueNs(slot) <= now_ns || (minute_end && slots_.At(slot).dirty && slots_.At(slot).settled))
       CollectFlow(slot, {now_ns, wall_ms});
   }
   collected_ = 0;
@@ -458,7 +354,7 @@ bool FlowTable::Collect(uint64_t now_ns, uint64_t wall_ms, bool minute_end, size
 }
 
 void FlowTable::CollectFlow(uint32_t slot, Moment now) {
-  Flow& flow = At(slot);
+  Flow& flow = slots_.At(slot);
   if (flow.protocol == kind::kUdp && now.ns >= flow.changed_ns + options_.udp_idle_ns) {
     EndUdp(flow, now);
     flow.dormant = true;
@@ -474,23 +370,17 @@ void FlowTable::CollectFlow(uint32_t slot, Moment now) {
 }
 
 void FlowTable::CollectHalfOpen(uint64_t now_ns) {
-  for (auto it = half_open_.begin(); it != half_open_.end();) {
-    HalfOpen& entry = it->second;
-    if (entry.deadline_ns > now_ns) {
-      ++it;
-      continue;
-    }
+  half_open_.TakeOverdue(now_ns, [this](const HalfOpenDials::Dial& dial) {
     Flow flow{};
-    StartTcp(flow, entry.row);
-    ReadTcp(flow, entry.row, entry.wall_ms);
-    Emit(flow, {flow.read_ns, flow.read_wall_ms}, FlowState::kHalfOpen, entry.reason, false);
-    it = half_open_.erase(it);
-  }
+    StartTcp(flow, dial.row);
+    ReadTcp(flow, dial.row, dial.wall_ms);
+    Emit(flow, {flow.read_ns, flow.read_wall_ms}, FlowState::kHalfOpen, dial.reason, false);
+  });
 }
 
 void FlowTable::EndSweep(uint64_t now_ns, uint64_t wall_ms) {
-  for (uint32_t slot = 0; slot < due_.size(); slot++) {
-    Flow& flow = At(slot);
+  for (uint32_t slot = 0; slot < slots_.Slots(); slot++) {
+    Flow& flow = slots_.At(slot);
     if (flow.protocol != kind::kTcp || static_cast<int32_t>(sweep_ - flow.sweep) < 2) continue;
     SettleMinute(flow, wall_ms);
     Emit(flow, {now_ns, wall_ms}, FlowState::kClosed, kEndUnspecified, false);

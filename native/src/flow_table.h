@@ -9,11 +9,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "flow_record.h"
+#include "flow_slots.h"
+#include "half_open.h"
 #include "record.h"
 
 namespace skybraid {
@@ -66,68 +66,16 @@ class FlowTable {
   const FlowTableCounters& Counters() const { return counters_; }
 
  private:
-  struct Flow {
-    FlowCounters last;      // as of the latest reading
-    FlowCounters reported;  // as of the latest record
-    FlowOwner owner;
-    sb_addr local;
-    sb_addr remote;
-    uint64_t hash;
-    uint64_t cookie;
-    uint64_t flow_id;
-    uint64_t kernel_opened_ns;  // tells one kernel entry of a UDP flow from the next
-    uint64_t opened_ns;
-    uint64_t read_ns;
-    uint64_t read_wall_ms;
-    uint64_t changed_ns;  // the reading that last found something new
-    uint64_t last_record_ns;
-    uint32_t dialler_isn;
-    uint32_t acceptor_isn;
-    uint32_t netns;
-    uint32_t handshake_us;
-    uint32_t srtt_us;
-    uint32_t min_rtt_us;
-    uint32_t generation;
-    uint32_t revival;  // UDP: how often it came back after having been idle
-    uint32_t flags;    // of the latest row, enum sb_row_flags
-    uint32_t next;     // in its hash chain
-    uint32_t pending;  // its record in out_, if pending_epoch is still ours
-    uint32_t pending_epoch;
-    uint32_t sweep;
-    uint16_t local_port;
-    uint16_t remote_port;
-    uint8_t protocol;
-    uint8_t family;
-    uint8_t role;
-    bool settled;  // the join key is known
-    bool reported_once;
-    bool reported_quiet;  // the last record said so
-    bool dirty;           // something of the latest reading is unreported
-    bool dormant;         // UDP: closed as idle; the kernel may still count on
-  };
-  struct HalfOpen {
-    sb_tcp_row row;
-    uint64_t wall_ms;
-    uint64_t deadline_ns;
-    uint32_t reason;
-  };
   struct Moment {
     uint64_t ns;
     uint64_t wall_ms;
   };
-  static constexpr uint32_t kNone = UINT32_MAX;
-  static constexpr uint32_t kChunk = 512;
 
-  Flow& At(uint32_t slot) { return chunks_[slot / kChunk][slot % kChunk]; }
-  uint32_t FindTcp(uint64_t flow_id);
-  uint32_t FindUdp(uint64_t hash, const sb_head& head);
   uint32_t Insert(uint64_t hash);
   void Remove(uint32_t slot);
-  void GrowIndex();
 
   void AddReading(const sb_tcp_row& row, uint64_t wall_ms);
   void AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state, uint32_t reason);
-  void AddHalfOpen(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason);
   void EndUdp(Flow& flow, Moment at);
   void ReportReading(uint32_t slot, bool changed);
   void CollectFlow(uint32_t slot, Moment now);
@@ -150,16 +98,12 @@ class FlowTable {
 
   FlowTableOptions options_;
   FlowTableCounters counters_;
-  std::vector<std::unique_ptr<Flow[]>> chunks_;
-  std::vector<uint64_t> due_;      // per slot: when time alone asks for a record; UINT64_MAX for never
-  std::vector<uint32_t> buckets_;  // first slot of each hash chain
-  std::vector<uint32_t> free_;
+  FlowSlots slots_;
+  HalfOpenDials half_open_;
   std::vector<FlowRecord> out_;
   std::vector<uint64_t> closed_;  // flow ids closed lately, by hash: readings of them come too late
-  std::unordered_map<uint64_t, HalfOpen> half_open_;
-  uint32_t epoch_ = 1;  // of out_: tells whether a flow's pending record is still in it
+  uint32_t epoch_ = 1;            // of out_: tells whether a flow's pending record is still in it
   uint32_t sweep_ = 1;
-  uint32_t used_ = 0;
   uint32_t collected_ = 0;  // slots that an unfinished Collect has behind it
   uint64_t open_ = 0;
   uint64_t floor_ms_ = 0;

@@ -287,13 +287,13 @@ TEST("capture: a burst goes out in pieces") {
   }
 }
 
-TEST("capture: after the ring overflowed, connections that vanished are closed") {
+void CheckVanishedAreClosed(sb_counter unseen) {
   Bench b;
   b.script.read = {Reading(1, 10 * kSecond, 5), Reading(2, 10 * kSecond, 5)};
   uint64_t at = b.RunTo(10 * kSecond, 11 * kSecond);
   CHECK_EQ(b.Records(), 2u);
   CHECK_EQ(b.script.sweeps, 0);
-  b.script.counters[SB_C_RING_FULL] = 1;
+  b.script.counters[unseen] = 1;
   b.script.all = {Reading(2, 11 * kSecond, 5)};
   at = b.RunTo(at, 12 * kSecond + 100'000'000);
   CHECK_EQ(b.script.sweeps, 2);
@@ -302,6 +302,14 @@ TEST("capture: after the ring overflowed, connections that vanished are closed")
   b.RunTo(at, 40 * kSecond);
   CHECK_EQ(b.script.sweeps, 2);
   CHECK_EQ(b.capture->Counters().open_flows, 1u);
+}
+
+TEST("capture: after the ring overflowed, connections that vanished are closed") {
+  CheckVanishedAreClosed(SB_C_RING_FULL);
+}
+
+TEST("capture: after the kernel hid a state change, connections that vanished are closed") {
+  CheckVanishedAreClosed(SB_C_MISSED);
 }
 
 TEST("capture: a DNS answer names an address, a broken one is counted") {

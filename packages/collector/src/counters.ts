@@ -42,4 +42,7 @@ export const noCounters: CaptureCounters = {
   recordsEncoded: 0,
   recordsMerged: 0,
   dnsMalformed: 0,
+  stateChangesMissed: 0,
+  rowsAfterClose: 0,
+  rowsRegressed: 0,
 }

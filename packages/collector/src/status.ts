@@ -17,7 +17,11 @@ export interface CollectorStatus {
   readonly records: RecordsIdentity
   readonly spool: { readonly batches: number; readonly bytes: number; readonly capacityBytes: number }
   readonly publish: { readonly batches: number; readonly unacknowledged: number; readonly rejections: number }
-  readonly flows: Pick<CaptureCounters, 'sockets' | 'openFlows' | 'adopted' | 'keyUnsettled' | 'dnsMalformed'>
+  /** What the kernel programs and the table of open flows count beside the two identities. */
+  readonly flows: Omit<
+    CaptureCounters,
+    'ringProduced' | 'ringConsumed' | 'ringFull' | 'recordsEncoded' | 'recordsMerged'
+  >
   readonly brokenFlushes: number
 }
 
@@ -56,7 +60,14 @@ export interface StatusParts {
 export function collectorStatus(parts: StatusParts): CollectorStatus {
   const { node, cluster, bootId, startedUnixMs, capture, intake, spool, publisher } = parts
   const counters = capture.counters()
-  const { sockets, openFlows, adopted, keyUnsettled, dnsMalformed } = counters
+  const {
+    ringProduced: _p,
+    ringConsumed: _c,
+    ringFull: _f,
+    recordsEncoded: _e,
+    recordsMerged: _m,
+    ...flows
+  } = counters
   const { waitingBatches, waitingBytes } = spool.counts
   const { publishedBatches, sealedBatches, rejections } = publisher.counts
   return {
@@ -71,7 +82,7 @@ export function collectorStatus(parts: StatusParts): CollectorStatus {
     records: recordsIdentity(counters, parts),
     spool: { batches: waitingBatches, bytes: waitingBytes, capacityBytes: parts.spoolBytes },
     publish: { batches: publishedBatches, unacknowledged: sealedBatches, rejections },
-    flows: { sockets, openFlows, adopted, keyUnsettled, dnsMalformed },
+    flows,
     brokenFlushes: intake.counts.brokenFlushes,
   }
 }
