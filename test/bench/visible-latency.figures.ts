@@ -14,7 +14,7 @@ interface Answer {
 }
 
 async function closedSeen(product: Product): Promise<number> {
-  const { edges } = await product.get<Answer>('/topology?window=60m')
+  const { edges } = await product.get<Answer>('/topology?window=60m&include=detail')
   return edges.reduce((sum, edge) => sum + (edge.tcp?.client?.closed ?? 0), 0)
 }
 

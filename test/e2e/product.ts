@@ -91,7 +91,7 @@ export class Product {
 
   /** Everything since it started. */
   topology(groupBy = 'container'): Promise<TopologyAnswer> {
-    return this.get(`/topology?groupBy=${groupBy}&from=${this.startedMs}&limit=5000`)
+    return this.get(`/topology?groupBy=${groupBy}&from=${this.startedMs}&limit=5000&include=detail`)
   }
 
   /** Every flow that matches, over all pages. */

@@ -69,5 +69,6 @@ function canonical(query: TopologyQuery): unknown[] {
     query.protocol ?? null,
     query.minBytes ?? null,
     query.limit,
+    query.detail ?? false,
   ]
 }

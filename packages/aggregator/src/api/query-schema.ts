@@ -46,3 +46,9 @@ export const focusParameters = {
     }),
   ),
 }
+
+export const includeParameter = {
+  include: Type.Optional(
+    Type.Enum(['detail'], { description: 'detail: every counter of each edge; a summary of it if absent' }),
+  ),
+}

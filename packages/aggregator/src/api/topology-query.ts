@@ -11,6 +11,7 @@ export interface GraphParameters {
   readonly protocol?: 'tcp' | 'udp'
   readonly minBytes?: number
   readonly limit?: number
+  readonly include?: 'detail'
 }
 
 /** The range of a request; throws the 400 where it makes no sense. */
@@ -32,6 +33,7 @@ export function topologyQuery(given: GraphParameters, range: TimeRange): Topolog
     limit: given.limit ?? defaultLimit,
     ...(given.focus === undefined ? {} : { focus: given.focus, depth: given.depth ?? 1 }),
     ...(given.protocol === undefined ? {} : { protocol: given.protocol }),
+    ...(given.include === undefined ? {} : { detail: true }),
     ...(given.minBytes === undefined ? {} : { minBytes: given.minBytes }),
   }
 }

@@ -55,7 +55,7 @@ describe('url state', () => {
     expect(writeState(readState(''))).toBe('/')
     expect(readState('?groupBy=evil&window=9y&nonsense=1')).toEqual(readState(''))
     expect(questionOf({ ...readState(''), focus: 'a/b', depth: '2' })).toBe(
-      'window=5m&groupBy=process&focus=a%2Fb&depth=2',
+      'window=5m&groupBy=process&include=detail&focus=a%2Fb&depth=2',
     )
   })
 })

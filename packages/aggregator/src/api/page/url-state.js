@@ -36,7 +36,12 @@ export function writeState(state) {
 
 /** The part of the state that the server answers; the rest is only about how it is shown. */
 export function questionOf(state) {
-  const parameters = new URLSearchParams({ window: state.window, groupBy: state.groupBy })
+  const parameters = new URLSearchParams({
+    window: state.window,
+    groupBy: state.groupBy,
+    // the panel beside the map shows every counter
+    include: 'detail',
+  })
   if (state.focus !== '') {
     parameters.set('focus', state.focus)
     parameters.set('depth', state.depth)

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import Type from 'typebox'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { RequestProblem } from '../problem.ts'
-import { focusParameters, graphParameters, windowParameter } from '../query-schema.ts'
+import { focusParameters, graphParameters, includeParameter, windowParameter } from '../query-schema.ts'
 import { refusals } from '../schema/problem-schema.ts'
 import type { LiveQuestion, StreamHub } from '../stream/stream-hub.ts'
 import type { StreamClient } from '../stream/topology-channel.ts'
@@ -18,7 +18,7 @@ const schema = {
   ].join('\n'),
   tags: ['topology'],
   querystring: Type.Object(
-    { ...windowParameter, ...graphParameters, ...focusParameters },
+    { ...windowParameter, ...graphParameters, ...focusParameters, ...includeParameter },
     { additionalProperties: false },
   ),
   response: {

@@ -3,21 +3,24 @@ import type { TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { notModified } from '../conditional.ts'
 import { graphContentTypes, graphFormats, renderGraph } from '../format/graph-format.ts'
-import { focusParameters, graphParameters, timeParameters } from '../query-schema.ts'
+import { focusParameters, graphParameters, includeParameter, timeParameters } from '../query-schema.ts'
 import { refusals } from '../schema/problem-schema.ts'
 import { minuteMs } from '../time-range.ts'
 import { rangeOf, topologyQuery } from '../topology-query.ts'
 
 const schema = {
   summary: 'Who talks to whom, how well, and why not',
-  description:
-    'One document per range and grouping, with a strong ETag. Absent means not measured; 0 means zero.',
+  description: [
+    'One document per range and grouping, with a strong ETag. Absent means not measured; 0 means zero. Edges are',
+    'summaries, in which a figure that follows from others is left out; `include=detail` gives every counter.',
+  ].join('\n'),
   tags: ['topology'],
   querystring: Type.Object(
     {
       ...timeParameters,
       ...graphParameters,
       ...focusParameters,
+      ...includeParameter,
       format: Type.Optional(Type.Enum([...graphFormats], { description: 'native if absent' })),
     },
     { additionalProperties: false },
@@ -86,11 +89,12 @@ function linksOf(query: TopologyQuery, nowMs: number): Links {
 }
 
 function linkTo(query: TopologyQuery, shiftMs: number): string {
-  const { fromMs, toMs, ...rest } = query
+  const { fromMs, toMs, detail, ...rest } = query
   const parameters = new URLSearchParams({
     from: new Date(fromMs + shiftMs).toISOString(),
     to: new Date(toMs + shiftMs).toISOString(),
   })
   for (const [name, value] of Object.entries(rest)) parameters.set(name, String(value))
+  if (detail === true) parameters.set('include', 'detail')
   return `/api/v1/topology?${parameters}`
 }

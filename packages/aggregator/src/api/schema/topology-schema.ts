@@ -146,6 +146,55 @@ export const edgeSchema = Type.Object(
   { ...strict, title: 'TopologyEdge' },
 )
 
+const mainPercentilesSchema = Type.Object(
+  { p50: Type.Number(), p99: Type.Number() },
+  { ...strict, title: 'MainPercentiles' },
+)
+
+const { bytesSent, bytesReceived, retransmits } = sideTcpFields
+const sideSummaryFields = {
+  bytesSent,
+  bytesReceived,
+  retransmits,
+  ended: Type.Optional(
+    Type.Object(
+      { resetSent: Type.Integer(), resetReceived: Type.Integer(), timeout: Type.Integer() },
+      { ...strict, description: 'only where one of them is not 0' },
+    ),
+  ),
+  rttUs: Type.Optional(mainPercentilesSchema),
+  handshakeUs: Type.Optional(mainPercentilesSchema),
+}
+
+const { opened, openNow, failed, failures } = tcpSchema.properties
+const tcpSummarySchema = Type.Object(
+  {
+    opened,
+    openedClientOnly: Type.Optional(count('of opened; absent where 0')),
+    openedServerOnly: Type.Optional(count('of opened; absent where 0. The rest was seen by both ends')),
+    openNow,
+    failed,
+    failures: Type.Optional({ ...failures, description: 'only where failed is not 0' }),
+    client: Type.Optional(Type.Object(sideSummaryFields, { ...strict, title: 'ClientTcpSummary' })),
+    server: Type.Optional(
+      Type.Object(
+        {
+          ...sideSummaryFields,
+          halfOpen: Type.Optional(count('dials the listener saw that never completed; absent where 0')),
+        },
+        { ...strict, title: 'ServerTcpSummary' },
+      ),
+    ),
+    loss: lossSchema,
+  },
+  { ...strict, title: 'TcpEdgeSummary' },
+)
+
+export const edgeSummarySchema = Type.Object(
+  { ...edgeSchema.properties, tcp: Type.Optional(tcpSummarySchema) },
+  { ...strict, title: 'TopologyEdgeSummary' },
+)
+
 export const windowSchema = Type.Object(
   {
     from: Type.String({ format: 'date-time' }),
@@ -171,6 +220,9 @@ const answerFields = {
 export const topologySchema = Type.Object(
   {
     ...answerFields,
+    edges: Type.Array(Type.Union([edgeSummarySchema, edgeSchema]), {
+      description: 'sorted by id; summaries, or with include=detail every counter',
+    }),
     links: Type.Object(
       { self: Type.String(), prev: Type.String(), next: Type.Optional(Type.String()) },
       { ...strict, description: 'this window, the one before, the one after' },
