@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { availableParallelism, cpus, release, totalmem } from 'node:os'
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
 
 export interface Machine {
   readonly cpu: string
@@ -8,6 +8,8 @@ export interface Machine {
   readonly kernel: string
   readonly distribution: string
   readonly node: string
+  /** Load average of the minute before: what else kept the machine busy. */
+  readonly loadBefore: number
 }
 
 /** What the figures were measured on; no name or address of the machine. */
@@ -20,5 +22,6 @@ export function describeMachine(): Machine {
     kernel: release(),
     distribution: /^PRETTY_NAME="?([^"\n]+)/m.exec(osRelease)?.[1] ?? 'unknown',
     node: process.version,
+    loadBefore: loadavg()[0]!,
   }
 }

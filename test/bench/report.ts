@@ -4,8 +4,8 @@ import type { Machine } from './machine.ts'
 export type Result = Figure | Skipped
 
 export function machineLine(machine: Machine): string {
-  const { cpu, cores, memoryGib, kernel, distribution, node } = machine
-  return `${cpu}, ${cores} cores, ${memoryGib} GiB, Linux ${kernel}, ${distribution}, Node ${node}`
+  const { cpu, cores, memoryGib, kernel, distribution, node, loadBefore } = machine
+  return `${cpu}, ${cores} cores, ${memoryGib} GiB, Linux ${kernel}, ${distribution}, Node ${node}, load before ${loadBefore.toFixed(1)}`
 }
 
 /** A number with three significant digits, whole above 100, thousands parted. */
