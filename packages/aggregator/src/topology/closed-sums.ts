@@ -11,10 +11,22 @@ import type { Segment } from './segment.ts'
 export interface ClosedSums {
   counters: Float64Array
   readonly segments: Set<Segment>
+  /** Answers since the segments changed last. */
+  uses: number
+  /** Latencies of all segments, once they are used more than once; undefined before. */
+  latencies: ClosedLatencies | undefined
+}
+
+/** Entries of slot s are `[entryAt[s], entryAt[s + 1])`; those of all keys below `keyLimit`. */
+export interface ClosedLatencies {
+  readonly keyLimit: number
+  readonly slots: number
+  readonly entryAt: Uint32Array
+  readonly entries: Uint16Array
 }
 
 export function createClosedSums(): ClosedSums {
-  return { counters: new Float64Array(0), segments: new Set() }
+  return { counters: new Float64Array(0), segments: new Set(), uses: 0, latencies: undefined }
 }
 
 const mostCells = 16 * 1024 * 1024
@@ -78,6 +90,10 @@ export function sumClosed(
   const wanted = new Set(segments)
   const gone = [...sums.segments].filter(s => !wanted.has(s))
   const come = segments.filter(s => !sums.segments.has(s))
+  sums.uses++
+  if (gone.length + come.length === 0) return
+  sums.uses = 1
+  sums.latencies = undefined
   if (gone.length > 0 && gone.length + come.length >= segments.length) {
     sums.counters.fill(0)
     sums.segments.clear()

@@ -24,10 +24,17 @@ export interface EdgeBook {
   ): EdgeId
   /** The row of an edge in a minute (unix minutes). -1 when the minute can no longer be corrected: the caller counts `late`. */
   row(edge: EdgeId, unixMinute: number): RowOffset
-  /** Backing store of all rows: `counters[row + Counter.clientBytesSent] += n`. Re-read after `row`. */
+  /**
+   * Rows of many edges in one minute: `offsets[i]` is that of `edges[i]` for i < `count`, -1 as with `row`. All of them
+   * are valid until the next call of `row` or `rows`.
+   */
+  rows(edges: Int32Array, count: number, unixMinute: number, offsets: Int32Array): void
+  /** Backing store of all rows: `counters[row + Counter.clientBytesSent] += n`. Re-read after `row` and `rows`. */
   readonly counters: Float64Array
   /** Adds (or with count -1 takes back) one sample. */
   sample(row: RowOffset, histogram: number, value: number, count: 1 | -1): void
+  /** Adds to each of the first `count` rows, all of one minute, the sample `values[i]` of the histogram `histograms[i]`. */
+  samples(offsets: Int32Array, histograms: Int32Array, values: Uint32Array, count: number): void
   /** Connections open right now on an edge, by side: a gauge, not part of any minute. */
   open(edge: EdgeId, side: 'client' | 'server' | 'joined', change: 1 | -1): void
 }

@@ -139,10 +139,8 @@ export function createDetailWriter(
   function writeTcp(out: JsonText, slot: number, view: EdgeView): void {
     const row = slot * counterCount
     writeOpened(out, counters, row)
-    out.literal(openNowText)
-    out.integer(view.openNow)
-    out.literal(failedText)
-    out.integer(view.failed)
+    out.field(openNowText, view.openNow)
+    out.field(failedText, view.failed)
     writeRun(out, failures, counters, row)
     out.literal(closeBrace)
     if (view.hasClient) {
@@ -179,8 +177,7 @@ export function writeHealth(out: JsonText, seen: number, view: EdgeView): void {
 
 function writeOpened(out: JsonText, counters: Float64Array, row: number): void {
   const joined = counters[row + openedJoined]
-  out.literal(openedText)
-  out.integer(joined + counters[row + openedClientOnly] + counters[row + openedServerOnly])
+  out.field(openedText, joined + counters[row + openedClientOnly] + counters[row + openedServerOnly])
   writeRun(out, openedKinds, counters, row)
 }
 
@@ -193,18 +190,15 @@ export function writeUdp(out: JsonText, counters: Float64Array, row: number, vie
 }
 
 function writeUdpSide(out: JsonText, counters: Float64Array, side: SideUdpText, row: number): void {
-  out.literal(side.start)
-  out.integer(counters[row + side.flows[0]] + counters[row + side.flows[1]])
+  out.field(side.start, counters[row + side.flows[0]] + counters[row + side.flows[1]])
   writeRun(out, side.counters, counters, row)
   out.literal(closeBrace)
 }
 
 function writePercentiles(out: JsonText, text: Literal, figures: Float64Array, at: number): void {
-  out.literal(text)
-  out.integer(figures[at])
+  out.field(text, figures[at])
   for (let q = 0; q < percentileTexts.length; q++) {
-    out.literal(percentileTexts[q])
-    out.integer(figures[at + 1 + q])
+    out.field(percentileTexts[q], figures[at + 1 + q])
   }
   out.literal(closeBrace)
 }

@@ -37,8 +37,13 @@ export const reasonNames = {
   broken: 'broken_connections>5%',
 } as const
 
+const wellReasons: readonly string[] = []
+const well = { health: 'ok', reasons: wellReasons } as const
+
 export function healthOf(f: HealthFigures): { readonly health: Health; readonly reasons: readonly string[] } {
   const t = thresholds
+  const isQuiet = f.failed < t.failedDials && f.retransmits < t.retransmits
+  if (isQuiet && f.lost < t.lostSegments && f.broken < t.brokenConnections) return well
   const failureRate = f.failed === 0 ? 0 : f.failed / (f.failed + f.opened)
   const isFailing = f.failed >= t.failedDials && failureRate >= t.failingFailureRate
   const reasons: string[] = []

@@ -17,11 +17,16 @@ export function literal(json: string): Literal {
   return { words: new Float64Array(bytes.buffer), length: ascii.length }
 }
 
-/** Two digits for each number below 100, as they lie in memory. */
-const digitPairs = Uint16Array.from(
-  { length: 100 },
-  (_, n) => (48 + Math.floor(n / 10)) | ((48 + (n % 10)) << 8),
-)
+const tenThousand = 10_000
+/** Numbers below 10,000 as four characters in memory: with zeros in front, and without them from the left. */
+const padded = Uint32Array.from({ length: tenThousand }, (_, n) => wordOf(String(n).padStart(4, '0')))
+const plain = Uint32Array.from({ length: tenThousand }, (_, n) => wordOf(String(n)))
+
+function wordOf(text: string): number {
+  let word = 0
+  for (let i = 0; i < text.length; i++) word |= text.charCodeAt(i) << (8 * i)
+  return word >>> 0
+}
 
 /** Every single write below is at most this long, but for `text`, which looks for room itself. */
 const slack = 64
@@ -72,46 +77,45 @@ export class JsonText {
     this.literal(once)
   }
 
+  /** A text and the whole number behind it. */
+  field(text: Literal, value: number): void {
+    this.literal(text)
+    this.integer(value)
+  }
+
   /** A whole number. */
   integer(value: number): void {
-    let rest = value
-    if (rest < 0) {
+    if (value >= 0 && value < tenThousand) {
+      this.#view.setUint32(this.at, plain[value], true)
+      this.at += value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4
+    } else if (value >= 0) this.#large(value)
+    else {
       this.#bytes[this.at++] = 45
-      rest = -rest
+      this.integer(-value)
     }
-    if (rest < 10) this.#bytes[this.at++] = 48 + rest
-    else if (rest < 1e9) this.#digits(rest | 0, digitsOf(rest | 0))
-    else this.#largeInteger(rest)
   }
 
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.at)
   }
 
-  #largeInteger(value: number): void {
-    const high = Math.floor(value / 1e9)
-    if (high < 1e9) this.#digits(high, digitsOf(high))
-    else this.text(String(high))
-    this.#digits((value - high * 1e9) | 0, 9)
-  }
-
-  #digits(value: number, count: number): void {
-    const view = this.#view
-    let at = this.at + count
-    let rest = value
-    for (; at - 2 >= this.at; at -= 2) {
-      const next = (rest / 100) | 0
-      view.setUint16(at - 2, digitPairs[rest - next * 100], true)
-      rest = next
+  #large(value: number): void {
+    if (value < 1e8) {
+      const high = (value / tenThousand) | 0
+      this.integer(high)
+      this.#four(value - high * tenThousand)
+      return
     }
-    if (at > this.at) this.#bytes[this.at] = 48 + rest
-    this.at += count
+    const high = Math.floor(value / 1e8)
+    const low = value - high * 1e8
+    this.integer(high)
+    const middle = (low / tenThousand) | 0
+    this.#four(middle)
+    this.#four(low - middle * tenThousand)
   }
-}
 
-function digitsOf(value: number): number {
-  if (value < 100) return value < 10 ? 1 : 2
-  if (value < 10_000) return value < 1000 ? 3 : 4
-  if (value < 1_000_000) return value < 100_000 ? 5 : 6
-  return value < 100_000_000 ? (value < 10_000_000 ? 7 : 8) : 9
+  #four(value: number): void {
+    this.#view.setUint32(this.at, padded[value], true)
+    this.at += 4
+  }
 }

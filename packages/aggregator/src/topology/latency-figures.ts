@@ -41,10 +41,10 @@ export function latencyFigures(
     scratch.figures = new Float64Array(Math.ceil(sums.slots * perSlot * 1.25))
   const { figures, latencies } = scratch
   const { low, high } = latencies
-  const keyLimit = plan.histograms * bucketsPerHistogram
+  const reader = sums.latencies(plan.histograms * bucketsPerHistogram)
   for (let slot = 1; slot < sums.slots; slot++) {
     if (isWanted[slot] === 0) continue
-    sums.addLatencies(slot, latencies, keyLimit)
+    reader.addTo(slot, latencies)
     for (let histogram = 0; histogram < plan.histograms; histogram++) {
       const at = slot * perSlot + histogram * perHistogram
       figures[at] = 0

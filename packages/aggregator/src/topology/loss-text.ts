@@ -50,10 +50,8 @@ function writeDirection(
   // where both ends are known and one sent no data, nothing of it was lost
   const isCompared = compared > 0 || (why === undefined && sent === 0)
   if (isCompared) {
-    out.literal(segmentsLost)
-    out.integer(lost)
-    out.literal(segmentsCompared)
-    out.integer(compared)
+    out.field(segmentsLost, lost)
+    out.field(segmentsCompared, compared)
   }
   const reason = why ?? (isCompared ? undefined : 'not_yet_quiet')
   if (isCompared && reason) out.literal(comma)

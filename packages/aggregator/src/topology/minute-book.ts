@@ -1,3 +1,4 @@
+import { batchLimits } from '@skybraid/shared'
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import { counterCount } from './counters.ts'
 import type { EdgeBook, EdgeId } from './edge-book.ts'
@@ -70,6 +71,8 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   let sweptMinute = nowMinute
   let last: OpenMinute | undefined
   let gaugeTouches = 0
+  const sampleRows = new Int32Array(batchLimits.records)
+  const sampleKeys = new Int32Array(batchLimits.records)
 
   function openMinute(minute: number): OpenMinute | undefined {
     const known = open.get(minute)
@@ -102,6 +105,26 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     into.touches++
     const known = edge < into.rowOf.length ? into.rowOf[edge] : 0
     return known !== 0 ? (known - 1) * counterCount : addRow(into, edge)
+  }
+
+  function rows(of: Int32Array, count: number, minute: number, offsets: Int32Array): void {
+    const into = last !== undefined && last.minute === minute ? last : openMinute(minute)
+    if (into === undefined) {
+      offsets.fill(-1, 0, count)
+      return
+    }
+    into.touches += count
+    let { rowOf } = into
+    for (let i = 0; i < count; i++) {
+      const edge = of[i]
+      const known = edge >= 0 && edge < rowOf.length ? rowOf[edge] : 0
+      if (known !== 0) {
+        offsets[i] = (known - 1) * counterCount
+      } else {
+        offsets[i] = edge < 0 ? -1 : addRow(into, edge)
+        rowOf = into.rowOf
+      }
+    }
   }
 
   /** Takes a minute's rows out of the pool, packed; undefined if nothing was booked. */
@@ -206,12 +229,21 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
 
   return {
     row,
+    rows,
     get counters() {
       return pool.counters
     },
     sample(offset, histogram, value, count) {
       const r = (offset / counterCount) | 0
       ownerOfRow[r].latencies.add(r, histogram * bucketsPerHistogram + bucketOf(value), count)
+    },
+    samples(offsets, histograms, values, count) {
+      if (count === 0) return
+      for (let i = 0; i < count; i++) {
+        sampleRows[i] = offsets[i] / counterCount
+        sampleKeys[i] = histograms[i] * bucketsPerHistogram + bucketOf(values[i])
+      }
+      ownerOfRow[sampleRows[0]].latencies.addEach(sampleRows, sampleKeys, count)
     },
     open(edge, side, change) {
       if (edge < 0) return

@@ -1,6 +1,6 @@
 import { type ClosedSums, sumClosed } from './closed-sums.ts'
 import { counterCount, counterNames } from './counters.ts'
-import { addEntries, type LatencySums } from './latency-entries.ts'
+import { createLatencyReader, type LatencyReader, type RowListScratch } from './latency-reader.ts'
 import type { OpenMinute } from './open-minute.ts'
 import { lossPlaceCount } from './open-minute.ts'
 import type { OpenGauges, Segment } from './segment.ts'
@@ -16,8 +16,8 @@ export interface RangeSums {
   readonly openServer: Int32Array
   readonly openJoined: Int32Array
   readonly losses: Float64Array
-  /** Adds the latencies of a slot whose keys are below `keyLimit`. */
-  addLatencies(slot: number, into: LatencySums, keyLimit: number): void
+  /** Reads latencies whose keys are below `keyLimit`. */
+  latencies(keyLimit: number): LatencyReader
 }
 
 export const Seen = { client: 1, server: 2, something: 4 } as const
@@ -42,8 +42,7 @@ export interface SumsScratch {
   counters: Float64Array
   seen: Uint8Array
   gauges: Int32Array
-  partOfRow: Uint16Array
-  rowInPart: Int32Array
+  readonly rows: RowListScratch
 }
 
 export function createSumsScratch(): SumsScratch {
@@ -51,8 +50,7 @@ export function createSumsScratch(): SumsScratch {
     counters: new Float64Array(0),
     seen: new Uint8Array(0),
     gauges: new Int32Array(0),
-    partOfRow: new Uint16Array(0),
-    rowInPart: new Int32Array(0),
+    rows: { part: new Uint16Array(0), row: new Int32Array(0) },
   }
 }
 
@@ -85,8 +83,6 @@ export function sumRange(
   }
   lookWhoSaw(counters, seen, slots)
   scratch.gauges.fill(0, 0, slots * 3)
-  // only answers with latencies need it
-  let rows: RowList | undefined
   return {
     slots,
     counters,
@@ -95,11 +91,7 @@ export function sumRange(
     openServer: scratch.gauges.subarray(slots, slots * 2),
     openJoined: scratch.gauges.subarray(slots * 2, slots * 3),
     losses,
-    addLatencies(slot, into, keyLimit) {
-      rows ??= listRows(parts, slotOf, slots, scratch)
-      for (let i = rows.starts[slot]; i < rows.starts[slot + 1]; i++)
-        rows.add(rows.part[i], rows.row[i], into, keyLimit)
-    },
+    latencies: keyLimit => createLatencyReader(parts, slotOf, slots, closed, keyLimit, scratch.rows),
   }
 }
 
@@ -113,54 +105,6 @@ function addOpenMinute(
     const to = slotOf[edges[i]] * counterCount
     const from = rows[i] * counterCount
     for (let counter = 0; counter < counterCount; counter++) counters[to + counter] += pool[from + counter]
-  }
-}
-
-interface RowList {
-  readonly starts: Int32Array
-  readonly part: Uint16Array
-  readonly row: Int32Array
-  add(part: number, row: number, into: LatencySums, keyLimit: number): void
-}
-
-/** The rows of each slot, one after another: part number (segments first, then open minutes) and row in it. */
-function listRows(
-  { segments, open }: RangeParts,
-  slotOf: Int32Array,
-  slots: number,
-  scratch: SumsScratch,
-): RowList {
-  const starts = new Int32Array(slots + 2)
-  const edgesOfPart = [...segments.map(s => s.edges), ...open.map(o => o.edges)]
-  let rows = 0
-  for (const edges of edgesOfPart) {
-    rows += edges.length
-    for (let i = 0; i < edges.length; i++) starts[slotOf[edges[i]] + 2]++
-  }
-  for (let s = 0; s < slots; s++) starts[s + 2] += starts[s + 1]
-  if (scratch.rowInPart.length < rows) {
-    scratch.partOfRow = new Uint16Array(rows * 2)
-    scratch.rowInPart = new Int32Array(rows * 2)
-  }
-  const { partOfRow, rowInPart } = scratch
-  edgesOfPart.forEach((edges, p) => {
-    for (let i = 0; i < edges.length; i++) {
-      const at = starts[slotOf[edges[i]] + 1]++
-      partOfRow[at] = p
-      rowInPart[at] = i
-    }
-  })
-  return {
-    starts,
-    part: partOfRow,
-    row: rowInPart,
-    add(p, r, into, keyLimit) {
-      if (p >= segments.length) {
-        const minute = open[p - segments.length]
-        minute.latencies.addTo(minute.rows[r], into, keyLimit)
-      } else
-        addEntries(into, segments[p].entries, segments[p].entryAt[r], segments[p].entryAt[r + 1], keyLimit)
-    },
   }
 }
 

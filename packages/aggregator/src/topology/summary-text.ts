@@ -79,12 +79,9 @@ export function createSummaryWriter(
 
   function writeSide(out: JsonText, side: SideText, slot: number): void {
     const row = slot * counterCount
-    out.literal(side.start)
-    out.integer(counters[row + side.bytesSent])
-    out.literal(side.received)
-    out.integer(counters[row + side.bytesReceived])
-    out.literal(side.retransmitted)
-    out.integer(counters[row + side.retransmits])
+    out.field(side.start, counters[row + side.bytesSent])
+    out.field(side.received, counters[row + side.bytesReceived])
+    out.field(side.retransmitted, counters[row + side.retransmits])
     if (hasAny(counters, row, side.resets)) {
       writeRun(out, side.ended, counters, row)
       out.literal(closeBrace)
@@ -92,17 +89,14 @@ export function createSummaryWriter(
     for (let i = 0; i < side.rare.length; i++) {
       const amount = counters[row + side.rare[i].counter]
       if (amount === 0) continue
-      out.literal(side.rare[i].text)
-      out.integer(amount)
+      out.field(side.rare[i].text, amount)
     }
     for (let i = 0; i < side.histograms.length; i++) {
       const { text, at } = side.histograms[i]
       const figure = slot * perSlot + at
       if (figures[figure] === 0) continue
-      out.literal(text)
-      out.integer(figures[figure + 1])
-      out.literal(p99Text)
-      out.integer(figures[figure + 2])
+      out.field(text, figures[figure + 1])
+      out.field(p99Text, figures[figure + 2])
       out.literal(closeBrace)
     }
     out.literal(closeBrace)
@@ -111,15 +105,12 @@ export function createSummaryWriter(
   function writeOpened(out: JsonText, row: number): void {
     const clientOnly = counters[row + c.openedClientOnly]
     const serverOnly = counters[row + c.openedServerOnly]
-    out.literal(openedText)
-    out.integer(counters[row + c.openedJoined] + clientOnly + serverOnly)
+    out.field(openedText, counters[row + c.openedJoined] + clientOnly + serverOnly)
     if (clientOnly !== 0) {
-      out.literal(clientOnlyText)
-      out.integer(clientOnly)
+      out.field(clientOnlyText, clientOnly)
     }
     if (serverOnly !== 0) {
-      out.literal(serverOnlyText)
-      out.integer(serverOnly)
+      out.field(serverOnlyText, serverOnly)
     }
   }
 
@@ -135,10 +126,8 @@ export function createSummaryWriter(
         return
       }
       writeOpened(out, row)
-      out.literal(openNowText)
-      out.integer(view.openNow)
-      out.literal(failedText)
-      out.integer(view.failed)
+      out.field(openNowText, view.openNow)
+      out.field(failedText, view.failed)
       if (view.failed !== 0) {
         writeRun(out, failures, counters, row)
         out.literal(closeBrace)

@@ -196,10 +196,12 @@ export function createTopology(options: TopologyOptions): Topology {
   return {
     edge: (...key) => edges.intern(...key),
     row: book.row,
+    rows: book.rows,
     get counters() {
       return book.counters
     },
     sample: book.sample,
+    samples: book.samples,
     open: book.open,
     heard: watermark.heard,
     minuteComplete: watermark.minuteComplete,
