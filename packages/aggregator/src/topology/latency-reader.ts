@@ -1,0 +1,120 @@
+import type { ClosedLatencies, ClosedSums } from './closed-sums.ts'
+import {
+  addEntries,
+  createEntryList,
+  createLatencySums,
+  drainSums,
+  type LatencySums,
+} from './latency-entries.ts'
+import type { OpenMinute } from './open-minute.ts'
+import type { RangeParts } from './range-sums.ts'
+import type { Segment } from './segment.ts'
+
+/** The latencies of a range, slot by slot. */
+export interface LatencyReader {
+  addTo(slot: number, sums: LatencySums): void
+}
+
+/** Memory that one reader after another uses. */
+export interface RowListScratch {
+  part: Uint16Array
+  row: Int32Array
+}
+
+/**
+ * Closed segments are merged once and kept as soon as they are read a second time: a range that is asked for once is
+ * not worth it, one that is asked for again and again is.
+ */
+export function createLatencyReader(
+  { segments, open }: RangeParts,
+  slotOf: Int32Array,
+  slots: number,
+  closed: ClosedSums,
+  keyLimit: number,
+  scratch: RowListScratch,
+): LatencyReader {
+  if (closed.uses > 1 && segments.length > 1 && !((closed.latencies?.keyLimit ?? 0) >= keyLimit))
+    closed.latencies = mergeLatencies(segments, slotOf, slots, keyLimit, scratch)
+  const merged = closed.latencies
+  const apart = merged ? [] : segments
+  const rows = listRows(apart, open, slotOf, slots, scratch)
+  const { starts, part, row } = rows
+  return {
+    addTo(slot, sums) {
+      if (merged && slot < merged.slots)
+        addEntries(sums, merged.entries, merged.entryAt[slot], merged.entryAt[slot + 1], keyLimit)
+      for (let i = starts[slot]; i < starts[slot + 1]; i++) {
+        const p = part[i]
+        const r = row[i]
+        if (p < apart.length) {
+          const { entries, entryAt } = apart[p]
+          addEntries(sums, entries, entryAt[r], entryAt[r + 1], keyLimit)
+        } else {
+          const minute = open[p - apart.length]
+          minute.latencies.addTo(minute.rows[r], sums, keyLimit)
+        }
+      }
+    },
+  }
+}
+
+function mergeLatencies(
+  segments: readonly Segment[],
+  slotOf: Int32Array,
+  slots: number,
+  keyLimit: number,
+  scratch: RowListScratch,
+): ClosedLatencies {
+  const { starts, part, row } = listRows(segments, [], slotOf, slots, scratch)
+  const sums = createLatencySums()
+  const list = createEntryList()
+  const entryAt = new Uint32Array(slots + 1)
+  for (let slot = 0; slot < slots; slot++) {
+    for (let i = starts[slot]; slot > 0 && i < starts[slot + 1]; i++) {
+      const { entries, entryAt: at } = segments[part[i]]
+      addEntries(sums, entries, at[row[i]], at[row[i] + 1], keyLimit)
+    }
+    drainSums(sums, list)
+    entryAt[slot + 1] = list.length
+  }
+  return { keyLimit, slots, entryAt, entries: list.finish() }
+}
+
+interface RowList {
+  /** Rows of slot s are `[starts[s], starts[s + 1])`. */
+  readonly starts: Int32Array
+  /** Part number (segments first, then open minutes) and row in it. */
+  readonly part: Uint16Array
+  readonly row: Int32Array
+}
+
+/** The rows of each slot, one after another. */
+function listRows(
+  segments: readonly Segment[],
+  open: readonly OpenMinute[],
+  slotOf: Int32Array,
+  slots: number,
+  scratch: RowListScratch,
+): RowList {
+  const starts = new Int32Array(slots + 2)
+  const edgesOfPart = [...segments.map(s => s.edges), ...open.map(o => o.edges)]
+  let rows = 0
+  for (const edges of edgesOfPart) {
+    rows += edges.length
+    for (let i = 0; i < edges.length; i++) starts[slotOf[edges[i]] + 2]++
+  }
+  for (let s = 0; s < slots; s++) starts[s + 2] += starts[s + 1]
+  if (scratch.row.length < rows) {
+    scratch.part = new Uint16Array(rows * 2)
+    scratch.row = new Int32Array(rows * 2)
+  }
+  const { part, row } = scratch
+  edgesOfPart.forEach((edges, p) => {
+    for (let i = 0; i < edges.length; i++) {
+      const at = starts[slotOf[edges[i]] + 1]++
+      part[at] = p
+      row[at] = i
+    }
+  })
+  return { starts, part, row }
+}
