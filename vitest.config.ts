@@ -22,6 +22,7 @@ export default defineConfig({
             'native/test/**/*.test.ts',
             'test/lab/**/*.test.ts',
             'test/e2e/**/*.test.ts',
+            'test/fault/**/*.test.ts',
             'test/vm/**/*.test.ts',
           ],
           fileParallelism: false,
