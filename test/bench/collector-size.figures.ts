@@ -5,7 +5,7 @@ import type { LabProcess } from '../lab/lab-process.ts'
 import { until } from '../lab/until.ts'
 import { compiled, programFile } from './bench-program.ts'
 import type { Measurement } from './figure.ts'
-import { cpuNs, type MemoryMb, memoryMb } from './process-cost.ts'
+import { cpuNs, type MemoryMib, memoryMib } from './process-cost.ts'
 
 const heldConnections = 20_000
 const newPerSecond = 2_000
@@ -79,10 +79,10 @@ async function measure() {
     await sleep(5_000)
     const cpuBefore = cpuNs(collector.pid)
     const begun = performance.now()
-    const memory: MemoryMb[] = []
+    const memory: MemoryMib[] = []
     for (let second = 0; second < seconds; second++) {
       await sleep(1_000)
-      memory.push(memoryMb(collector.pid))
+      memory.push(memoryMib(collector.pid))
     }
     const cpuPercent = ((cpuNs(collector.pid) - cpuBefore) / 1e6 / (performance.now() - begun)) * 100
     const churned = await churn.ended
@@ -91,19 +91,19 @@ async function measure() {
     await collector.stop()
     const rate = Number(/in ([\d.]+)/.exec(churned.stdout)?.[1])
     const method = `a collector alone in its process, ${seconds} s, ${heldConnections} connections held and ${Math.round((newPerSecond * (seconds + 5)) / rate)} new ones a second, accepted on the observed node`
-    const most = (of: (m: MemoryMb) => number) => Math.max(...memory.map(of))
+    const most = (of: (m: MemoryMib) => number) => Math.max(...memory.map(of))
     return [
       {
         name: anonymousName,
         value: most(m => m.anonymous),
-        unit: 'MB',
+        unit: 'MiB',
         reach: '<= 40',
         method: `${method}; largest of one reading a second`,
       },
       {
         name: rssName,
         value: most(m => m.rss),
-        unit: 'MB',
+        unit: 'MiB',
         reach: '<= 80',
         method: `${method}; largest of one reading a second`,
       },

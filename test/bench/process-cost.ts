@@ -9,15 +9,15 @@ export function cpuNs(pid: number): number {
   return sum
 }
 
-export interface MemoryMb {
+export interface MemoryMib {
   readonly rss: number
   readonly anonymous: number
 }
 
-/** Resident memory, MB of 10^6 bytes. */
-export function memoryMb(pid: number): MemoryMb {
+/** Resident memory, MiB. */
+export function memoryMib(pid: number): MemoryMib {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const mb = (key: string) =>
-    (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6
-  return { rss: mb('VmRSS'), anonymous: mb('RssAnon') }
+    (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
+  return { rss: mib('VmRSS'), anonymous: mib('RssAnon') }
 }
