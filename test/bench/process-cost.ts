@@ -17,7 +17,6 @@ export interface MemoryMib {
 /** Resident memory, MiB. */
 export function memoryMib(pid: number): MemoryMib {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const mb = (key: string) =>
-    (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
+  const mib = (key: string) => Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
   return { rss: mib('VmRSS'), anonymous: mib('RssAnon') }
 }
