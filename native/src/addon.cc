@@ -190,7 +190,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     return object;
   }
 
-  static constexpr int64_t kFlushWeight = 15;
+  static constexpr int64_t kFlushWeight = 31;
 
   FlushQueue queue_;
   Napi::FunctionReference on_flush_;

@@ -19,6 +19,6 @@ const collector = await startCollector({
 process.on('message', (message: { taken?: number; stop?: true }) => {
   if (message.taken !== undefined) waiting.get(message.taken)?.()
   waiting.delete(message.taken ?? 0)
-  if (message.stop) void collector.close().then(() => process.disconnect())
+  if (message.stop) void collector.close().then(() => process.disconnect?.())
 })
 process.send?.({ ready: collector.bootId })
