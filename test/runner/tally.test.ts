@@ -21,6 +21,8 @@ describe('fromVitest', () => {
     expect(fromVitest(report({}, unloaded), 1).failed).toBe(1)
     expect(fromVitest(report({ numFailedTests: 2 }, unloaded), 1).failed).toBe(3)
     expect(fromVitest(report({}), 1).failed).toBe(1)
+    const brokenSetUp = [{ status: 'failed', assertionResults: [{ status: 'skipped' }] }]
+    expect(fromVitest(report({ numFailedTests: 2 }, brokenSetUp), 1).failed).toBe(3)
   })
 })
 

@@ -21,14 +21,17 @@ interface VitestReport {
   readonly numFailedTests: number
   readonly numPendingTests: number
   readonly numTodoTests: number
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
+  readonly testResults: readonly {
+    readonly status: string
+    readonly assertionResults: readonly { readonly status: string }[]
+  }[]
 }
 
-/** Counts of Vitest's JSON report; a file that could not even be loaded is one failure. */
+/** Counts of Vitest's JSON report; a file that failed before its tests ran is one failure. */
 export function fromVitest(json: string, status: number | null): Tally {
   const report = JSON.parse(json) as VitestReport
   const unloaded = report.testResults.filter(
-    f => f.status === 'failed' && f.assertionResults.length === 0,
+    f => f.status === 'failed' && !f.assertionResults.some(a => a.status === 'failed'),
   ).length
   const failed = report.numFailedTests + unloaded
   return {
