@@ -104,8 +104,9 @@ export function edgeFilter(fold: Fold, sums: RangeSums, query: TopologyQuery): (
   const protocol = query.protocol && (query.protocol === 'tcp' ? 1 : 2)
   const minBytes = query.minBytes ?? 0
   const { seen } = sums
+  const { protocol: protocols } = fold
   return slot => {
-    if (seen[slot] === 0 || (protocol !== undefined && fold.protocol[slot] !== protocol)) return false
+    if (seen[slot] === 0 || (protocol !== undefined && protocols[slot] !== protocol)) return false
     return minBytes === 0 || bytesOf(sums, slot) >= minBytes
   }
 }
@@ -131,9 +132,10 @@ export function focusGroup(
 
 export function groupsOf(fold: Fold, slots: Int32Array): Int32Array {
   const isUsed = new Uint8Array(fold.groups.length)
-  for (const slot of slots) {
-    isUsed[fold.source[slot]] = 1
-    isUsed[fold.target[slot]] = 1
+  const { source, target } = fold
+  for (let i = 0; i < slots.length; i++) {
+    isUsed[source[slots[i]]] = 1
+    isUsed[target[slots[i]]] = 1
   }
   return fold.groupOrder.filter(g => isUsed[g] === 1)
 }

@@ -5,13 +5,14 @@ export function withinReach(fold: Fold, candidates: Int32Array, group: number, d
   const reached = new Uint8Array(fold.groups.length)
   reached[group] = 1
   let frontier = [group]
+  const { source: sources, target: targets } = fold
   for (let step = 1; step < depth && frontier.length > 0; step++) {
     const next: number[] = []
     const isFrontier = new Uint8Array(fold.groups.length)
     for (const g of frontier) isFrontier[g] = 1
     for (const slot of candidates) {
-      const source = fold.source[slot]
-      const target = fold.target[slot]
+      const source = sources[slot]
+      const target = targets[slot]
       if (isFrontier[source] && !reached[target]) next.push(target)
       if (isFrontier[target] && !reached[source]) next.push(source)
       if (isFrontier[source] || isFrontier[target]) {
@@ -21,5 +22,5 @@ export function withinReach(fold: Fold, candidates: Int32Array, group: number, d
     }
     frontier = next
   }
-  return candidates.filter(slot => reached[fold.source[slot]] || reached[fold.target[slot]])
+  return candidates.filter(slot => reached[sources[slot]] || reached[targets[slot]])
 }

@@ -43,6 +43,8 @@ export interface LatencySums {
   /** Lowest and highest key per histogram; low > high where a histogram has no sample. */
   readonly low: Int32Array
   readonly high: Int32Array
+  /** Sum of the counts per histogram. */
+  readonly total: Float64Array
 }
 
 export function createLatencySums(): LatencySums {
@@ -50,6 +52,7 @@ export function createLatencySums(): LatencySums {
     counts: new Int32Array(latencyKeys),
     low: new Int32Array(8).fill(latencyKeys),
     high: new Int32Array(8).fill(-1),
+    total: new Float64Array(8),
   }
 }
 
@@ -58,6 +61,7 @@ export function addSample(sums: LatencySums, key: number, count: number): void {
   if (key < sums.low[histogram]) sums.low[histogram] = key
   if (key > sums.high[histogram]) sums.high[histogram] = key
   sums.counts[key] += count
+  sums.total[histogram] += count
 }
 
 /**
@@ -71,9 +75,10 @@ export function addEntries(
   to: number,
   keyLimit = latencyKeys,
 ): void {
-  const { counts, low, high } = sums
+  const { counts, low, high, total } = sums
   let histogram = -1
   let key = 0
+  let added = 0
   for (let i = from; i < to; i++) {
     const entry = entries[i]
     const next = entry >> 4
@@ -85,13 +90,20 @@ export function addEntries(
     }
     counts[next] += count
     if (next >> 9 !== histogram) {
-      if (histogram >= 0 && key > high[histogram]) high[histogram] = key
+      if (histogram >= 0) {
+        if (key > high[histogram]) high[histogram] = key
+        total[histogram] += added
+        added = 0
+      }
       histogram = next >> 9
       if (next < low[histogram]) low[histogram] = next
     }
     key = next
+    added += count
   }
-  if (histogram >= 0 && key > high[histogram]) high[histogram] = key
+  if (histogram < 0) return
+  if (key > high[histogram]) high[histogram] = key
+  total[histogram] += added
 }
 
 /** Appends all counts that are not zero, by rising key, and clears the sums. */
@@ -110,4 +122,5 @@ export function clearHistogram(sums: LatencySums, histogram: number): void {
   sums.counts.fill(0, low, high + 1)
   sums.low[histogram] = latencyKeys
   sums.high[histogram] = -1
+  sums.total[histogram] = 0
 }

@@ -66,7 +66,7 @@ export function createLatencyScratch(): LatencyScratch {
 
 /** Clears the histogram on the way. */
 function takeFigures(
-  { counts, low, high }: LatencySums,
+  { counts, low, high, total }: LatencySums,
   histogram: number,
   quantiles: readonly number[],
   figures: Float64Array,
@@ -76,8 +76,8 @@ function takeFigures(
   const last = high[histogram]
   low[histogram] = latencyKeys
   high[histogram] = -1
-  let count = 0
-  for (let key = first; key <= last; key++) count += counts[key]
+  const count = total[histogram]
+  total[histogram] = 0
   if (count <= 0) {
     counts.fill(0, first, last + 1)
     return

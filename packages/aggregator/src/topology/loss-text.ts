@@ -7,6 +7,7 @@ const lossStart = literal(',"loss":{"clientToServer":{')
 const lossMiddle = literal(',"serverToClient":{')
 const lossEnd = literal('}}}')
 const segmentsLost = literal('"segmentsLost":')
+const noneLost = literal('"segmentsLost":0,"segmentsCompared":')
 const segmentsCompared = literal(',"segmentsCompared":')
 const closeBrace = literal('}')
 const comma = literal(',')
@@ -50,8 +51,11 @@ function writeDirection(
   // where both ends are known and one sent no data, nothing of it was lost
   const isCompared = compared > 0 || (why === undefined && sent === 0)
   if (isCompared) {
-    out.field(segmentsLost, lost)
-    out.field(segmentsCompared, compared)
+    if (lost === 0) out.field(noneLost, compared)
+    else {
+      out.field(segmentsLost, lost)
+      out.field(segmentsCompared, compared)
+    }
   }
   const reason = why ?? (isCompared ? undefined : 'not_yet_quiet')
   if (isCompared && reason) out.literal(comma)

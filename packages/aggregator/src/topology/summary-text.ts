@@ -1,7 +1,7 @@
 import { Counter, type CounterName, counterCount, Histogram, type HistogramName } from './counters.ts'
 import type { EdgeHeads } from './edge-heads.ts'
 import { type EdgeTextWriter, failures, fields, writeHealth, writeUdp } from './edge-text.ts'
-import { viewEdge } from './edge-view.ts'
+import { observedBy, viewEdge } from './edge-view.ts'
 import { type FieldRun, writeRun } from './field-run.ts'
 import type { Fold } from './fold.ts'
 import { type JsonText, type Literal, literal } from './json-text.ts'
@@ -15,13 +15,25 @@ const perSlot = figuresPerSlot(mainLatencies)
 const perHistogram = figuresPerHistogram(mainLatencies)
 
 const openedText = literal('],"tcp":{"opened":')
+const wellTexts = byObserved(
+  observed => `,"observed":"${observed}","health":"ok","reasons":[],"tcp":{"opened":`,
+)
+const quietText = literal(',"openNow":0,"failed":0')
 const clientOnlyText = literal(',"openedClientOnly":')
 const serverOnlyText = literal(',"openedServerOnly":')
 const openNowText = literal(',"openNow":')
 const failedText = literal(',"failed":')
 const p99Text = literal(',"p99":')
+const rttText = literal(',"rttUs":{"p50":')
+const handshakeText = literal(',"handshakeUs":{"p50":')
+const handshakeAfterText = literal('},"handshakeUs":{"p50":')
 const closeBrace = literal('}')
+const closeTwo = literal('}}')
 const c = { ...Counter }
+
+function byObserved(text: (observed: 'client' | 'server' | 'both') => string) {
+  return { client: literal(text('client')), server: literal(text('server')), both: literal(text('both')) }
+}
 
 interface SideText {
   readonly start: Literal
@@ -34,7 +46,8 @@ interface SideText {
   readonly ended: FieldRun
   /** Counters of this side that are written where they are not 0. */
   readonly rare: readonly { readonly text: Literal; readonly counter: number }[]
-  readonly histograms: readonly { readonly text: Literal; readonly at: number }[]
+  readonly rtt: number
+  readonly handshake: number
 }
 
 const clientSide = sideText('client')
@@ -57,10 +70,8 @@ function sideText(side: 'client' | 'server'): SideText {
       [',"timeout":', name('EndedTimeout')],
     ]),
     rare: side === 'server' ? [{ text: literal(',"halfOpen":'), counter: Counter.serverHalfOpen }] : [],
-    histograms: [
-      { text: literal(',"rttUs":{"p50":'), at: at('RttUs') },
-      { text: literal(',"handshakeUs":{"p50":'), at: at('HandshakeUs') },
-    ],
+    rtt: at('RttUs'),
+    handshake: at('HandshakeUs'),
   }
 }
 
@@ -75,7 +86,8 @@ export function createSummaryWriter(
   figures: Float64Array,
   heads: EdgeHeads,
 ): EdgeTextWriter {
-  const { counters } = sums
+  const { counters, seen } = sums
+  const { protocol } = fold
 
   function writeSide(out: JsonText, side: SideText, slot: number): void {
     const row = slot * counterCount
@@ -91,21 +103,27 @@ export function createSummaryWriter(
       if (amount === 0) continue
       out.field(side.rare[i].text, amount)
     }
-    for (let i = 0; i < side.histograms.length; i++) {
-      const { text, at } = side.histograms[i]
-      const figure = slot * perSlot + at
-      if (figures[figure] === 0) continue
-      out.field(text, figures[figure + 1])
-      out.field(p99Text, figures[figure + 2])
-      out.literal(closeBrace)
+    writeLatencies(out, slot * perSlot + side.rtt, slot * perSlot + side.handshake)
+  }
+
+  /** Both where there are any, and the end of the side. */
+  function writeLatencies(out: JsonText, rtt: number, handshake: number): void {
+    const hasRtt = figures[rtt] !== 0
+    if (hasRtt) {
+      out.field(rttText, figures[rtt + 1])
+      out.field(p99Text, figures[rtt + 2])
     }
-    out.literal(closeBrace)
+    if (figures[handshake] !== 0) {
+      out.field(hasRtt ? handshakeAfterText : handshakeText, figures[handshake + 1])
+      out.field(p99Text, figures[handshake + 2])
+      out.literal(closeTwo)
+    } else out.literal(hasRtt ? closeTwo : closeBrace)
   }
 
   function writeOpened(out: JsonText, row: number): void {
     const clientOnly = counters[row + c.openedClientOnly]
     const serverOnly = counters[row + c.openedServerOnly]
-    out.field(openedText, counters[row + c.openedJoined] + clientOnly + serverOnly)
+    out.integer(counters[row + c.openedJoined] + clientOnly + serverOnly)
     if (clientOnly !== 0) {
       out.field(clientOnlyText, clientOnly)
     }
@@ -120,14 +138,22 @@ export function createSummaryWriter(
       const row = slot * counterCount
       heads.write(out, slot)
       out.reserve(longestSummary)
-      writeHealth(out, sums.seen[slot], view)
-      if (fold.protocol[slot] !== 1) {
+      if (protocol[slot] !== 1) {
+        writeHealth(out, seen[slot], view)
         writeUdp(out, counters, row, view)
         return
       }
+      if (view.health === 'ok') out.literal(wellTexts[observedBy(seen[slot])])
+      else {
+        writeHealth(out, seen[slot], view)
+        out.literal(openedText)
+      }
       writeOpened(out, row)
-      out.field(openNowText, view.openNow)
-      out.field(failedText, view.failed)
+      if (view.openNow === 0 && view.failed === 0) out.literal(quietText)
+      else {
+        out.field(openNowText, view.openNow)
+        out.field(failedText, view.failed)
+      }
       if (view.failed !== 0) {
         writeRun(out, failures, counters, row)
         out.literal(closeBrace)
