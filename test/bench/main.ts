@@ -28,7 +28,12 @@ async function runOne({ names, kernel, measure }: Measurement): Promise<readonly
   const obstacle = kernel ? kernelObstacle() : undefined
   if (obstacle !== undefined) return names.map(name => ({ name, skipped: obstacle }))
   try {
-    return await measure()
+    const results = await measure()
+    for (const result of results) {
+      if ('value' in result && !Number.isFinite(result.value))
+        throw new Error(`${result.name} is ${result.value}`)
+    }
+    return results
   } catch (error) {
     // one broken measurement must not hide the others; it fails the run below
     process.stderr.write(`${names.join(', ')}: ${error instanceof Error ? error.stack : String(error)}\n`)
