@@ -1,5 +1,8 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { run } from './run.ts'
@@ -64,6 +67,31 @@ describe('run', () => {
     expect(out).toMatch(/^flush +200ms +flag$/m)
     expect(out).toMatch(/^listen +127\.0\.0\.1:7300 +environment SKYBRAID_LISTEN$/m)
     expect(out).toMatch(/^demo +false +default$/m)
+  })
+
+  it('takes options from a YAML file, under flags and environment', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'skybraid-config-'))
+    try {
+      const path = join(directory, 'skybraid.yaml')
+      writeFileSync(path, '# a node\nflush: 200ms\nmax-flows: 1000\nlisten: 127.0.0.1:7301\n')
+      const { out } = await outcome(['--print-config', '--config', path, '--flush', '100ms'], {
+        SKYBRAID_LISTEN: '127.0.0.1:7300',
+        SKYBRAID_PORT: 'tcp://10.0.0.1:80',
+      })
+      expect(out).toMatch(/^flush +100ms +flag$/m)
+      expect(out).toMatch(/^max-flows +1000 +file$/m)
+      expect(out).toMatch(/^listen +127\.0\.0\.1:7300 +environment SKYBRAID_LISTEN$/m)
+      writeFileSync(path, 'flsh: 200ms\n')
+      expect(await outcome(['--config', path])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('the nearest is "flush"'),
+      })
+      writeFileSync(path, 'flush: [\n')
+      const { code, err } = await outcome(['--config', path])
+      expect({ code, lines: err.trim().split('\n').length }).toEqual({ code: 2, lines: 1 })
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
   })
 
   const wrong: [string, string[], RegExp][] = [

@@ -42,6 +42,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     ])
   }
   const loaded = loadConfig(standaloneOptions, {
+    ...(await configParser(rest)),
     args: rest,
     env: around.env,
     readFile: path => readFileSync(path, 'utf8'),
@@ -50,6 +51,13 @@ export async function run(args: readonly string[], around: Surroundings): Promis
   if (!loaded.ok) return complain(around, ExitCode.usage, loaded.errors)
   if (loaded.printConfig) return print(around.stdout, formatConfig(standaloneOptions, loaded))
   return observe(loaded.config, around)
+}
+
+/** The YAML reader loads only where there is a file to read. */
+async function configParser(args: readonly string[]): Promise<{ parseFile?: (text: string) => unknown }> {
+  if (!args.some(arg => arg.startsWith('--config'))) return {}
+  const { parseConfigFile } = await import('./config-file.ts')
+  return { parseFile: parseConfigFile }
 }
 
 function helpText(): string {

@@ -142,7 +142,7 @@ describe('loadConfig', () => {
     expect(errors(args, {}, '{"node": "a"}')).toEqual([
       '"node" in the config file must be a list of strings, not "a".',
     ])
-    expect(errors(args, {}, '[]')).toEqual(['The config file x.json must hold one JSON object.'])
+    expect(errors(args, {}, '[]')).toEqual(['The config file x.json must hold options by name.'])
     expect(errors(args, {}, '{')[0]).toMatch(/^The config file x\.json cannot be read: .*\.$/)
     expect(errors(args)).toEqual(['The config file x.json cannot be read: this program reads no file.'])
   })

@@ -3,7 +3,7 @@ import type { ConfigSchema } from './option.ts'
 
 /** Flags every program has besides its own options. */
 export const commonFlags = {
-  config: 'JSON file with options; flags and environment override it',
+  config: 'YAML or JSON file with options by name; flags and environment override it',
   'print-config': 'Show the effective options and where each came from, then exit',
   help: 'Show this help, then exit',
 } as const

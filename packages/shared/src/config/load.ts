@@ -9,6 +9,8 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Text of the file named by `--config`; may throw. Without it `--config` is refused. */
   readonly readFile?: (path: string) => string
+  /** Makes options by name of that text, JSON unless told; may throw. */
+  readonly parseFile?: (text: string) => unknown
   /** Arguments that are not flags are an error unless this is set. */
   readonly allowPositionals?: boolean
 }
@@ -48,7 +50,7 @@ export function loadConfig<S extends ConfigSchema>(schema: S, sources: ConfigSou
   if (sources.allowPositionals !== true) {
     for (const text of flags.positionals) errors.push(`Unexpected argument ${JSON.stringify(text)}.`)
   }
-  const file = readConfigFile(schema, flags.configPath, sources.readFile, errors)
+  const file = readConfigFile(schema, flags.configPath, sources, errors)
   const config: Record<string, OptionValue | undefined> = {}
   const origins = new Map<string, Origin>()
   for (const [name, option] of Object.entries(schema)) {
@@ -95,7 +97,7 @@ function findSetting(
 function readConfigFile(
   schema: ConfigSchema,
   path: string | undefined,
-  readFile: ((path: string) => string) | undefined,
+  { readFile, parseFile = JSON.parse }: ConfigSources,
   errors: string[],
 ): ReadonlyMap<string, unknown> {
   const settings = new Map<string, unknown>()
@@ -103,7 +105,7 @@ function readConfigFile(
   let content: unknown
   try {
     if (readFile === undefined) throw new Error('this program reads no file')
-    content = JSON.parse(readFile(path))
+    content = parseFile(readFile(path))
   } catch (error) {
     errors.push(
       `The config file ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
@@ -111,7 +113,7 @@ function readConfigFile(
     return settings
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    errors.push(`The config file ${path} must hold one JSON object.`)
+    errors.push(`The config file ${path} must hold options by name.`)
     return settings
   }
   for (const [key, value] of Object.entries(content)) {
