@@ -6,7 +6,7 @@
  *                          [--mss BYTES] [--timeout MS] [--each] -- STEP…
  *
  * Steps: send:N sendfile:N splice:N uring:N threads:N fork:N, recv[:N] splicerecv[:N] uringrecv[:N] (without N: until
- * the other end closes), echo, wait (for a line of standard input), say:WORD, shutdown, fin, rst.
+ * the other end closes), echo, flood (send until a line of standard input), wait (for a line of standard input), say:WORD, shutdown, fin, rst.
  */
 #define _GNU_SOURCE
 #include "peer.h"

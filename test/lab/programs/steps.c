@@ -31,19 +31,42 @@ static void *read_lines(void *unused)
 	}
 }
 
+/* To be called with the lock held. */
+static void start_reader(void)
+{
+	pthread_t reader;
+
+	if (reader_started)
+		return;
+	reader_started = true;
+	pthread_create(&reader, NULL, read_lines, NULL);
+	pthread_detach(reader);
+}
+
 void await_line(unsigned n)
 {
 	pthread_mutex_lock(&lines_lock);
-	if (!reader_started) {
-		pthread_t reader;
-
-		reader_started = true;
-		pthread_create(&reader, NULL, read_lines, NULL);
-		pthread_detach(reader);
-	}
+	start_reader();
 	while (lines_read < n)
 		pthread_cond_wait(&lines_changed, &lines_lock);
 	pthread_mutex_unlock(&lines_lock);
+}
+
+/* Sends at full speed until the next line of standard input. */
+static int flood(struct connection *c)
+{
+	bool more = true;
+	int error = 0;
+
+	c->waits++;
+	while (more && error == 0) {
+		error = send_file(c, 4 << 20);
+		pthread_mutex_lock(&lines_lock);
+		start_reader();
+		more = lines_read < c->waits;
+		pthread_mutex_unlock(&lines_lock);
+	}
+	return error;
 }
 
 static int finish(struct connection *c, bool reset)
@@ -89,6 +112,8 @@ static int run_step(struct connection *c, const char *step)
 			return transfers[i].run(c, amount);
 	if (strcmp(step, "echo") == 0)
 		return echo_all(c);
+	if (strcmp(step, "flood") == 0)
+		return flood(c);
 	if (strcmp(step, "wait") == 0)
 		return await(c);
 	if (strcmp(step, "shutdown") == 0)
