@@ -10,12 +10,13 @@ const trials = 200
 const name = 'close in the kernel → visible in /topology, p99'
 
 interface Answer {
-  readonly edges: readonly { readonly tcp?: { readonly client?: { readonly closed: number } } }[]
+  readonly edges?: readonly { readonly tcp?: { readonly client?: { readonly closed: number } } }[]
 }
 
 async function closedSeen(product: Product): Promise<number> {
   const { edges } = await product.get<Answer>('/topology?window=60m&include=detail')
-  return edges.reduce((sum, edge) => sum + (edge.tcp?.client?.closed ?? 0), 0)
+  // an overloaded API refuses with a problem: nothing is visible then
+  return (edges ?? []).reduce((sum, edge) => sum + (edge.tcp?.client?.closed ?? 0), 0)
 }
 
 async function measure() {
