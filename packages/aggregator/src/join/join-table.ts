@@ -14,6 +14,7 @@ import { swapSides } from './side-swap.ts'
 import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt, slotWords } from './slot-layout.ts'
 import { chunkOf, type SlotAllowance, slotStart } from './slot-pool.ts'
 import { UdpPairs } from './udp-pairs.ts'
+import { blockRecords, UsualRecords } from './usual-records.ts'
 
 export interface JoinTableOptions {
   readonly book: EdgeBook
@@ -24,6 +25,8 @@ export interface JoinTableOptions {
   readonly ring: FlowRing
   /** Random, so that keys can't be made to collide on purpose. */
   readonly hashSeed: number
+  /** Takes every record the general way: what the tests compare the quicker way with. */
+  readonly oneByOne?: boolean
 }
 
 const forgetSilentOpenSeconds = 11 * 60
@@ -32,7 +35,6 @@ const forgetSeconds = (movableMinutes + 1) * 60
 const forgetCompleteSeconds = 10
 /** The clock hand goes round in this time. */
 const roundMs = 10_000
-const maxRecords = 1000
 const roomSearch = 512
 
 /** Joins the records of one partition: two views, one connection, booked once. */
@@ -49,14 +51,10 @@ export class JoinTable {
   readonly #loss: SegmentLoss
   readonly #udp: UdpPairs
   readonly #batch: RecordBatch
-  readonly #hashes = new Uint32Array(maxRecords)
-  readonly #flows = new Int32Array(maxRecords)
+  readonly #usual: UsualRecords | undefined
   readonly #outcome: ApplyOutcome = { applied: 0, late: 0, tableFull: 0, cardinalityCap: 0, malformed: 0 }
-  #removals = 0
   #hand = 0
   #handMs = 0
-  /** Keeps the touch pass from being optimised away. */
-  touched = 0
 
   constructor(options: JoinTableOptions) {
     this.store = new ConnectionStore(options.allowance, options.hashSeed)
@@ -71,6 +69,7 @@ export class JoinTable {
     this.#loss = new SegmentLoss(this.store, options.book)
     this.#udp = new UdpPairs(this.store, this.#booking, this.missing)
     this.#batch = new RecordBatch(options.entities)
+    if (options.oneByOne !== true) this.#usual = new UsualRecords(this.store, options.book, this.#loss)
   }
 
   /** Adds a batch that was not seen before. The answer is overwritten by the next call. Does not keep `columns`. */
@@ -82,12 +81,8 @@ export class JoinTable {
     if (batch.minute < Math.floor(nowMs / 60_000) - movableMinutes) {
       outcome.late = batch.count
     } else {
-      this.#locateAll()
-      const state = this.#removals + this.#udp.moves
-      for (let i = 0; i < batch.count; i++) {
-        const stale = this.#flows[i] < 0 || this.#removals + this.#udp.moves !== state
-        this.#applyRecord(i, stale ? this.#locator.find(batch, i, this.#hashes[i]) : this.#flows[i])
-      }
+      for (let from = 0; from < batch.count; from += blockRecords)
+        this.#applyBlock(from, Math.min(batch.count, from + blockRecords))
     }
     this.tick(nowMs)
     return outcome
@@ -116,34 +111,22 @@ export class JoinTable {
     return { connections, joined, clientOnly, serverOnly, tombstones }
   }
 
-  // Three passes, so that the memory latency of many records overlaps: the index, then the slots, then the work.
-  #locateAll(): void {
-    const batch = this.#batch
-    const { index } = this.store
-    let touched = 0
-    for (let i = 0; i < batch.count; i++) {
-      const hash = this.#locator.hash(batch, i)
-      this.#hashes[i] = hash
-      touched += index.entries[hash & index.mask]
+  #applyBlock(from: number, to: number): void {
+    const usual = this.#usual
+    if (usual === undefined) {
+      for (let i = from; i < to; i++) this.#applyRecord(i)
+      return
     }
-    for (let i = 0; i < batch.count; i++) {
-      const flow = this.#locator.find(batch, i, this.#hashes[i])
-      this.#flows[i] = flow
-      if (flow >= 0) touched += this.#touch(flow)
-    }
-    this.touched = touched | 0
+    this.#outcome.applied += usual.apply(this.#batch, from, to)
+    for (let n = 0; n < usual.restCount; n++) this.#applyRecord(usual.rest[n])
   }
 
-  #touch(flow: number): number {
-    const words = this.store.slots.words[chunkOf(flow >>> 1)]
-    return words[slotStart(flow >>> 1) + sideAt(flow & 1) + Side.lastAt]
-  }
-
-  #applyRecord(i: number, found: number): void {
+  #applyRecord(i: number): void {
     const batch = this.#batch
-    let flow = found
+    const hash = this.#locator.hash(batch, i)
+    let flow = this.#locator.find(batch, i, hash)
     if (flow < 0) {
-      flow = this.#admit(i)
+      flow = this.#admit(i, hash)
       if (flow < 0) return
     } else {
       this.#advance(flow, i)
@@ -219,9 +202,8 @@ export class JoinTable {
   }
 
   /** A record of a flow that is not known: a new connection, or the other end of one. Returns the flow or -1. */
-  #admit(i: number): number {
+  #admit(i: number, hash: number): number {
     const batch = this.#batch
-    const hash = this.#hashes[i]
     const other = this.#locator.findOther(batch, i, hash)
     if (other >= 0) return this.#attach(other, i)
     const slot = this.#takeSlot()
@@ -279,7 +261,6 @@ export class JoinTable {
     store.index.remove(store.hashOfFlow(flow), flow)
     store.releaseSide(slot, flow & 1)
     store.slots.release(slot)
-    this.#removals++
     const s = slotStart(earlier >>> 1) + sideAt(earlier & 1)
     const words = store.words(earlier >>> 1)
     store.index.remove(store.hashOfFlow(earlier), earlier)
@@ -350,7 +331,6 @@ export class JoinTable {
     store.releaseSide(slot, 0)
     store.releaseSide(slot, 1)
     store.slots.release(slot)
-    this.#removals++
   }
 
   #copyToRing(slot: number, nowMs: number): void {

@@ -30,6 +30,7 @@ export class RecordBatch {
   nowMs = 0
   readonly #owners = new Int32Array(maxRecords)
   readonly #wide = new Float64Array(maxRecords * wideStride)
+  readonly #isWide = new Uint8Array(maxRecords)
   #hasWide = false
   readonly #entities: EntitySource
 
@@ -47,11 +48,15 @@ export class RecordBatch {
     this.contiguous = origin.contiguous
     this.nowMs = nowMs
     this.#owners.fill(unresolved, 0, columns.header.owners.length)
-    if (this.#hasWide) this.#wide.fill(0)
+    if (this.#hasWide) {
+      this.#wide.fill(0)
+      this.#isWide.fill(0)
+    }
     this.#hasWide = columns.wideCount > 0
     const { wideAt, wideHigh } = columns.u32
     for (let i = 0; i < columns.wideCount; i++) {
       const field = (wideAt[i] & 0xff) - firstWideField
+      this.#isWide[wideAt[i] >>> 8] = 1
       this.#wide[(wideAt[i] >>> 8) * wideStride + field] = wideHigh[i] * twoTo32
     }
   }
@@ -131,6 +136,11 @@ export class RecordBatch {
     into[7] = u32.outOfOrderSegments[i]
     if (!this.#hasWide) return
     for (let column = 0; column < wideStride; column++) into[column] += this.#wide[i * wideStride + column]
+  }
+
+  /** Some delta of the record exceeds 32 bits. */
+  isWide(i: number): boolean {
+    return this.#hasWide && this.#isWide[i] !== 0
   }
 
   isV6(i: number): boolean {

@@ -54,7 +54,8 @@ export class ReferenceBook implements EdgeBook {
   readonly #edges: string[] = []
   readonly #rows = new Map<string, Float64Array>()
   readonly #samples = new Map<string, Map<string, number>>()
-  #current = ''
+  /** Names of the rows that `counters` holds now. */
+  #current: string[] = []
 
   constructor(entities: ReferenceEntities) {
     this.#entities = entities
@@ -70,17 +71,36 @@ export class ReferenceBook implements EdgeBook {
   }
 
   row(edge: number, minute: number): number {
+    const offsets = new Int32Array(1)
+    this.rows(Int32Array.of(edge), 1, minute, offsets)
+    return offsets[0]
+  }
+
+  rows(edges: Int32Array, count: number, minute: number, offsets: Int32Array): void {
     this.#save()
-    if (minute < this.oldestMinute) return -1
-    this.#current = `${edge}/${minute}`
-    this.counters = this.#rows.get(this.#current)?.slice() ?? new Float64Array(counterCount)
-    return 0
+    this.#current = []
+    for (let i = 0; i < count; i++) {
+      const name = `${edges[i]}/${minute}`
+      const known = this.#current.indexOf(name)
+      if (minute < this.oldestMinute) offsets[i] = -1
+      else offsets[i] = counterCount * (known >= 0 ? known : this.#current.push(name) - 1)
+    }
+    this.counters = new Float64Array(counterCount * this.#current.length)
+    this.#current.forEach((name, i) => {
+      const kept = this.#rows.get(name)
+      if (kept !== undefined) this.counters.set(kept, i * counterCount)
+    })
+  }
+
+  samples(offsets: Int32Array, histograms: Int32Array, values: Uint32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.sample(offsets[i], histograms[i], values[i], 1)
   }
 
   sample(row: number, histogram: number, value: number, count: 1 | -1): void {
-    if (row !== 0) throw new Error('row offset of another row')
-    const samples = this.#samples.get(this.#current) ?? new Map<string, number>()
-    this.#samples.set(this.#current, samples)
+    const name = this.#current[row / counterCount]
+    if (name === undefined) throw new Error('row offset of another row')
+    const samples = this.#samples.get(name) ?? new Map<string, number>()
+    this.#samples.set(name, samples)
     const key = `${histogramNames[histogram]}=${value}`
     samples.set(key, (samples.get(key) ?? 0) + count)
   }
@@ -111,6 +131,8 @@ export class ReferenceBook implements EdgeBook {
   }
 
   #save(): void {
-    if (this.#current !== '') this.#rows.set(this.#current, this.counters)
+    this.#current.forEach((name, i) => {
+      this.#rows.set(name, this.counters.slice(i * counterCount, (i + 1) * counterCount))
+    })
   }
 }

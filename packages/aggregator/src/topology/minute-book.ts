@@ -4,13 +4,22 @@ import { counterCount } from './counters.ts'
 import type { EdgeBook, EdgeId } from './edge-book.ts'
 import type { EdgeTable } from './edge-table.ts'
 import { bucketOf } from './latency-bucket.ts'
-import { bucketsPerHistogram, type LatencySums } from './latency-entries.ts'
+import { bucketsPerHistogram } from './latency-entries.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
-import { createRowPool } from './row-pool.ts'
-import { noGauges, type OpenGauges, packSegment, type Segment } from './segment.ts'
+import { createRowPool, type RowPool } from './row-pool.ts'
+import {
+  createSegmentPacker,
+  emptySegment,
+  noGauges,
+  type OpenGauges,
+  type Segment,
+  type SegmentRows,
+} from './segment.ts'
 import type { SegmentArchive } from './segment-archive.ts'
-import { encodeSegment } from './segment-bytes.ts'
+import { encodeInSteps } from './segment-bytes.ts'
+import { mergeSegments } from './segment-merge.ts'
 import type { Watermark } from './watermark.ts'
+import { createWorkQueue } from './work-queue.ts'
 
 export interface MinuteBookOptions {
   readonly index: EntityIndex
@@ -20,7 +29,7 @@ export interface MinuteBookOptions {
   readonly maxOpenRows?: number
   /** A closed minute can be corrected this long after its end. */
   readonly correctableMinutes?: number
-  /** Gets the bytes of every segment as it closes; merged ones span ten minutes. */
+  /** Gets the bytes of every segment soon after it closed; merged ones span ten minutes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
 }
 
@@ -56,6 +65,9 @@ const correctionMinutes = 1
 /** Clocks of nodes may be this far ahead. */
 const aheadMinutes = 2
 const sweepMinutes = 10
+/** Packing goes by steps of so many rows; so many are packed at each `advance`, which takes some milliseconds. */
+const rowsPerStep = 500
+const rowsPerAdvance = 2000
 /** Longer without `advance` means that the process did not run: those minutes are missing, not empty. */
 const pauseMinutes = 5
 
@@ -66,6 +78,10 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   const open = new Map<number, OpenMinute>()
   const ownerOfRow: OpenMinute[] = []
   const correctionSince = new Map<number, number>()
+  /** Closed, not yet packed. */
+  const frozen = new Set<OpenMinute>()
+  const merging = new Set<number>()
+  const work = createWorkQueue()
   let nowMinute = minuteOf(deps.startMs)
   let closed = nowMinute - 1
   let sweptMinute = nowMinute
@@ -127,48 +143,57 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     }
   }
 
-  /** Takes a minute's rows out of the pool, packed; undefined if nothing was booked. */
-  function freeze(minute: number, isPartial: boolean, nowMs: number): Segment | undefined {
+  /**
+   * Ends the writing to a minute. From here on its part is closed: an empty segment stands for it until the rows,
+   * which still answer questions, are packed.
+   */
+  function freeze(minute: number, isPartial: boolean, nowMs: number): void {
     const isCorrection = minute <= closed
-    const from = open.get(minute)
-    const seen = watermark.finished(minute, nowMs)
+    const from = open.get(minute) ?? createOpenMinute(minute, 0)
     const head = {
       fromMinute: minute,
       minutes: 1,
       number: archive.nextNumber(minute),
       isPartial,
       isCorrection,
+      present: 1,
+      ...watermark.finished(minute, nowMs),
     }
-    const gauges = isCorrection ? noGauges : gaugesNow(edges)
-    const source = from ?? createOpenMinute(minute, 0)
-    const segment = packSegment(
-      { ...head, present: 1, ...seen },
-      sortedRows(source, pool.counters),
-      gauges,
-      source.losses,
-    )
-    if (from) release(from)
+    const part = emptySegment(head, isCorrection ? noGauges : gaugesNow(edges), from.losses)
+    archive.add(part)
+    frozen.add(from)
+    open.delete(minute)
+    correctionSince.delete(minute)
+    if (last === from) last = undefined
+    work.add(packMinute(from, part, nowMs), from.edges.length)
+  }
+
+  function* packMinute(from: OpenMinute, part: Segment, nowMs: number): Generator<number, void> {
+    const packer = createSegmentPacker(part, sortedRows(from, pool), part.open, part.losses)
+    while (packer.step(rowsPerStep)) yield rowsPerStep
+    const segment = packer.finish()
     const isEmpty = segment.edges.length === 0 && segment.losses.every(n => n === 0)
-    return isCorrection && isEmpty ? undefined : segment
+    const isKept = !(part.isCorrection && isEmpty)
+    archive.replace(part, isKept ? segment : undefined)
+    frozen.delete(from)
+    for (const r of from.rows) pool.give(r)
+    yield rowsPerStep
+    if (isKept) yield* publish(segment, nowMs)
   }
 
-  function release(minute: OpenMinute): void {
-    for (const r of minute.rows) pool.give(r)
-    open.delete(minute.minute)
-    correctionSince.delete(minute.minute)
-    if (last === minute) last = undefined
+  function* mergeBlock(block: number, nowMs: number): Generator<number, void> {
+    const { head, parts } = archive.partsOfBlock(block)
+    const merged = yield* mergeSegments(head, parts, edges.limit, rowsPerStep)
+    merging.delete(block)
+    archive.add(merged)
+    yield* publish(merged, nowMs)
   }
 
-  function store(segment: Segment | undefined, nowMs: number): void {
-    if (!segment) return
-    archive.add(segment)
-    publish(segment, nowMs)
-  }
-
-  function publish(segment: Segment, nowMs: number): void {
+  function* publish(segment: Segment, nowMs: number): Generator<number, void> {
     if (!deps.onSegment) return
     const atMs = Math.min(nowMs, (segment.fromMinute + segment.minutes) * minuteMs)
-    deps.onSegment(encodeSegment(segment, namesAt(atMs)), segment)
+    const bytes = yield* encodeInSteps(segment, namesAt(atMs))
+    deps.onSegment(bytes, segment)
   }
 
   function namesAt(atMs: number) {
@@ -191,7 +216,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       const minute = closed + 1
       // the running minute itself can't be over before its end, whatever a fast clock says
       if (nowMs < (minute + 1) * minuteMs) return
-      store(freeze(minute, false, nowMs), nowMs)
+      freeze(minute, false, nowMs)
       closed = minute
     }
   }
@@ -204,13 +229,21 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
 
   function closeCorrections(nowMs: number): void {
     for (const [minute, since] of correctionSince) {
-      if (nowMinute - since < correctionMinutes) continue
-      store(freeze(minute, false, nowMs), nowMs)
+      if (nowMinute - since >= correctionMinutes) freeze(minute, false, nowMs)
+    }
+  }
+
+  function mergeSettled(nowMs: number): void {
+    for (const block of archive.mergeable(Math.min(closed + 1, nowMinute - correctable - 1))) {
+      if (merging.has(block)) continue
+      merging.add(block)
+      work.add(mergeBlock(block, nowMs), edges.inUse)
     }
   }
 
   function sweep(): void {
-    if (nowMinute - sweptMinute < sweepMinutes) return
+    // what is being packed holds edges that no segment shows yet
+    if (nowMinute - sweptMinute < sweepMinutes || work.length > 0) return
     sweptMinute = nowMinute
     if (edges.inUse <= deps.sweepAbove && index.stats().entities <= deps.sweepAbove) return
     const isUsed = new Uint8Array(edges.limit)
@@ -263,24 +296,22 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       nowMinute = Math.max(nowMinute, minuteOf(nowMs))
       if (nowMinute - before > pauseMinutes) skipPause()
       closeDue(nowMs)
-      if (nowMinute === before) return
-      closeCorrections(nowMs)
-      for (const merged of archive.tidy(
-        nowMinute,
-        Math.min(closed + 1, nowMinute - correctable - 1),
-        edges.limit,
-      ))
-        publish(merged, nowMs)
+      if (nowMinute !== before) {
+        closeCorrections(nowMs)
+        mergeSettled(nowMs)
+        archive.forget(nowMinute)
+      }
+      work.advance(rowsPerAdvance)
       sweep()
     },
     flush(nowMs) {
-      for (const minute of [...open.keys()].sort((a, b) => a - b))
-        store(freeze(minute, minute > closed, nowMs), nowMs)
+      for (const minute of [...open.keys()].sort((a, b) => a - b)) freeze(minute, minute > closed, nowMs)
+      work.finish()
     },
     closedMinute: () => closed,
     isOpen: minute => minute > closed && minute <= nowMinute,
     openWithin: (fromMinute, toMinute) =>
-      [...open.values()].filter(m => m.minute >= fromMinute && m.minute < toMinute),
+      [...open.values(), ...frozen].filter(m => m.minute >= fromMinute && m.minute < toMinute),
     touches(fromMinute, toMinute) {
       let sum = 0
       for (const m of open.values()) if (m.minute >= fromMinute && m.minute < toMinute) sum += m.touches
@@ -300,18 +331,16 @@ function minuteOf(ms: number): number {
 }
 
 /** The rows of an open minute in order of their edges. */
-function sortedRows(from: OpenMinute, pool: Float64Array) {
+function sortedRows(from: OpenMinute, pool: RowPool): SegmentRows {
   const edges = Uint32Array.from(from.edges).sort()
-  const counters = new Float64Array(edges.length * counterCount)
-  const rows = new Uint32Array(edges.length)
-  edges.forEach((edge, i) => {
-    rows[i] = from.rowOf[edge] - 1
-    counters.set(pool.subarray(rows[i] * counterCount, (rows[i] + 1) * counterCount), i * counterCount)
-  })
+  const rows = Uint32Array.from(edges, edge => from.rowOf[edge] - 1)
   return {
     edges,
-    counters,
-    addLatencies: (i: number, sums: LatencySums) => from.latencies.addTo(rows[i], sums),
+    get counters() {
+      return pool.counters
+    },
+    at: i => rows[i] * counterCount,
+    addLatencies: (i, sums) => from.latencies.addTo(rows[i], sums),
   }
 }
 
