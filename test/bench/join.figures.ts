@@ -15,7 +15,7 @@ import {
 import type { Measurement } from './figure.ts'
 
 const connections = 1_000_000
-const programsPerNode = 200
+const programsPerNode = 141
 const recordsPerBatch = 1_000
 /** What a collector flushes: partitions and nodes differ in how many records they have at a time. */
 const batchSizes = [300, 500, 800, 1_000]

@@ -49,8 +49,7 @@ async function measure() {
     for (let pair = 0; pair < pairs; pair++) {
       const off = await load(lab, undefined)
       const product = await startProduct({ a: await lab.nodeCgroup('a') })
-      const on = await load(lab, product.pid)
-      await product.stop()
+      const on = await load(lab, product.pid).finally(() => product.stop())
       extraUs.push(on.cpuUsPerConnection - off.cpuUsPerConnection)
       ratios.push(on.connectionsPerSecond / off.connectionsPerSecond)
     }

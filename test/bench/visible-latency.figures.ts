@@ -22,11 +22,13 @@ async function closedSeen(product: Product): Promise<number> {
 async function measure() {
   const lab = await Lab.up({ nodes: 2, pods: 1 })
   const latenciesMs: number[] = []
+  let product: Product | undefined
   try {
-    const product = await startProduct({ a: await lab.nodeCgroup('a'), b: await lab.nodeCgroup('b') }, [
+    const started = await startProduct({ a: await lab.nodeCgroup('a'), b: await lab.nodeCgroup('b') }, [
       '--request-rate',
       '0',
     ])
+    product = started
     const server = await lab.spawn('b1', [await compiled('connections'), 'server', '9000'])
     await lab.listening(server, 9000)
     const client = await lab.spawn('a1', [
@@ -43,11 +45,11 @@ async function measure() {
       await until('the client closed', () => client.stdout.split('\n').length - 1 > lines, { everyMs: 1 })
       lines += 1
       const closedAtMs = Number(client.stdout.trim().split('\n').at(-1))
-      await until('visible', async () => (await closedSeen(product)) >= trial, { everyMs: 2 })
+      await until('visible', async () => (await closedSeen(started)) >= trial, { everyMs: 2 })
       latenciesMs.push(Date.now() - closedAtMs)
     }
-    await product.stop()
   } finally {
+    await product?.stop()
     await lab.down()
   }
   const method = `${trials} connections one after the other between two nodes, default settings, /topology polled every 2 ms; wall clock of one machine`
