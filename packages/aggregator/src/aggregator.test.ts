@@ -151,7 +151,7 @@ describe('startAggregator', () => {
     const before = await getJson(`${url}/topology`, topologySchema)
     expect(before.edges).toEqual([])
     await talk(bus, 40_000, 12_345)
-    const answer = await getJson(`${url}/topology?window=2m`, topologySchema)
+    const answer = await getJson(`${url}/topology?window=2m&include=detail`, topologySchema)
     expect(answer.edges).toHaveLength(1)
     expect(answer.edges[0]).toMatchObject({
       protocol: 'tcp',

@@ -106,12 +106,25 @@ export function sumClosed(
 
 const rowsAtATime = 512
 
-/** A stretch of rows at a time, so that the sums that one column after another adds to stay in the processor's cache. */
 function addSegment(sums: ClosedSums, segment: Segment, slotOf: Int32Array, sign: 1 | -1): void {
-  const { counters } = sums
+  addCounters(sums.counters, segment, slotOf, sign)
+  if (sign > 0) sums.segments.add(segment)
+  else sums.segments.delete(segment)
+}
+
+/**
+ * Adds all counters of a segment to rows of counters, `placeOf[edge]` says to which. A stretch of rows at a time, so that
+ * what one column after another adds to stays in the processor's cache.
+ */
+export function addCounters(
+  counters: Float64Array,
+  segment: Segment,
+  placeOf: Int32Array,
+  sign: 1 | -1,
+): void {
   const { edges } = segment
   const places = new Int32Array(edges.length)
-  for (let i = 0; i < edges.length; i++) places[i] = slotOf[edges[i]] * counterCount
+  for (let i = 0; i < edges.length; i++) places[i] = placeOf[edges[i]] * counterCount
   for (let from = 0; from < edges.length; from += rowsAtATime) {
     const to = Math.min(from + rowsAtATime, edges.length)
     for (const { counter, cells } of segment.columns) {
@@ -122,8 +135,6 @@ function addSegment(sums: ClosedSums, segment: Segment, slotOf: Int32Array, sign
   }
   for (const { counter, wideRows, wideValues } of segment.columns)
     for (let i = 0; i < wideRows.length; i++) counters[places[wideRows[i]] + counter] += sign * wideValues[i]
-  if (sign > 0) sums.segments.add(segment)
-  else sums.segments.delete(segment)
 }
 
 // three equal loops, because one that sees three kinds of arrays is several times slower

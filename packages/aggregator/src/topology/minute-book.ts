@@ -68,6 +68,8 @@ const sweepMinutes = 10
 /** Packing goes by steps of so many rows; so many are packed at each `advance`, which takes some milliseconds. */
 const rowsPerStep = 500
 const rowsPerAdvance = 2000
+/** What goes over all rows at once, like sorting them, counts as much as packing this share of them. */
+const sectionShare = 8
 /** Longer without `advance` means that the process did not run: those minutes are missing, not empty. */
 const pauseMinutes = 5
 
@@ -169,15 +171,19 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   }
 
   function* packMinute(from: OpenMinute, part: Segment, nowMs: number): Generator<number, void> {
-    const packer = createSegmentPacker(part, sortedRows(from, pool), part.open, part.losses)
+    const rows = sortedRows(from, pool)
+    const wholeColumns = from.edges.length / sectionShare
+    yield wholeColumns
+    const packer = createSegmentPacker(part, rows, part.open, part.losses)
     while (packer.step(rowsPerStep)) yield rowsPerStep
+    yield wholeColumns
     const segment = packer.finish()
     const isEmpty = segment.edges.length === 0 && segment.losses.every(n => n === 0)
     const isKept = !(part.isCorrection && isEmpty)
     archive.replace(part, isKept ? segment : undefined)
     frozen.delete(from)
     for (const r of from.rows) pool.give(r)
-    yield rowsPerStep
+    yield wholeColumns
     if (isKept) yield* publish(segment, nowMs)
   }
 

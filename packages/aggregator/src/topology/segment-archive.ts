@@ -1,5 +1,5 @@
 import type { EdgeId } from './edge-book.ts'
-import { mergeSegments, type Segment, segmentBytes } from './segment.ts'
+import { type Segment, type SegmentHead, segmentBytes } from './segment.ts'
 
 export const blockMinutes = 10
 
@@ -22,10 +22,16 @@ export interface SegmentArchive {
   /** Segments that together hold `[fromMinute, toMinute)`, and how far that range had to be widened. */
   find(fromMinute: number, toMinute: number): { segments: Segment[]; fromMinute: number; toMinute: number }
   parts(minute: number): readonly Segment[]
-  /** Changes whenever what `find` answers for a range changes. */
+  /** Puts the same part in another form in its place, or takes out one that turned out to hold nothing. */
+  replace(part: Segment, by: Segment | undefined): void
+  /** Rises whenever what `find` answers for a range changes, but for the form. */
   generation(fromMinute: number, toMinute: number): number
-  /** Merges blocks that end before `settledMinute` and forgets what is too old; answers the new merged segments. */
-  tidy(nowMinute: number, settledMinute: number, edgeLimit: number): Segment[]
+  /** First minutes of the blocks that end before `settledMinute` and are not merged yet. */
+  mergeable(settledMinute: number): number[]
+  /** What the sum of a block is made of, and its head. */
+  partsOfBlock(block: number): { readonly head: SegmentHead; readonly parts: Segment[] }
+  /** Forgets what is too old. */
+  forget(nowMinute: number): void
   forEachEdge(visit: (edge: EdgeId) => void): void
   readonly count: number
   readonly bytes: number
@@ -37,11 +43,20 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
   const { minutesKept = 120, mergedMinutesKept = 24 * 60, maxBytes = 512 * 1024 * 1024 } = options
   const minutes = new Map<number, Segment[]>()
   const blocks = new Map<number, Segment>()
+  // when each minute changed last, in changes
+  const changedAt = new Map<number, number>()
+  let changes = 0
   let bytes = 0
   let dropped = 0
 
+  function noteChange(fromMinute: number, count: number): void {
+    changes++
+    for (let m = fromMinute; m < fromMinute + count; m++) changedAt.set(m, changes)
+  }
+
   function add(segment: Segment): void {
     bytes += segmentBytes(segment)
+    noteChange(segment.fromMinute, segment.minutes)
     if (segment.minutes === blockMinutes) blocks.set(segment.fromMinute, segment)
     else {
       const parts = minutes.get(segment.fromMinute)
@@ -53,14 +68,16 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
   function dropMinute(minute: number): void {
     for (const part of minutes.get(minute) ?? []) bytes -= segmentBytes(part)
     minutes.delete(minute)
+    noteChange(minute, 1)
   }
 
   function dropBlock(block: number): void {
     bytes -= segmentBytes(blocks.get(block)!)
     blocks.delete(block)
+    noteChange(block, blockMinutes)
   }
 
-  function mergeBlock(block: number, scratch: Int32Array): Segment {
+  function partsOfBlock(block: number) {
     const parts: Segment[] = []
     let present = 0
     let expected = 0
@@ -80,18 +97,7 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
       isPartial: false,
       isCorrection: false,
     }
-    return mergeSegments({ ...head, present, expected, reporting }, parts, scratch)
-  }
-
-  function mergeSettled(settledMinute: number, edgeLimit: number): Segment[] {
-    const merged: Segment[] = []
-    for (const block of new Set([...minutes.keys()].map(blockOf))) {
-      if (block + blockMinutes > settledMinute || blocks.has(block)) continue
-      const segment = mergeBlock(block, new Int32Array(edgeLimit))
-      add(segment)
-      merged.push(segment)
-    }
-    return merged
+    return { head: { ...head, present, expected, reporting }, parts }
   }
 
   function forgetOld(nowMinute: number): void {
@@ -99,6 +105,9 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
       if (minute < nowMinute - minutesKept && blocks.has(blockOf(minute))) dropMinute(minute)
     for (const block of blocks.keys()) if (block < nowMinute - mergedMinutesKept) dropBlock(block)
     while (bytes > maxBytes && minutes.size + blocks.size > 1) dropOldest()
+    const forgotten = nowMinute - Math.max(minutesKept, mergedMinutesKept) - 2 * blockMinutes
+    for (const minute of changedAt.keys())
+      if (minute < forgotten && !minutes.has(minute) && !blocks.has(blockOf(minute))) changedAt.delete(minute)
   }
 
   function dropOldest(): void {
@@ -133,17 +142,24 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
       }
       return { segments, fromMinute: from, toMinute: to }
     },
+    replace(part, by) {
+      const parts = minutes.get(part.fromMinute)
+      const at = parts?.indexOf(part) ?? -1
+      if (!parts || at < 0) return
+      parts.splice(at, 1, ...(by ? [by] : []))
+      bytes += (by ? segmentBytes(by) : 0) - segmentBytes(part)
+    },
     generation(fromMinute, toMinute) {
-      let sum = 0
-      for (let m = fromMinute; m < toMinute; m++)
-        sum += (minutes.get(m)?.length ?? 0) + (isPresent(blocks.get(blockOf(m)), m) ? 1000 : 0)
-      return sum
+      let last = 0
+      for (let m = fromMinute; m < toMinute; m++) last = Math.max(last, changedAt.get(m) ?? 0)
+      return last
     },
-    tidy(nowMinute, settledMinute, edgeLimit) {
-      const merged = mergeSettled(settledMinute, edgeLimit)
-      forgetOld(nowMinute)
-      return merged
-    },
+    mergeable: settledMinute =>
+      [...new Set([...minutes.keys()].map(blockOf))].filter(
+        block => block + blockMinutes <= settledMinute && !blocks.has(block),
+      ),
+    partsOfBlock,
+    forget: forgetOld,
     forEachEdge(visit) {
       const all = [...blocks.values(), ...[...minutes.values()].flat()]
       for (const { edges, open } of all) {

@@ -63,7 +63,11 @@ export interface EdgeNames {
   knowledge(id: EntityId): AddressKnowledge
 }
 
-export function encodeSegment(segment: Segment, names: EdgeNames): Uint8Array {
+/** Rows' worth of work that a section of a segment of `rows` rows is, about. */
+const sectionShare = 8
+
+/** The bytes, made section by section: each step yields how many rows' worth of work it was. */
+export function* encodeInSteps(segment: Segment, names: EdgeNames): Generator<number, Uint8Array> {
   const out = new ByteWriter(headerWords * 4 + segment.edges.length * 160 + 1024)
   const strings = new Map<string, number>()
   const stringOf = (text: string) => {
@@ -72,16 +76,20 @@ export function encodeSegment(segment: Segment, names: EdgeNames): Uint8Array {
     strings.set(text, strings.size)
     return strings.size - 1
   }
+  const work = Math.ceil(segment.edges.length / sectionShare)
   const edgeIds = edgesOf(segment)
   const entities = new Map<EntityId, number>()
   const edgeTable = edgeSection(edgeIds, names, entities)
+  yield work
   const entitySection = new ByteWriter(entities.size * entityWords * 4)
   for (const id of entities.keys())
     writeEntity(entitySection, names.entity(id), names.knowledge(id), stringOf)
   const columnNames = segment.columns.map(c => stringOf(counterNames[c.counter]))
+  yield work
 
   out.skip(headerWords * 4)
   const stringBytes = writeStrings(out, [...strings.keys()])
+  yield work
   out.bytes(entitySection.finish())
   out.bytes(byteView(edgeTable))
   writeGauges(out, segment, edgeIds)
@@ -90,6 +98,7 @@ export function encodeSegment(segment: Segment, names: EdgeNames): Uint8Array {
   out.bytes(byteView(segment.entryAt))
   out.bytes(byteView(segment.entries))
   out.align()
+  yield work
 
   const bytes = out.finish()
   writeHeader(bytes, segment, {
@@ -98,6 +107,7 @@ export function encodeSegment(segment: Segment, names: EdgeNames): Uint8Array {
     entities: entities.size,
     edges: edgeIds.length,
   })
+  yield work
   return bytes
 }
 

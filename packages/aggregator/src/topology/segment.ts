@@ -1,12 +1,5 @@
 import { counterCount } from './counters.ts'
-import {
-  addEntries,
-  createEntryList,
-  createLatencySums,
-  drainSums,
-  type LatencySums,
-} from './latency-entries.ts'
-import { lossPlaceCount } from './open-minute.ts'
+import { createEntryList, createLatencySums, drainSums, type LatencySums } from './latency-entries.ts'
 
 /** One counter of all rows of a segment: narrow cells, and beside them the few values that don't fit (or are < 0). */
 export interface SegmentColumn {
@@ -56,68 +49,94 @@ export interface Segment extends SegmentHead {
 /** What a segment is packed from: rows in order of edges, all counters of a row together, latencies on request. */
 export interface SegmentRows {
   readonly edges: Uint32Array
+  /** May be another array at every step. */
   readonly counters: Float64Array
+  /** Where the counters of a row begin. */
+  at(row: number): number
+  /** Asked for once per row, in their order. */
   addLatencies(row: number, sums: LatencySums): void
 }
 
 const wideBytes = 12
 
+/** Packs some rows at a time, so that a large minute does not hold up everything else. */
+export interface SegmentPacker {
+  /** Packs at most so many more rows; false when none are left. */
+  step(rows: number): boolean
+  finish(): Segment
+}
+
 /** Packs rows; rows without any value are left out. */
-export function packSegment(
+export function createSegmentPacker(
   head: SegmentHead,
   rows: SegmentRows,
   open: OpenGauges,
   losses: Float64Array,
-): Segment {
+): SegmentPacker {
+  const total = rows.edges.length
   const sums = createLatencySums()
   const list = createEntryList()
-  const kept: number[] = []
-  const entryAt: number[] = [0]
-  for (let row = 0; row < rows.edges.length; row++) {
-    rows.addLatencies(row, sums)
-    const before = list.length
-    drainSums(sums, list)
-    if (list.length === before && isZeroRow(rows.counters, row)) continue
-    kept.push(row)
-    entryAt.push(list.length)
+  const edges = new Uint32Array(total)
+  const entryAt = new Uint32Array(total + 1)
+  const amounts: (Float64Array | undefined)[] = Array.from({ length: counterCount })
+  let kept = 0
+  let next = 0
+
+  /** Whether the row has any amount. */
+  function takeCounters(counters: Float64Array, at: number): boolean {
+    let hasAny = false
+    for (let counter = 0; counter < counterCount; counter++) {
+      const amount = counters[at + counter]
+      if (amount === 0) continue
+      let column = amounts[counter]
+      if (column === undefined) {
+        column = new Float64Array(total)
+        amounts[counter] = column
+      }
+      column[kept] = amount
+      hasAny = true
+    }
+    return hasAny
   }
+
   return {
-    ...head,
-    edges: Uint32Array.from(kept, row => rows.edges[row]),
-    columns: packColumns(rows.counters, kept),
-    entryAt: Uint32Array.from(entryAt),
-    entries: list.finish(),
-    open,
-    losses,
+    step(most) {
+      const end = Math.min(total, next + most)
+      const { counters } = rows
+      for (; next < end; next++) {
+        rows.addLatencies(next, sums)
+        const before = list.length
+        drainSums(sums, list)
+        if (!takeCounters(counters, rows.at(next)) && list.length === before) continue
+        edges[kept++] = rows.edges[next]
+        entryAt[kept] = list.length
+      }
+      return next < total
+    },
+    finish: () => ({
+      ...head,
+      edges: edges.slice(0, kept),
+      columns: amounts.flatMap((column, counter) => {
+        const packed = column && packColumn(counter, column.subarray(0, kept))
+        return packed ? [packed] : []
+      }),
+      entryAt: entryAt.slice(0, kept + 1),
+      entries: list.finish(),
+      open,
+      losses,
+    }),
   }
-}
-
-function isZeroRow(counters: Float64Array, row: number): boolean {
-  for (let i = row * counterCount; i < (row + 1) * counterCount; i++) if (counters[i] !== 0) return false
-  return true
-}
-
-function packColumns(counters: Float64Array, kept: readonly number[]): SegmentColumn[] {
-  const columns: SegmentColumn[] = []
-  for (let counter = 0; counter < counterCount; counter++) {
-    const column = packColumn(counter, kept.length, i => counters[kept[i] * counterCount + counter])
-    if (column) columns.push(column)
-  }
-  return columns
 }
 
 /** The narrowest form of one column; undefined if all values are zero. */
-export function packColumn(
-  counter: number,
-  rows: number,
-  amountOf: (row: number) => number,
-): SegmentColumn | undefined {
+function packColumn(counter: number, amounts: Float64Array): SegmentColumn | undefined {
+  const rows = amounts.length
   let nonZero = 0
   let over8 = 0
   let over16 = 0
   let over32 = 0
   for (let row = 0; row < rows; row++) {
-    const value = amountOf(row)
+    const value = amounts[row]
     if (value === 0) continue
     nonZero++
     if (value >= 0 && value <= 0xff) continue
@@ -135,7 +154,7 @@ export function packColumn(
   ]
   const form = costs.indexOf(Math.min(...costs))
   const wide = [nonZero, over8, over16, over32][form]
-  return fillColumn(counter, rows, amountOf, cellsOf(form, rows), [-1, 0xff, 0xffff, 0xffffffff][form], wide)
+  return fillColumn(counter, amounts, cellsOf(form, rows), [-1, 0xff, 0xffff, 0xffffffff][form], wide)
 }
 
 function cellsOf(form: number, rows: number): Uint8Array | Uint16Array | Uint32Array | undefined {
@@ -146,8 +165,7 @@ function cellsOf(form: number, rows: number): Uint8Array | Uint16Array | Uint32A
 
 function fillColumn(
   counter: number,
-  rows: number,
-  amountOf: (row: number) => number,
+  amounts: Float64Array,
   cells: Uint8Array | Uint16Array | Uint32Array | undefined,
   largest: number,
   wideCount: number,
@@ -155,8 +173,8 @@ function fillColumn(
   const wideRows = new Uint32Array(wideCount)
   const wideValues = new Float64Array(wideCount)
   let wide = 0
-  for (let row = 0; row < rows; row++) {
-    const value = amountOf(row)
+  for (let row = 0; row < amounts.length; row++) {
+    const value = amounts[row]
     if (cells && value >= 0 && value <= largest) cells[row] = value
     else if (value !== 0) {
       wideRows[wide] = row
@@ -173,41 +191,6 @@ export function segmentBytes(segment: Segment): number {
     bytes += (c.cells?.byteLength ?? 0) + c.wideRows.byteLength + c.wideValues.byteLength
   const { edges, client, server, joined } = segment.open
   return bytes + edges.byteLength + client.byteLength + server.byteLength + joined.byteLength + 300
-}
-
-/** Adds a segment's values to dense rows: `rowOf[edge]` says which, `counters` holds all counters of a row together. */
-export function addSegmentToRows(segment: Segment, rowOf: Int32Array, counters: Float64Array): void {
-  const { edges } = segment
-  for (const { counter, cells, wideRows, wideValues } of segment.columns) {
-    if (cells)
-      for (let i = 0; i < edges.length; i++) counters[rowOf[edges[i]] * counterCount + counter] += cells[i]
-    for (let i = 0; i < wideRows.length; i++)
-      counters[rowOf[edges[wideRows[i]]] * counterCount + counter] += wideValues[i]
-  }
-}
-
-/** One segment that holds the sum of several; `rowScratch` is all zero, at least as long as the edge ids, and stays so. */
-export function mergeSegments(head: SegmentHead, parts: readonly Segment[], rowScratch: Int32Array): Segment {
-  const edges = unionOfEdges(parts)
-  for (let row = 0; row < edges.length; row++) rowScratch[edges[row]] = row
-  const counters = new Float64Array(edges.length * counterCount)
-  const losses = new Float64Array(lossPlaceCount)
-  for (const part of parts) {
-    addSegmentToRows(part, rowScratch, counters)
-    for (let place = 0; place < lossPlaceCount; place++) losses[place] += part.losses[place]
-  }
-  for (const edge of edges) rowScratch[edge] = 0
-  const cursors = parts.map(() => 0)
-  const addLatencies = (row: number, sums: LatencySums) => {
-    for (let p = 0; p < parts.length; p++) {
-      const part = parts[p]
-      const at = cursors[p]
-      if (part.edges[at] !== edges[row]) continue
-      addEntries(sums, part.entries, part.entryAt[at], part.entryAt[at + 1])
-      cursors[p] = at + 1
-    }
-  }
-  return packSegment(head, { edges, counters, addLatencies }, lastGauges(parts), losses)
 }
 
 export const noGauges: OpenGauges = {
@@ -228,15 +211,16 @@ export function lastGauges(parts: readonly Segment[]): OpenGauges {
   return last?.open ?? noGauges
 }
 
-function unionOfEdges(parts: readonly Segment[]): Uint32Array {
-  const all = new Uint32Array(parts.reduce((n, p) => n + p.edges.length, 0))
-  let length = 0
-  for (const part of parts) {
-    all.set(part.edges, length)
-    length += part.edges.length
+/** A segment of this head that has no rows (yet). */
+export function emptySegment(head: SegmentHead, open: OpenGauges, losses: Float64Array): Segment {
+  const noRows = new Uint32Array(0)
+  return {
+    ...head,
+    edges: noRows,
+    columns: [],
+    entryAt: new Uint32Array(1),
+    entries: new Uint16Array(0),
+    open,
+    losses,
   }
-  all.sort()
-  let kept = 0
-  for (let i = 0; i < length; i++) if (i === 0 || all[i] !== all[i - 1]) all[kept++] = all[i]
-  return all.slice(0, kept)
 }
