@@ -8,7 +8,7 @@
 #include "tcp_half_open.h"
 #include "tcp_iterate.h"
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, const struct sock *sk, const int old_state, const int new_state)
