@@ -224,14 +224,21 @@ function writeHeader(bytes: Uint8Array, segment: Segment, sizes: Sizes): void {
 
 /** Of all words but the checksum itself; every single flipped bit changes it. */
 export function checksumOf(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const words = wordsOf(bytes)
   let h = 0x811c9dc5
-  for (let at = 0; at + 4 <= bytes.length; at += 4) {
-    if (at === segmentHeader.checksum * 4) continue
-    h = Math.imul(h ^ view.getInt32(at, true), 0x9e3779b1)
+  for (let i = 0; i < words.length; i++) {
+    if (i === segmentHeader.checksum) continue
+    h = Math.imul(h ^ words[i], 0x9e3779b1)
     h ^= h >>> 15
   }
   return h >>> 0
+}
+
+/** Whole words of the bytes: where they lie if they are aligned, otherwise copied. */
+function wordsOf(bytes: Uint8Array): Int32Array {
+  const whole = bytes.length >>> 2
+  if (bytes.byteOffset % 4 === 0) return new Int32Array(bytes.buffer, bytes.byteOffset, whole)
+  return new Int32Array(bytes.slice(0, whole * 4).buffer)
 }
 
 function byteView(array: Uint8Array | Uint16Array | Uint32Array | Float64Array): Uint8Array {

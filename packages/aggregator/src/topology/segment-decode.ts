@@ -137,13 +137,23 @@ function readStrings(reader: Reader, count: number, byteLength: number): string[
   const bytes = reader.u8(byteLength)
   reader.align()
   const decoder = new TextDecoder('utf-8')
+  const whole = decoder.decode(bytes)
+  // as many characters as bytes: then all are ASCII, and strings lie where their bytes do
+  const isPlain = whole.length === byteLength && isAscii(bytes)
+  const strings = new Array<string>(count)
   let from = 0
-  return Array.from(ends, end => {
+  for (let i = 0; i < count; i++) {
+    const end = ends[i]
     check(end >= from && end <= byteLength)
-    const text = decoder.decode(bytes.subarray(from, end))
+    strings[i] = isPlain ? whole.slice(from, end) : decoder.decode(bytes.subarray(from, end))
     from = end
-    return text
-  })
+  }
+  return strings
+}
+
+function isAscii(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] > 0x7f) return false
+  return true
 }
 
 function readEntities(reader: Reader, count: number, strings: readonly string[]): DecodedSegment['entities'] {
@@ -153,22 +163,35 @@ function readEntities(reader: Reader, count: number, strings: readonly string[])
     check(words[at] < strings.length)
     return strings[words[at]]
   }
-  return Array.from({ length: count }, (_, i) => {
+  const entities: DecodedSegment['entities'][number][] = []
+  for (let i = 0; i < count; i++) {
     const at = i * entityWords
     check(words[at] <= 1)
-    const [host, process, unit, containerId, podUid, cgroup, address] = [1, 2, 3, 4, 5, 6, 7].map(n =>
-      text(at + n),
-    )
-    const kind = words[at] === 0 ? 'process' : 'address'
     const seenMs = times.getFloat64((at + 9) * 4, true)
     check(Number.isFinite(seenMs))
     const name = text(at + 8)
     const localTo = text(at + 11)
-    return {
-      entity: { kind, host, process, unit, containerId, podUid, cgroup, address },
-      known: { ...(name !== '' && { dns: { name, seenMs } }), ...(localTo !== '' && { localTo }) },
-    }
-  })
+    entities.push({
+      entity: {
+        kind: words[at] === 0 ? 'process' : 'address',
+        host: text(at + 1),
+        process: text(at + 2),
+        unit: text(at + 3),
+        containerId: text(at + 4),
+        podUid: text(at + 5),
+        cgroup: text(at + 6),
+        address: text(at + 7),
+      },
+      known: name === '' && localTo === '' ? nothingKnown : knowledgeOf(name, seenMs, localTo),
+    })
+  }
+  return entities
+}
+
+const nothingKnown: AddressKnowledge = {}
+
+function knowledgeOf(name: string, seenMs: number, localTo: string): AddressKnowledge {
+  return { ...(name !== '' && { dns: { name, seenMs } }), ...(localTo !== '' && { localTo }) }
 }
 
 function readEdges(reader: Reader, count: number, entities: number): Uint32Array {

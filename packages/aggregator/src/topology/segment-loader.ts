@@ -41,19 +41,16 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
       if (id >= 0) index.recall(id, known, Math.min(endMs, head.fromMinute * 60_000))
       return id
     })
-    const ids = new Uint32Array(decoded.edges.length / edgeWords)
+    const words = decoded.edges
+    const ids = new Uint32Array(words.length / edgeWords)
     for (let i = 0; i < ids.length; i++) {
-      const [client, server, via, kind, viaPort] = decoded.edges.subarray(i * edgeWords, (i + 1) * edgeWords)
-      const viaEntity = via === 0 ? -1 : entities[via - 1]
-      if (entities[client] < 0 || entities[server] < 0) return undefined
-      const id = edges.intern(
-        entities[client],
-        entities[server],
-        kind >>> 16,
-        kind & 0xffff,
-        viaEntity,
-        viaPort,
-      )
+      const at = i * edgeWords
+      const client = entities[words[at]]
+      const server = entities[words[at + 1]]
+      const via = words[at + 2] === 0 ? -1 : entities[words[at + 2] - 1]
+      const kind = words[at + 3]
+      if (client < 0 || server < 0) return undefined
+      const id = edges.intern(client, server, kind >>> 16, kind & 0xffff, via, words[at + 4])
       if (id < 0) return undefined
       ids[i] = id
     }
@@ -69,7 +66,7 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
       if (isLoaded(archive, head.fromMinute, head.minutes, head.number)) return refuse('already_loaded')
       const ids = internEdges(decoded)
       if (!ids) return refuse('cardinality_cap')
-      if (new Set(ids).size !== ids.length) return refuse('inconsistent')
+      if (hasRepeated(ids)) return refuse('inconsistent')
       const segment = adopt(decoded, ids)
       archive.add(segment)
       onLoaded(segment)
@@ -84,20 +81,36 @@ function isLoaded(archive: SegmentArchive, minute: number, minutes: number, numb
   return archive.parts(minute).some(p => p.number === number)
 }
 
+function hasRepeated(ids: Uint32Array): boolean {
+  if (isRising(ids)) return false
+  const sorted = ids.slice().sort()
+  for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) return true
+  return false
+}
+
+function isRising(ids: Uint32Array): boolean {
+  for (let i = 1; i < ids.length; i++) if (ids[i] <= ids[i - 1]) return false
+  return true
+}
+
 /** The segment with its rows in order of this process' edge ids. */
 function adopt(decoded: DecodedSegment, ids: Uint32Array): Segment {
-  const { rows, entryAt, entries, columns, gauges } = decoded
-  const order = Array.from({ length: rows }, (_, r) => r).sort((a, b) => ids[a] - ids[b])
+  const { rows, entryAt, entries, columns, losses } = decoded
+  const idsOfRows = ids.subarray(0, rows)
+  const open = adoptGauges(decoded.gauges, ids)
+  if (isRising(idsOfRows))
+    return { ...decoded.head, edges: idsOfRows.slice(), columns, entryAt, entries, open, losses }
+  const order = orderOf(idsOfRows)
   const rowAt = new Uint32Array(rows)
-  order.forEach((row, at) => {
-    rowAt[row] = at
-  })
   const newEntryAt = new Uint32Array(rows + 1)
   const newEntries = new Uint16Array(entries.length)
-  order.forEach((row, at) => {
-    newEntries.set(entries.subarray(entryAt[row], entryAt[row + 1]), newEntryAt[at])
-    newEntryAt[at + 1] = newEntryAt[at] + entryAt[row + 1] - entryAt[row]
-  })
+  for (let at = 0; at < rows; at++) {
+    const row = order[at]
+    rowAt[row] = at
+    let to = newEntryAt[at]
+    for (let from = entryAt[row]; from < entryAt[row + 1]; from++) newEntries[to++] = entries[from]
+    newEntryAt[at + 1] = to
+  }
   return {
     ...decoded.head,
     edges: Uint32Array.from(order, row => ids[row]),
@@ -108,14 +121,22 @@ function adopt(decoded: DecodedSegment, ids: Uint32Array): Segment {
     })),
     entryAt: newEntryAt,
     entries: newEntries,
-    open: adoptGauges(gauges, ids),
-    losses: decoded.losses,
+    open,
+    losses,
   }
+}
+
+/** Rows in order of their ids. Both together fit a whole number, and numbers sort without a comparison function. */
+function orderOf(ids: Uint32Array): Uint32Array {
+  const keys = new Float64Array(ids.length)
+  for (let row = 0; row < ids.length; row++) keys[row] = ids[row] * ids.length + row
+  keys.sort()
+  return Uint32Array.from(keys, key => key % ids.length)
 }
 
 function reordered<C extends Uint8Array | Uint16Array | Uint32Array>(
   cells: C | undefined,
-  order: readonly number[],
+  order: Uint32Array,
 ): C | undefined {
   if (!cells) return undefined
   const moved = cells.slice() as C
