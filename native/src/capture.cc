@@ -1,6 +1,7 @@
 #include "capture.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 #include <algorithm>
@@ -35,6 +36,23 @@ FlowTableOptions TableOptions(const CaptureOptions& options) {
   return table;
 }
 
+// The verifier gives up when a signal is waiting, so a process that is being profiled would hardly ever get
+// its programs loaded. A thread that is made meanwhile keeps signals out for good.
+class WithoutSignals {
+ public:
+  WithoutSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~WithoutSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  WithoutSignals(const WithoutSignals&) = delete;
+  WithoutSignals& operator=(const WithoutSignals&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 }  // namespace
 
 Clocks ReadClocks() { return {ClockNs(CLOCK_MONOTONIC), ClockNs(CLOCK_REALTIME)}; }
@@ -51,6 +69,7 @@ Capture::Capture(const CaptureOptions& options, std::unique_ptr<KernelSource> so
 Capture::~Capture() { Stop(); }
 
 OpenResult Capture::Start() {
+  const WithoutSignals quiet;
   OpenResult result = source_->Open(options_.source);
   if (result.ok) thread_ = std::thread([this] { Run(); });
   return result;

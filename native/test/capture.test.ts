@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -309,6 +310,24 @@ describe.skipIf(!canCapture)('capture', () => {
     expect(programsHeld).toBeGreaterThan(5)
     expect(programsLeft).toBe(0)
     expect(threads.after).toBe(threads.before)
+  })
+
+  it('loads its programs in a process that signals keep interrupting', () => {
+    const profiles = mkdtempSync(join(tmpdir(), 'sbnat-'))
+    const source = `
+      const { openCapture } = await import(${JSON.stringify(join(import.meta.dirname, '../../packages/collector/src/source/open-capture.ts'))})
+      openCapture({ cgroupPath: ${JSON.stringify(group.path)}, flushMs: 100, partitions: 1, ringBytes: 65536, maxFlows: 100, udp: true, taskFiles: false, reportMs: 1000, announceMs: 60000, onFlush() {} }).close()`
+    const profiler = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-interval=200']
+    try {
+      const ran = spawnSync(process.execPath, [...profiler, '--input-type=module', '-e', source], {
+        encoding: 'utf8',
+        timeout: 60_000,
+      })
+      expect(ran.stderr).toBe('')
+      expect(ran.status).toBe(0)
+    } finally {
+      rmSync(profiles, { recursive: true })
+    }
   })
 
   it.each([
