@@ -29,6 +29,8 @@ export interface MinuteBookOptions {
   readonly maxOpenRows?: number
   /** A closed minute can be corrected this long after its end. */
   readonly correctableMinutes?: number
+  /** So many rows of closed minutes are packed at each `advance`, or more where many wait. */
+  readonly rowsPerAdvance?: number
   /** Gets the bytes of every segment soon after it closed; merged ones span ten minutes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
 }
@@ -65,7 +67,7 @@ const correctionMinutes = 1
 /** Clocks of nodes may be this far ahead. */
 const aheadMinutes = 2
 const sweepMinutes = 10
-/** Packing goes by steps of so many rows; so many are packed at each `advance`, which takes some milliseconds. */
+/** Packing goes by steps of so many rows; an `advance` with this many takes some milliseconds. */
 const rowsPerStep = 500
 const rowsPerAdvance = 2000
 /** What goes over all rows at once, like sorting them, counts as much as packing this share of them. */
@@ -307,7 +309,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
         mergeSettled(nowMs)
         archive.forget(nowMinute)
       }
-      work.advance(rowsPerAdvance)
+      work.advance(deps.rowsPerAdvance ?? rowsPerAdvance)
       sweep()
     },
     flush(nowMs) {

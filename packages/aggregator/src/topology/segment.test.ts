@@ -43,11 +43,11 @@ const bookings = (minutes: number) =>
   )
 
 /** Minutes close when `closeUntil` says so; rows may be booked up to minute `m0 + running`. */
-function setUp(atMs = startMs, running = 0) {
+function setUp(atMs = startMs, running = 0, more: { readonly rowsPerAdvance?: number } = {}) {
   const index = createEntityIndex({ maxNamedAddresses: 64 })
   const segments: Uint8Array[] = []
   const onSegment = (bytes: Uint8Array) => segments.push(bytes)
-  const topology = createTopology({ index, startMs: atMs, onSegment, graceMs: 1e9 })
+  const topology = createTopology({ index, startMs: atMs, onSegment, graceMs: 1e9, ...more })
   for (let m = 0; m <= running; m++) topology.advance(atMs + m * minuteMs)
   const owner = { cgroup: '/x', podUid: '', pid: 1 }
   const processes = Array.from({ length: 4 }, (_, i) =>
@@ -107,6 +107,20 @@ function answer(
     ...more,
   }
   return t.topology.topology(query, startMs + 40 * minuteMs)
+}
+
+/** Edges and nodes as they are written. */
+function rawEdges(t: ReturnType<typeof setUp>, from: number, to: number, more: Partial<TopologyQuery>) {
+  const query = {
+    fromMs: startMs + from * minuteMs,
+    toMs: startMs + to * minuteMs,
+    groupBy: 'process' as const,
+    limit: 500,
+    ...more,
+  }
+  const bytes = t.topology.topologyJson(query, startMs + 40 * minuteMs)
+  const { nodes, edges } = JSON.parse(Buffer.from(bytes).toString('latin1')) as TopologyAnswer
+  return { nodes, edges }
 }
 
 /** Sums of everything that is a number in the edges, apart from quantiles. */
@@ -199,6 +213,54 @@ describe('segments', () => {
       { numRuns: 20 },
     )
   }, 60_000)
+
+  it('answer from what was kept as a process does that was never asked before', () => {
+    const step = fc.oneof(
+      { weight: 3, arbitrary: bookings(4).map(list => ({ kind: 'book' as const, list: list.slice(0, 6) })) },
+      { weight: 1, arbitrary: fc.nat().map(which => ({ kind: 'takeBack' as const, which })) },
+      { weight: 1, arbitrary: fc.nat({ max: 5 }).map(minute => ({ kind: 'close' as const, minute })) },
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          kind: fc.constant('ask' as const),
+          from: fc.nat({ max: 3 }),
+          minutes: fc.integer({ min: 1, max: 4 }),
+          groupBy: fc.constantFrom(...groupings),
+          detail: fc.boolean(),
+        }),
+      },
+    )
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 5, maxLength: 40 }), fc.boolean(), (steps, packs) => {
+        // what is closed and not packed yet must answer the same
+        const warm = setUp(startMs, 3, packs ? {} : { rowsPerAdvance: 0 })
+        const booked: { b: Booking; sign: 1 | -1 }[] = []
+        const book = (b: Booking, sign: 1 | -1) => {
+          booked.push({ b, sign })
+          warm.book(b, sign)
+        }
+        for (const s of steps) {
+          if (s.kind === 'book') for (const b of s.list) book(b, 1)
+          else if (s.kind === 'close') warm.closeUntil(s.minute)
+          else if (s.kind === 'takeBack') {
+            const old = booked[s.which % Math.max(1, booked.length)]
+            if (old?.sign === 1) book(old.b, -1)
+          } else {
+            const cold = setUp(startMs, 3)
+            for (const { b, sign } of booked) cold.book(b, sign)
+            const { from, minutes, groupBy, detail } = s
+            const asked = (t: ReturnType<typeof setUp>) =>
+              rawEdges(t, from, from + minutes, { groupBy, detail })
+            const expected = asked(cold)
+            // the second time more is kept than the first
+            expect(asked(warm)).toEqual(expected)
+            expect(asked(warm)).toEqual(expected)
+          }
+        }
+      }),
+      { numRuns: 60 },
+    )
+  }, 120_000)
 
   it('refuse bytes that are not sound, whatever they are', () => {
     const t = setUp()

@@ -5,7 +5,7 @@ export type StepWork = Generator<number, void>
 export interface WorkQueue {
   /** `size` is what the work takes altogether, roughly, in the unit of its steps. */
   add(work: StepWork, size: number): void
-  /** Does `amount`, or more where so much waits that it would pile up. */
+  /** Does `amount`, or more where so much waits that it would pile up; nothing for 0. */
   advance(amount: number): void
   /** Does everything. */
   finish(): void
@@ -36,7 +36,7 @@ export function createWorkQueue(): WorkQueue {
     },
     advance(amount) {
       while (queue.length > 1 && waiting() > mostWaiting) step()
-      let left = Math.max(amount, waiting() / shareAtATime)
+      let left = amount === 0 ? 0 : Math.max(amount, waiting() / shareAtATime)
       while (queue.length > 0 && left > 0) left -= step()
     },
     finish() {
