@@ -66,7 +66,7 @@ export type {
 export { u32ColumnFields, u64ColumnFields } from './record/columns.ts'
 export { decodeFlowBatch } from './record/decode.ts'
 export { encodeBody, encodeFlowBatch, encodeHeader, type PlainHeader } from './record/encode.ts'
-export { createFlowColumns } from './record/flow-columns.ts'
+export { columnStart, createFlowColumns } from './record/flow-columns.ts'
 export {
   EndReason,
   isV6,

@@ -1,6 +1,6 @@
 import { slotWords } from './slot-layout.ts'
 
-const chunkShift = 12
+const chunkShift = 14
 const chunkSlots = 1 << chunkShift
 
 /** Slots that may still be taken, shared by the partitions of one process. */

@@ -1,25 +1,41 @@
-import { Kind, Protocol, State } from '@skybraid/shared'
+import { columnStart, Kind, Protocol, State } from '@skybraid/shared'
 import { Counter, Histogram } from '../topology/counters.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import type { ConnectionStore } from './connection-store.ts'
+import { indexedValue } from './hash-index.ts'
 import { pairHash } from './key-hash.ts'
 import type { RecordBatch } from './record-batch.ts'
 import type { SegmentLoss } from './segment-loss.ts'
-import { Head, openedMsAt, reachedAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { Head, headWords, Side, SideFlag, SlotClass, SlotFlag, sideWords } from './slot-layout.ts'
 import { chunkOf, slotStart } from './slot-pool.ts'
 import { flowSums } from './wide-sums.ts'
 
 /** Records that go through the passes together: what they touch fits the nearer caches. */
 export const blockRecords = 256
 
+// Everything below is a plain constant of this file: only those are compiled into the loops as numbers.
+const twoTo32 = 2 ** 32
+const { atMs, ageMs, srttUs, handshakeUs, minRttUs, diallerIsn, acceptorIsn, flowId } = columnStart
+const { bytesSent, bytesReceived, segmentsSent, segmentsReceived, bytesSentTotal, bytesReceivedTotal } =
+  columnStart
+const { dataSegmentsSent, dataSegmentsReceived, retransmittedSegments, outOfOrderSegments } = columnStart
+const { dataSegmentsSentTotal, dataSegmentsReceivedTotal, retransmittedSegmentsTotal } = columnStart
+const kindColumn = columnStart.kind
+const { quiet, adopted, roleShift } = Kind
 const openTcp = Protocol.tcp | (State.open << Kind.stateShift)
 const unusualBits = Kind.protocolMask | (Kind.stateMask << Kind.stateShift) | Kind.announcedAgain
 const joinedTcp = SlotClass.tcp | (SlotFlag.present * 3)
 const usualSlotBits = SlotFlag.classMask | (SlotFlag.present * 3) | SlotFlag.expired
-const twoTo32 = 2 ** 32
-const { clientBytesSent, clientSegmentsSent, clientDataSegmentsSent, clientRetransmits, clientOutOfOrder } =
-  Counter
+const { ended, sawOpen, openedMsShift } = SideFlag
+const { flags: headFlags, edge: headEdge, heard: headHeard, reached } = Head
+const clientAt = headWords
+const serverAt = headWords + sideWords
+const { flowHigh, session, flags: sideFlags, lastAt, opened, sumSent, srttUs: latestSrttUs } = Side
+const { dataSentTotal, dataReceivedTotal, retransmittedTotal } = Side
+const { clientBytesSent, clientSegmentsSent, clientDataSegmentsSent, clientRetransmits } = Counter
+const { clientOutOfOrder, clientToServerLost } = Counter
 const { clientRttUs } = Histogram
+const tcpClass = SlotClass.tcp
 
 /**
  * Books the records that are by far the commonest, a block at a time: a joined TCP connection stays open, and a record
@@ -57,10 +73,12 @@ export class UsualRecords {
     this.restCount = 0
     this.#found = 0
     this.#samples = 0
-    this.#hash(batch, from, to)
+    this.#hash(batch.columns.words, from, to)
+    this.#fetchSlots(batch.columns.words, from, to)
     this.#find(batch, from, to)
     if (this.#found === 0) return 0
     this.#book.rows(this.#edges, this.#found, batch.minute, this.#rows)
+    this.#fetchRows()
     const notFound = this.restCount
     this.#applyFound(batch)
     this.#book.samples(this.#sampleRows, this.#sampleHistograms, this.#sampleValues, this.#samples)
@@ -68,158 +86,162 @@ export class UsualRecords {
     return to - from - this.restCount
   }
 
-  #hash(batch: RecordBatch, from: number, to: number): void {
-    const { diallerIsn, acceptorIsn } = batch.columns.u32
-    const { seed } = this.#store
-    const { entries, mask } = this.#store.index
+  #hash(columns: Uint32Array, from: number, to: number): void {
+    const { seed, index } = this.#store
+    const { entries, mask } = index
     const hashes = this.#hashes
     let fetched = 0
     for (let i = from; i < to; i++) {
-      const hash = pairHash(seed, diallerIsn[i], acceptorIsn[i], SlotClass.tcp)
+      const hash = pairHash(seed, columns[diallerIsn + i], columns[acceptorIsn + i], tcpClass)
       hashes[i - from] = hash
       fetched ^= entries[hash & mask]
     }
     this.fetched = fetched
   }
 
-  /** Finds slots and edges of the records that may be usual, and fetches the words that will be needed. */
-  #find(batch: RecordBatch, from: number, to: number): void {
-    const store = this.#store
-    const { kind, diallerIsn, acceptorIsn, handshakeUs, minRttUs } = batch.columns.u32
+  /** The first slot of each place in the index is nearly always the one: the head, and the words of both sides. */
+  #fetchSlots(columns: Uint32Array, from: number, to: number): void {
+    const { entries, mask } = this.#store.index
+    const chunks = this.#store.slots.words
     const hashes = this.#hashes
-    const chunks = store.slots.words
-    let found = 0
     let fetched = 0
     for (let i = from; i < to; i++) {
-      const isUsual = (kind[i] & unusualBits) === openTcp && (handshakeUs[i] | minRttUs[i]) === 0
-      const slot =
-        isUsual && !batch.isWide(i) ? store.findTcp(hashes[i - from], diallerIsn[i], acceptorIsn[i]) : -1
+      const entry = entries[hashes[i - from] & mask]
+      if (entry === 0) continue
+      const slot = indexedValue(entry) >>> 1
+      const words = chunks[chunkOf(slot)]
+      const start = slotStart(slot)
+      const isServer = ((columns[kindColumn + i] >>> roleShift) & 2) !== 0
+      const own = start + (isServer ? serverAt : clientAt)
+      const other = start + (isServer ? clientAt : serverAt)
+      fetched ^= words[start] ^ words[own] ^ words[own + latestSrttUs] ^ words[other + dataSentTotal]
+    }
+    this.fetched ^= fetched
+  }
+
+  /** Finds slots and edges of the records that may be usual. */
+  #find(batch: RecordBatch, from: number, to: number): void {
+    const store = this.#store
+    const columns = batch.columns.words
+    const chunks = store.slots.words
+    let found = 0
+    for (let i = from; i < to; i++) {
+      const isUsual =
+        (columns[kindColumn + i] & unusualBits) === openTcp &&
+        (columns[handshakeUs + i] | columns[minRttUs + i]) === 0 &&
+        !batch.isWide(i)
+      const slot = isUsual
+        ? store.findTcp(this.#hashes[i - from], columns[diallerIsn + i], columns[acceptorIsn + i])
+        : -1
       if (slot < 0) {
         this.rest[this.restCount++] = i
         continue
       }
-      const words = chunks[chunkOf(slot)]
-      const start = slotStart(slot)
-      const side = ((kind[i] >>> Kind.roleShift) & 1) ^ 1
-      const s = start + sideAt(side)
-      fetched ^=
-        words[s + Side.session] ^ words[s + Side.dataSentTotal] ^ words[start + sideAt(1 - side) + Side.flags]
       this.#records[found] = i
       this.#slots[found] = slot
-      this.#edges[found++] = words[start + Head.edge] - 1
+      this.#edges[found++] = chunks[chunkOf(slot)][slotStart(slot) + headEdge] - 1
     }
     this.#found = found
-    this.fetched ^= fetched
+  }
+
+  #fetchRows(): void {
+    const { counters } = this.#book
+    const rows = this.#rows
+    let fetched = 0
+    for (let n = 0; n < this.#found; n++) {
+      const row = rows[n]
+      if (row >= 0)
+        fetched +=
+          counters[row + clientBytesSent] +
+          counters[row + clientDataSegmentsSent] +
+          counters[row + clientToServerLost]
+    }
+    this.fetched += fetched > 0 ? 1 : 0
   }
 
   #applyFound(batch: RecordBatch): void {
     const { counters } = this.#book
-    const records = this.#records
-    const slots = this.#slots
-    const rows = this.#rows
-    const store = this.#store
+    const columns = batch.columns.words
+    const { baseMs } = batch
+    const batchSession = batch.session
+    const { words: wordChunks, doubles: doubleChunks } = this.#store.slots
     const heard = Math.floor(batch.nowMs / 1000)
     for (let n = 0; n < this.#found; n++) {
-      const i = records[n]
-      const row = rows[n]
-      const words = store.slots.words[chunkOf(slots[n])]
-      const doubles = store.slots.doubles[chunkOf(slots[n])]
-      const start = slotStart(slots[n])
-      const side = row < 0 ? -1 : continuingSide(words, doubles, start, batch, i)
-      if (side < 0) {
+      const i = this.#records[n]
+      const row = this.#rows[n]
+      const chunk = chunkOf(this.#slots[n])
+      const words = wordChunks[chunk]
+      const doubles = doubleChunks[chunk]
+      const start = slotStart(this.#slots[n])
+      const side = row < 0 ? -1 : sideOf(words, start, columns, i, batchSession)
+      if (side < 0 || !continues(words, doubles, start, side, columns, i, baseMs)) {
         this.rest[this.restCount++] = i
         continue
       }
-      words[start + Head.heard] = heard
-      takeReading(words, doubles, start, side, batch, i)
-      this.#addSums(words, slots[n] * 2 + side, start + sideAt(side) + Side.sumSent, batch, i)
-      addTraffic(counters, row, side, batch, i)
-      this.#compare(words, doubles, slots[n], start, row)
-      this.#noteSample(row, side, batch.columns.u32.srttUs[i])
+      words[start + headHeard] = heard
+      takeReading(words, doubles, start, side, columns, i, baseMs)
+      const over = addSums(words, start + (side === 0 ? clientAt : serverAt) + sumSent, columns, i)
+      if (over !== 0) this.#carry(this.#slots[n] * 2 + side, over)
+      addTraffic(counters, row, side, columns, i)
+      if (isComparable(words, doubles, start)) this.#loss.compare(this.#slots[n], row)
+      const sample = columns[srttUs + i]
+      if (sample === 0) continue
+      this.#sampleRows[this.#samples] = row
+      this.#sampleHistograms[this.#samples] = clientRttUs + side
+      this.#sampleValues[this.#samples++] = sample
     }
-  }
-
-  #addSums(words: Uint32Array, flow: number, at: number, batch: RecordBatch, i: number): void {
-    const { u32 } = batch.columns
-    let over = 0
-    const sent = words[at] + u32.bytesSent[i]
-    const received = words[at + 1] + u32.bytesReceived[i]
-    const segmentsSent = words[at + 2] + u32.segmentsSent[i]
-    const segmentsReceived = words[at + 3] + u32.segmentsReceived[i]
-    const dataSent = words[at + 4] + u32.dataSegmentsSent[i]
-    const dataReceived = words[at + 5] + u32.dataSegmentsReceived[i]
-    const retransmitted = words[at + 6] + u32.retransmittedSegments[i]
-    words[at] = sent
-    words[at + 1] = received
-    words[at + 2] = segmentsSent
-    words[at + 3] = segmentsReceived
-    words[at + 4] = dataSent
-    words[at + 5] = dataReceived
-    words[at + 6] = retransmitted
-    if (sent >= twoTo32) over |= 1
-    if (received >= twoTo32) over |= 2
-    if (segmentsSent >= twoTo32) over |= 4
-    if (segmentsReceived >= twoTo32) over |= 8
-    if (dataSent >= twoTo32) over |= 16
-    if (dataReceived >= twoTo32) over |= 32
-    if (retransmitted >= twoTo32) over |= 64
-    if (over !== 0) this.#carry(flow, over)
   }
 
   #carry(flow: number, over: number): void {
     for (let sum = 0; sum < flowSums; sum++)
       if ((over & (1 << sum)) !== 0) this.#store.wideSums.carry(flow, sum, twoTo32)
   }
-
-  /** Only where a comparison is possible: both ends quiet and a direction level. */
-  #compare(words: Uint32Array, doubles: Float64Array, slot: number, start: number, row: number): void {
-    const together = words[start + sideAt(0) + Side.flags] & words[start + sideAt(1) + Side.flags]
-    if ((together & Kind.quiet) === 0) return
-    const at = reachedAt(start, 0)
-    if (doubles[at] === doubles[at + 3] || doubles[at + 2] === doubles[at + 1]) this.#loss.compare(slot, row)
-  }
-
-  #noteSample(row: number, side: number, srttUs: number): void {
-    if (srttUs === 0) return
-    this.#sampleRows[this.#samples] = row
-    this.#sampleHistograms[this.#samples] = clientRttUs + side
-    this.#sampleValues[this.#samples++] = srttUs
-  }
 }
 
-/** The side of which the record is the next reading, with nothing missing in between and nothing else to tell; or -1. */
-function continuingSide(
+/** Which side of an open, joined connection the record is from, reported by the same boot as before; -1 if none. */
+function sideOf(
+  words: Uint32Array,
+  start: number,
+  columns: Uint32Array,
+  i: number,
+  batchSession: number,
+): number {
+  if ((words[start + headFlags] & usualSlotBits) !== joinedTcp) return -1
+  const low = columns[flowId + 2 * i]
+  const high = columns[flowId + 2 * i + 1]
+  const client = start + clientAt
+  if (words[client] === low && words[client + flowHigh] === high && words[client + session] === batchSession)
+    return 0
+  const server = start + serverAt
+  return words[server] === low &&
+    words[server + flowHigh] === high &&
+    words[server + session] === batchSession
+    ? 1
+    : -1
+}
+
+/** Whether the record is the flow's next reading: later, with nothing missing in between and nothing new to tell. */
+function continues(
   words: Uint32Array,
   doubles: Float64Array,
   start: number,
-  batch: RecordBatch,
+  side: number,
+  columns: Uint32Array,
   i: number,
-): number {
-  if ((words[start + Head.flags] & usualSlotBits) !== joinedTcp) return -1
-  const { u32, u64 } = batch.columns
-  const kind = u32.kind[i]
-  let side = ((kind >>> Kind.roleShift) & 1) ^ 1
-  let s = start + sideAt(side)
-  const low = u64.flowId[2 * i]
-  const high = u64.flowId[2 * i + 1]
-  if (words[s] !== low || words[s + Side.flowHigh] !== high || words[s + Side.session] !== batch.session) {
-    side ^= 1
-    s = start + sideAt(side)
-    if (words[s] !== low || words[s + Side.flowHigh] !== high || words[s + Side.session] !== batch.session)
-      return -1
-  }
-  const flags = words[s + Side.flags]
-  if ((flags & SideFlag.ended) !== 0) return -1
-  if ((kind & Kind.adopted) === 0 && (flags & SideFlag.sawOpen) === 0) return -1
-  const atMs = batch.baseMs + u32.atMs[i]
-  if ((((atMs >>> 0) - words[s + Side.lastAt]) | 0) <= 0) return -1
-  if (atMs - u32.ageMs[i] < openedMsAt(words, s)) return -1
-  const at = reachedAt(start, side)
-  const sent = u64.bytesSentTotal[2 * i + 1] * twoTo32 + u64.bytesSentTotal[2 * i]
-  const received = u64.bytesReceivedTotal[2 * i + 1] * twoTo32 + u64.bytesReceivedTotal[2 * i]
-  if (sent - u32.bytesSent[i] !== doubles[at] || received - u32.bytesReceived[i] !== doubles[at + 1])
-    return -1
-  return side
+  baseMs: number,
+): boolean {
+  const s = start + (side === 0 ? clientAt : serverAt)
+  const flags = words[s + sideFlags]
+  if ((flags & ended) !== 0) return false
+  if (((columns[kindColumn + i] & adopted) | (flags & sawOpen)) === 0) return false
+  const readMs = baseMs + columns[atMs + i]
+  if ((((readMs >>> 0) - words[s + lastAt]) | 0) <= 0) return false
+  if (readMs - columns[ageMs + i] < words[s + opened] * 1000 + (flags >>> openedMsShift)) return false
+  const at = ((start + reached) >>> 1) + 2 * side
+  const sent = columns[bytesSentTotal + 2 * i + 1] * twoTo32 + columns[bytesSentTotal + 2 * i]
+  if (sent - columns[bytesSent + i] !== doubles[at]) return false
+  const received = columns[bytesReceivedTotal + 2 * i + 1] * twoTo32 + columns[bytesReceivedTotal + 2 * i]
+  return received - columns[bytesReceived + i] === doubles[at + 1]
 }
 
 function takeReading(
@@ -227,41 +249,66 @@ function takeReading(
   doubles: Float64Array,
   start: number,
   side: number,
-  batch: RecordBatch,
+  columns: Uint32Array,
   i: number,
+  baseMs: number,
 ): void {
-  const { u32, u64 } = batch.columns
-  const s = start + sideAt(side)
-  const at = reachedAt(start, side)
-  doubles[at] = u64.bytesSentTotal[2 * i + 1] * twoTo32 + u64.bytesSentTotal[2 * i]
-  doubles[at + 1] = u64.bytesReceivedTotal[2 * i + 1] * twoTo32 + u64.bytesReceivedTotal[2 * i]
-  words[s + Side.lastAt] = (batch.baseMs + u32.atMs[i]) >>> 0
-  words[s + Side.dataSentTotal] = u32.dataSegmentsSentTotal[i]
-  words[s + Side.dataReceivedTotal] = u32.dataSegmentsReceivedTotal[i]
-  words[s + Side.retransmittedTotal] = u32.retransmittedSegmentsTotal[i]
-  words[s + Side.flags] = (words[s + Side.flags] & ~Kind.quiet) | (u32.kind[i] & Kind.quiet)
-  if (u32.srttUs[i] > 0) words[s + Side.srttUs] = u32.srttUs[i]
+  const s = start + (side === 0 ? clientAt : serverAt)
+  const at = ((start + reached) >>> 1) + 2 * side
+  // the record continues where these ended
+  doubles[at] += columns[bytesSent + i]
+  doubles[at + 1] += columns[bytesReceived + i]
+  words[s + lastAt] = (baseMs + columns[atMs + i]) >>> 0
+  words[s + dataSentTotal] = columns[dataSegmentsSentTotal + i]
+  words[s + dataReceivedTotal] = columns[dataSegmentsReceivedTotal + i]
+  words[s + retransmittedTotal] = columns[retransmittedSegmentsTotal + i]
+  words[s + sideFlags] = (words[s + sideFlags] & ~quiet) | (columns[kindColumn + i] & quiet)
+  const srtt = columns[srttUs + i]
+  if (srtt !== 0) words[s + latestSrttUs] = srtt
 }
 
-function addTraffic(counters: Float64Array, row: number, side: number, batch: RecordBatch, i: number): void {
-  const { u32 } = batch.columns
-  // counters of both sides lie in pairs
+/** Adds to the flow's sums, whose first word is `at`. Returns a bit for each that exceeded 32 bits. */
+function addSums(words: Uint32Array, at: number, columns: Uint32Array, i: number): number {
+  let over = addSum(words, at, columns[bytesSent + i])
+  over |= addSum(words, at + 1, columns[bytesReceived + i]) << 1
+  over |= addSum(words, at + 2, columns[segmentsSent + i]) << 2
+  over |= addSum(words, at + 3, columns[segmentsReceived + i]) << 3
+  over |= addSum(words, at + 4, columns[dataSegmentsSent + i]) << 4
+  over |= addSum(words, at + 5, columns[dataSegmentsReceived + i]) << 5
+  return over | (addSum(words, at + 6, columns[retransmittedSegments + i]) << 6)
+}
+
+function addSum(words: Uint32Array, at: number, amount: number): number {
+  const sum = (words[at] + amount) >>> 0
+  words[at] = sum
+  return sum < amount ? 1 : 0
+}
+
+/** Counters of both ends lie in pairs: sent and received, or the client's and the server's. */
+function addTraffic(
+  counters: Float64Array,
+  row: number,
+  side: number,
+  columns: Uint32Array,
+  i: number,
+): void {
   const pairs = row + 2 * side
   const singles = row + side
-  const bytesSent = u32.bytesSent[i]
-  const bytesReceived = u32.bytesReceived[i]
-  const segmentsSent = u32.segmentsSent[i]
-  const segmentsReceived = u32.segmentsReceived[i]
-  const dataSent = u32.dataSegmentsSent[i]
-  const dataReceived = u32.dataSegmentsReceived[i]
-  const retransmits = u32.retransmittedSegments[i]
-  const outOfOrder = u32.outOfOrderSegments[i]
-  if (bytesSent !== 0) counters[pairs + clientBytesSent] += bytesSent
-  if (bytesReceived !== 0) counters[pairs + clientBytesSent + 1] += bytesReceived
-  if (segmentsSent !== 0) counters[pairs + clientSegmentsSent] += segmentsSent
-  if (segmentsReceived !== 0) counters[pairs + clientSegmentsSent + 1] += segmentsReceived
-  if (dataSent !== 0) counters[pairs + clientDataSegmentsSent] += dataSent
-  if (dataReceived !== 0) counters[pairs + clientDataSegmentsSent + 1] += dataReceived
+  counters[pairs + clientBytesSent] += columns[bytesSent + i]
+  counters[pairs + clientBytesSent + 1] += columns[bytesReceived + i]
+  counters[pairs + clientSegmentsSent] += columns[segmentsSent + i]
+  counters[pairs + clientSegmentsSent + 1] += columns[segmentsReceived + i]
+  counters[pairs + clientDataSegmentsSent] += columns[dataSegmentsSent + i]
+  counters[pairs + clientDataSegmentsSent + 1] += columns[dataSegmentsReceived + i]
+  const retransmits = columns[retransmittedSegments + i]
   if (retransmits !== 0) counters[singles + clientRetransmits] += retransmits
+  const outOfOrder = columns[outOfOrderSegments + i]
   if (outOfOrder !== 0) counters[singles + clientOutOfOrder] += outOfOrder
+}
+
+/** Both ends are quiet, and what one sent the other has received, in one direction at least. */
+function isComparable(words: Uint32Array, doubles: Float64Array, start: number): boolean {
+  if ((words[start + clientAt + sideFlags] & words[start + serverAt + sideFlags] & quiet) === 0) return false
+  const at = (start + reached) >>> 1
+  return doubles[at] === doubles[at + 3] || doubles[at + 2] === doubles[at + 1]
 }

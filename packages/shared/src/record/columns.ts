@@ -92,6 +92,8 @@ export type U64Column = keyof typeof u64ColumnFields
 export interface FlowColumns {
   readonly header: BatchHeader
   count: number
+  /** All columns with a value per record in one array, which the others are views of: see `columnStart`. */
+  readonly words: Uint32Array
   readonly u32: { readonly [C in U32Column]: Uint32Array }
   readonly u64: { readonly [C in U64Column]: Uint32Array }
   /** How many entries of `wideAt` and `wideHigh` are in use. */

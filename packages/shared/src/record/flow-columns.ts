@@ -8,7 +8,19 @@ import {
 } from './columns.ts'
 import { batchLimits } from './limits.ts'
 
-const wideColumns: ReadonlySet<string> = new Set(['wideAt', 'wideHigh'])
+type RecordColumn = Exclude<U32Column, 'wideAt' | 'wideHigh'> | U64Column
+
+const u32Names = (Object.keys(u32ColumnFields) as U32Column[]).filter(
+  name => name !== 'wideAt' && name !== 'wideHigh',
+)
+const u64Names = Object.keys(u64ColumnFields) as U64Column[]
+const recordWords = (u32Names.length + 2 * u64Names.length) * batchLimits.records
+
+/** Where a column with a value per record begins in `FlowColumns.words`; u64 columns take two words per record. */
+export const columnStart = Object.fromEntries([
+  ...u32Names.map((name, index) => [name, index * batchLimits.records]),
+  ...u64Names.map((name, index) => [name, (u32Names.length + 2 * index) * batchLimits.records]),
+]) as { readonly [C in RecordColumn]: number }
 
 export function createBatchHeader(): BatchHeader {
   return {
@@ -39,17 +51,20 @@ export function createBatchHeader(): BatchHeader {
 
 /** Columns for up to 1,000 records, to be reused for every batch. About 200 KB. */
 export function createFlowColumns(): FlowColumns {
-  const u32 = {} as Record<U32Column, Uint32Array>
-  for (const name of Object.keys(u32ColumnFields) as U32Column[]) {
-    u32[name] = new Uint32Array(wideColumns.has(name) ? batchLimits.wideValues : batchLimits.records)
-  }
+  const words = new Uint32Array(recordWords)
+  const column = (name: RecordColumn, length: number) =>
+    words.subarray(columnStart[name], columnStart[name] + length)
+  const u32 = {
+    wideAt: new Uint32Array(batchLimits.wideValues),
+    wideHigh: new Uint32Array(batchLimits.wideValues),
+  } as Record<U32Column, Uint32Array>
+  for (const name of u32Names) u32[name] = column(name as RecordColumn, batchLimits.records)
   const u64 = {} as Record<U64Column, Uint32Array>
-  for (const name of Object.keys(u64ColumnFields) as U64Column[]) {
-    u64[name] = new Uint32Array(2 * batchLimits.records)
-  }
+  for (const name of u64Names) u64[name] = column(name, 2 * batchLimits.records)
   return {
     header: createBatchHeader(),
     count: 0,
+    words,
     u32,
     u64,
     wideCount: 0,
