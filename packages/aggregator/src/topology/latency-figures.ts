@@ -40,18 +40,29 @@ export function latencyFigures(
   if (scratch.figures.length < sums.slots * perSlot)
     scratch.figures = new Float64Array(Math.ceil(sums.slots * perSlot * 1.25))
   const { figures, latencies } = scratch
-  const { low, high } = latencies
   const reader = sums.latencies(plan.histograms * bucketsPerHistogram)
   for (let slot = 1; slot < sums.slots; slot++) {
     if (isWanted[slot] === 0) continue
     reader.addTo(slot, latencies)
-    for (let histogram = 0; histogram < plan.histograms; histogram++) {
-      const at = slot * perSlot + histogram * perHistogram
-      figures[at] = 0
-      if (low[histogram] <= high[histogram]) takeFigures(latencies, histogram, plan.quantiles, figures, at)
-    }
+    takeSlot(latencies, plan, perHistogram, figures, slot * perSlot)
   }
   return figures
+}
+
+// A function of its own, as everything that has a loop here: loops within a long loop would never be compiled well.
+function takeSlot(
+  latencies: LatencySums,
+  plan: LatencyPlan,
+  perHistogram: number,
+  figures: Float64Array,
+  first: number,
+): void {
+  for (let histogram = 0; histogram < plan.histograms; histogram++) {
+    const at = first + histogram * perHistogram
+    figures[at] = 0
+    if (latencies.low[histogram] <= latencies.high[histogram])
+      takeFigures(latencies, histogram, plan.quantiles, figures, at)
+  }
 }
 
 /** Memory that one answer after another uses; fresh memory costs more than filling it. */

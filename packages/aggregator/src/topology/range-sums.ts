@@ -101,11 +101,12 @@ function addOpenMinute(
   slotOf: Int32Array,
   counters: Float64Array,
 ): void {
-  for (let i = 0; i < edges.length; i++) {
-    const to = slotOf[edges[i]] * counterCount
-    const from = rows[i] * counterCount
-    for (let counter = 0; counter < counterCount; counter++) counters[to + counter] += pool[from + counter]
-  }
+  for (let i = 0; i < edges.length; i++)
+    addRow(counters, slotOf[edges[i]] * counterCount, pool, rows[i] * counterCount)
+}
+
+function addRow(counters: Float64Array, to: number, pool: Float64Array, from: number): void {
+  for (let counter = 0; counter < counterCount; counter++) counters[to + counter] += pool[from + counter]
 }
 
 /** Which ends each slot was seen by: an amount that corrections took back entirely was not. */
