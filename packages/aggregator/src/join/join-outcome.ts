@@ -13,4 +13,6 @@ export interface JoinCounts {
   readonly clientOnly: number
   readonly serverOnly: number
   readonly tombstones: number
+  /** Ended connections forgotten early to make room: what still comes of them counts as a new connection. */
+  readonly evicted: number
 }

@@ -42,8 +42,6 @@ export class JoinTable {
   readonly store: ConnectionStore
   readonly ring: FlowRing
   readonly missing: MissingBytes
-  /** Remembered ends that made room for new connections before their time. */
-  evicted = 0
   readonly #book: EdgeBook
   readonly #booking: EdgeBooking
   readonly #locator: FlowLocator
@@ -54,6 +52,7 @@ export class JoinTable {
   readonly #usual: UsualRecords | undefined
   readonly #outcome: ApplyOutcome = { applied: 0, late: 0, tableFull: 0, cardinalityCap: 0, malformed: 0 }
   #hand = 0
+  #evicted = 0
   #handMs = 0
 
   constructor(options: JoinTableOptions) {
@@ -108,7 +107,7 @@ export class JoinTable {
     const [, clientOnly, serverOnly, joined] = this.#booking.openCounts
     const connections = clientOnly + serverOnly + joined
     const tombstones = this.store.slots.live - connections
-    return { connections, joined, clientOnly, serverOnly, tombstones }
+    return { connections, joined, clientOnly, serverOnly, tombstones, evicted: this.#evicted }
   }
 
   #applyBlock(from: number, to: number): void {
@@ -280,7 +279,7 @@ export class JoinTable {
       if (++this.#hand >= top) this.#hand = 0
       if (!this.#isOver(this.#hand)) continue
       this.#remove(this.#hand)
-      this.evicted++
+      this.#evicted++
       return this.store.slots.take()
     }
     return -1

@@ -182,7 +182,7 @@ describe('createJoin', () => {
       atMs: epochMs + 2_000,
     })
     expect(send('a', { ...client, dialler: 4, flowId: 7 })).toMatchObject({ applied: 1, tableFull: 0 })
-    expect(join.counts()).toMatchObject({ connections: 2, tombstones: 0, capacity: 2 })
+    expect(join.counts()).toMatchObject({ connections: 2, tombstones: 0, evicted: 1, capacity: 2 })
   })
 
   it('counts what comes after its minute as late, and edges over the cap', () => {

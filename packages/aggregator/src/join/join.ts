@@ -84,7 +84,15 @@ export function createJoin(options: JoinOptions): Join {
       return sum
     },
     counts() {
-      const sum = { connections: 0, capacity, joined: 0, clientOnly: 0, serverOnly: 0, tombstones: 0 }
+      const sum = {
+        connections: 0,
+        capacity,
+        joined: 0,
+        clientOnly: 0,
+        serverOnly: 0,
+        tombstones: 0,
+        evicted: 0,
+      }
       for (const each of tables.values()) {
         const counts = each.counts()
         sum.connections += counts.connections
@@ -92,6 +100,7 @@ export function createJoin(options: JoinOptions): Join {
         sum.clientOnly += counts.clientOnly
         sum.serverOnly += counts.serverOnly
         sum.tombstones += counts.tombstones
+        sum.evicted += counts.evicted
       }
       return sum
     },

@@ -253,6 +253,8 @@ export interface IngestStatus {
     readonly clientOnly: number
     readonly serverOnly: number
     readonly tombstones: number
+    /** Ended connections forgotten early to make room: what still comes of them counts as a new connection. */
+    readonly evicted: number
   }
   readonly edges: number
   readonly openMinutes: number

@@ -66,6 +66,7 @@ export const ingestStatusSchema = Type.Object(
         clientOnly: Type.Integer(),
         serverOnly: Type.Integer(),
         tombstones: Type.Integer(),
+        evicted: Type.Integer(),
       },
       strict,
     ),
