@@ -78,7 +78,7 @@ int tcp_open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 }
 
 SEC("iter/task_file")
-int tcp_open_files(struct bpf_iter__task_file *ctx)
+int open_files(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
@@ -92,9 +92,13 @@ int tcp_open_files(struct bpf_iter__task_file *ctx)
 	if (!socket)
 		return 0;
 	sk = socket->sk;
+	if (!sk)
+		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp)
 		sb_tcp_on_file(task, tp);
+	else
+		sb_udp_on_file(task, sk);
 	return 0;
 }
 

@@ -14,6 +14,11 @@ case "${1:-}" in
   --demo) wanted+=("${demo_packages[@]}") ;;
   --tests) wanted+=("${test_packages[@]}") ;;
 esac
+# What is installed and built is kept in this folder; without write access only what is there already can run.
+if [[ ! -w . ]]; then
+  [[ -x node_modules/.bin/node && -f packages/cli/dist/main.js ]] && exit 0
+  fail "this folder belongs to somebody else, so nothing can be installed or built in it; a finished build would still run; start as root: sudo npm start"
+fi
 mkdir -p .cache
 exec 9>.cache/bootstrap.lock
 flock 9

@@ -18,7 +18,8 @@
  */
 
 /*
- * udp_stores: one entry per UDP socket created while the collector watches, owned by the socket and freed with it.
+ * udp_stores: one entry per UDP socket that is created, found through an open file or first seen with a datagram,
+ * owned by the socket and freed with it.
  * Refused: the socket then counts as older than the collector, nothing is lost.
  */
 

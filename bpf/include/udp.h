@@ -391,6 +391,24 @@ SB_INLINE void sb_udp_on_create(struct bpf_sock *sk)
 	store->from_birth = 1;
 }
 
+/* A socket that an open file shows to be older than the collector: it may have flows already, but it has an owner. */
+SB_INLINE void sb_udp_on_file(struct task_struct *task, struct sock *sk)
+{
+	struct sb_udp_store *store;
+	struct sb_owner owner;
+
+	if (sk->sk_protocol != IPPROTO_UDP ||
+	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6) || !sb_in_scope(sk))
+		return;
+	store = bpf_sk_storage_get(&udp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!store || store->from_birth || store->owner.tgid > 1)
+		return;
+	sb_owner_of(task, &owner);
+	/* The oldest process that has it owns it, but init only if nobody else has it (socket activation). */
+	if (owner.tgid > 1 || !store->owner.tgid)
+		store->owner = owner;
+}
+
 /* A socket's flows other than its latest end by idleness. */
 SB_INLINE void sb_udp_on_release(struct bpf_sock *sk)
 {

@@ -122,7 +122,7 @@ describe.skipIf(skip !== undefined)('UDP', () => {
   it('tells who began from the ports when the sockets are older, and says so', async () => {
     await server.run('udp s 4', `bind s ${Net.server} 7208`)
     await client.run('udp c 4', `sendto c ${Net.server} 7208 10`)
-    rows = await stage.rows()
+    rows = await stage.rows({ files: true })
     await server.run('reply s 5')
     await client.run('receive-one c')
     const found = await flows(7208)
@@ -130,6 +130,9 @@ describe.skipIf(skip !== undefined)('UDP', () => {
     expect(found.find(r => r.local === Net.server)).toMatchObject({ role: Role.server, bytesSent: 5 })
     expect(found.find(r => r.local === Net.client)).toMatchObject({ role: Role.client, bytesReceived: 5 })
     for (const row of found) expect(row.flags & Flag.adopted).not.toBe(0)
+    // whose they are is known all the same, from the open files
+    expect(found.find(r => r.local === Net.server)).toMatchObject({ comm: 'traffic', tgid: server.pid })
+    expect(found.find(r => r.local === Net.client)).toMatchObject({ comm: 'traffic', tgid: client.pid })
   })
 
   it('says that a flow is over when its socket is closed, with its last counts', async () => {

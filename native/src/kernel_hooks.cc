@@ -31,7 +31,7 @@ const std::array<Hook, 15> kHooks = {{
      kSocketErrors, false, "why a dial failed may be missing if the program read the error first"},
     {"cgroup_made", "tp_btf/cgroup_mkdir", HookKind::kTracepoint, "btf_trace_cgroup_mkdir", 0, false,
      "connections of a container that is gone within a moment may lack the container"},
-    {"tcp_open_files", "iter/task_file", HookKind::kIterator, "bpf_iter__task_file", kTaskFiles, false,
+    {"open_files", "iter/task_file", HookKind::kIterator, "bpf_iter__task_file", kTaskFiles, false,
      "connections older than the collector are found on their first packet, without the program's name"},
     {"packet_in", "cgroup_skb/ingress", HookKind::kCgroup, nullptr, kPacketHooks, false,
      "UDP and DNS are not observed, and TCP connections older than the collector only when their state "
