@@ -16,6 +16,8 @@ export interface AggregatorOptions {
   /** Shown in `/status` and `/openapi.json`. */
   readonly version: string
   readonly clock?: { nowMs(): number }
+  /** Sentences that every answer about the topology and `/status` carry. */
+  readonly notes?: readonly string[]
   /** What collectors in this process say about themselves, for `/status`. */
   readonly collectors?: () => readonly CollectorSelfStatus[]
 }
@@ -36,6 +38,8 @@ export interface Aggregator {
 const tickMs = 200
 const pruneMs = 60_000
 const recentMs = 5 * 60_000
+const killedBefore =
+  'The process that used the data folder before was killed: what it had not yet closed into a minute is missing.'
 
 /**
  * Reads flow batches from the bus and serves what they say until `close`. Rejects with SB_CONFIG or SB_LISTEN and one
@@ -46,7 +50,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const nowMs = options.clock?.nowMs ?? Date.now
   checkListenAddress(config.listen, config.allowRemote)
   const store = config.dataDir === undefined ? undefined : openStore(config.dataDir, config.retention)
-  const core = openCore(config, store, nowMs())
+  const notes = [...(options.notes ?? []), ...(store?.wasKilled ? [killedBefore] : [])]
+  const core = openCore(config, store, nowMs(), notes)
   if (store !== undefined) restore(core, store, log)
   const state = { closing: false }
   const app = await buildServer({
@@ -56,6 +61,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     version: options.version,
     readiness: () => readinessOf(state.closing),
     collectors: options.collectors ?? (() => []),
+    notes,
     options: apiOptions(config),
   })
   let address: HostPort
@@ -102,9 +108,15 @@ function openStore(directory: string, retentionMs: number): SegmentStore {
   }
 }
 
-function openCore(config: AggregatorConfig, store: SegmentStore | undefined, startMs: number): Core {
+function openCore(
+  config: AggregatorConfig,
+  store: SegmentStore | undefined,
+  startMs: number,
+  notes: readonly string[],
+): Core {
   return createCore({
     startMs,
+    notes,
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,

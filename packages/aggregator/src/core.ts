@@ -14,6 +14,8 @@ export interface CoreOptions {
   readonly joinCapacity: number
   readonly maxEdges: number
   readonly retentionMs: number
+  /** Sentences that every answer carries. */
+  readonly notes?: readonly string[]
   /** Gets every segment as it closes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
 }
@@ -36,6 +38,7 @@ export function createCore(options: CoreOptions): Core {
     maxEdges: options.maxEdges,
     minutesKept: Math.min(120, keptMinutes),
     mergedMinutesKept: keptMinutes,
+    notes: options.notes ?? [],
     flows: (query, nowMs) => join.flows(query, nowMs),
     ingestStatus: nowMs => statusOf(ingest, topology, nowMs),
     ...(options.onSegment === undefined ? {} : { onSegment: options.onSegment }),

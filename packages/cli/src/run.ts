@@ -129,7 +129,7 @@ async function observeUntil(
   console.say(
     `skybraid ${version}${isDemo ? ', demo: a small shop of real programs on two made-up nodes' : ''}`,
   )
-  const standalone = await startStandalone(config, nodes, version, console)
+  const standalone = await startStandalone(config, nodes, version, console, isDemo ? [demoNote] : [])
   const url = `http://${formatHostPort(standalone.aggregator.address)}`
   console.say(`API and page: ${url}   (for example ${url}/topology)`)
   const screen = stdout as Screen & Output
@@ -143,6 +143,8 @@ async function observeUntil(
   console.say(isDemo ? 'Everything is detached; removing the demo.' : 'Everything is detached.')
   return ExitCode.ok
 }
+
+const demoNote = 'This is the demo: a small shop of real programs on two made-up nodes.'
 
 // npm hands on a Ctrl-C that the terminal has already sent to us as well
 const sameSignalMs = 1_000

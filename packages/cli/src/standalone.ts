@@ -21,6 +21,7 @@ export async function startStandalone(
   nodes: readonly NodeSpec[],
   version: string,
   console: Console,
+  notes: readonly string[],
 ): Promise<Standalone> {
   const { log } = console
   const bus = createInProcessBus()
@@ -30,6 +31,7 @@ export async function startStandalone(
     bus,
     log,
     version,
+    notes,
     collectors: () => collectors.map(collector => collector.status()),
   })
   const close = async () => {

@@ -62,6 +62,8 @@ export interface ApiDeps {
   readonly version: string
   readonly readiness: () => Readiness
   readonly collectors: () => readonly CollectorSelfStatus[]
+  /** What a reader of any answer should know. */
+  readonly notes?: readonly string[]
   readonly options: ApiOptions
 }
 

@@ -115,7 +115,7 @@ describe('openSegmentStore', () => {
     expect(second.topology.stats().refusedSegments).toEqual({ checksum: 1 })
     expect([openedIn(second.topology, m0), openedIn(second.topology, m0 + 1)]).toEqual([0, 2])
     second.store.prune(startMs + 3000 * minuteMs)
-    expect(readdirSync(directory)).toEqual(['notes.txt'])
+    expect(readdirSync(directory)).toEqual(['notes.txt', 'running'])
   })
 
   it('keeps single minutes until they are merged and old', () => {

@@ -1,7 +1,6 @@
 import {
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,6 +12,7 @@ import {
 import { join } from 'node:path'
 import { blockMinutes } from '../topology/segment-archive.ts'
 import { headerWords, segmentHeader, segmentMagic } from '../topology/segment-bytes.ts'
+import { claimDataFolder } from './data-folder.ts'
 
 export interface SegmentStoreOptions {
   readonly directory: string
@@ -49,6 +49,8 @@ export interface SegmentStore {
   prune(nowMs: number): void
   /** Writes through to the disk. Nothing may be appended afterwards. */
   close(): void
+  /** The process that used the folder before was killed: what it had of its running minute is missing. */
+  readonly wasKilled: boolean
   stats(): SegmentStoreStats
 }
 
@@ -62,7 +64,7 @@ const filePattern = /^(minutes|merged)-(\d{1,10})\.seg$/
 /** Opens (and makes) the directory; throws if that is not possible. Later failures are counted, not thrown. */
 export function openSegmentStore(options: SegmentStoreOptions): SegmentStore {
   const { directory, minutesKept = 120, mergedMinutesKept = 24 * 60, maxFileBytes = 2 ** 31 - 1 } = options
-  mkdirSync(directory, { recursive: true })
+  const folder = claimDataFolder(directory)
   let current: OpenFile | undefined
   let tornTails = 0
   let tornBytes = 0
@@ -153,7 +155,11 @@ export function openSegmentStore(options: SegmentStoreOptions): SegmentStore {
         attempt(() => unlinkSync(join(directory, name)))
       }
     },
-    close: closeCurrent,
+    close() {
+      closeCurrent()
+      attempt(folder.release)
+    },
+    wasKilled: folder.wasKilled,
     stats() {
       const found = attempt(files) ?? []
       const bytes = found.reduce(

@@ -29,6 +29,8 @@ export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, Minut
   /** What the join and the ingest answer; without them there are no flows and no losses of theirs. */
   readonly flows?: (query: FlowQuery, nowMs: number) => ReturnType<TopologyReader['flows']>
   readonly ingestStatus?: (nowMs: number) => IngestStatus
+  /** Sentences that every answer carries. */
+  readonly notes?: readonly string[]
   /** Records lost outside the topology in a range, by place. */
   readonly losses?: (fromMs: number, toMs: number, nowMs: number) => Readonly<Record<string, number>>
 }
@@ -82,7 +84,7 @@ const minuteMs = 60_000
 const noFlows: FlowView[] = []
 
 export function createTopology(options: TopologyOptions): Topology {
-  const { index } = options
+  const { index, notes = [] } = options
   const maxEdges = options.maxEdges ?? 262_144
   const edges = createEdgeTable(maxEdges)
   const archive = createSegmentArchive(options)
@@ -188,7 +190,7 @@ export function createTopology(options: TopologyOptions): Topology {
       toMs: toMinute * minuteMs,
       isClosed: toMinute <= book.closedMinute() + 1,
       completeness: describe(countsOf(evaluated), nowMs),
-      notes: isWidened ? [widened] : [],
+      notes: isWidened ? [...notes, widened] : notes,
     }
     return answerText(found, frame, query.detail ? 'detail' : 'summary', answerScratch, reuse?.buffer)
   }

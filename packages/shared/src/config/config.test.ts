@@ -147,8 +147,15 @@ describe('loadConfig', () => {
     expect(errors(args)).toEqual(['The config file x.json cannot be read: this program reads no file.'])
   })
 
-  it('ignores environment variables it does not know, and empty ones', () => {
-    expect(loaded([], { T_FLUSH: '', T_OTHER: 'x' }).config.flush).toBe(500)
+  it('ignores empty environment variables and what others put there', () => {
+    const foreign = { T_FLUSH: '', PATH: '/bin', T_SERVICE_HOST: '10.0.0.1', T_PORT_80_TCP_ADDR: '10.0.0.1' }
+    expect(loaded([], foreign).config.flush).toBe(500)
+  })
+
+  it('names the nearest variable to one that it does not know', () => {
+    expect(errors([], { T_FLUSSH: '1s' })).toEqual([
+      'Unknown environment variable T_FLUSSH; the nearest is T_FLUSH.',
+    ])
   })
 
   it('never throws and never answers with an unknown key, whatever the arguments', () => {

@@ -1,3 +1,4 @@
+import { unknownVariables } from './environment.ts'
 import { type Flags, scanFlags } from './flags.ts'
 import { nearestName } from './nearest.ts'
 import { type ConfigOf, type ConfigSchema, camelCase, type Option, type OptionValue } from './option.ts'
@@ -41,12 +42,11 @@ interface Setting {
 
 /**
  * Effective options: flags over environment over file over defaults. Reads nothing itself and never throws; unknown
- * flags and keys are errors that name the nearest known one. Unknown environment variables are not, because
- * Kubernetes puts its own SKYBRAID_* variables beside ours where a service has that name.
+ * flags, keys and environment variables are errors that name the nearest known one.
  */
 export function loadConfig<S extends ConfigSchema>(schema: S, sources: ConfigSources): ConfigResult<S> {
   const flags = scanFlags(schema, sources.args)
-  const errors = [...flags.errors]
+  const errors = [...flags.errors, ...unknownVariables(schema, sources.env)]
   if (sources.allowPositionals !== true) {
     for (const text of flags.positionals) errors.push(`Unexpected argument ${JSON.stringify(text)}.`)
   }

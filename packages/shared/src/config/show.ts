@@ -15,7 +15,6 @@ export function formatHelp(schema: ConfigSchema, usage: string, columns = 100): 
     lines.push(...helpEntry(name === 'config' ? '--config FILE' : `--${name}`, description, columns))
   }
   lines.push('', 'Flags override the environment, which overrides the config file.')
-  lines.push('Environment variables that are not named here are ignored.')
   return `${lines.join('\n')}\n`
 }
 

@@ -25,6 +25,7 @@ export function statusRoute(app: ApiServer, context: ApiContext): void {
       now: new Date(nowMs).toISOString(),
       ready,
       reasons: [...reasons],
+      notes: [...(context.notes ?? [])],
       ingest: context.reader.ingestStatus(nowMs),
       collectors: [...context.collectors()],
       api: {

@@ -93,6 +93,7 @@ export const statusSchema = Type.Object(
     now: Type.String({ format: 'date-time' }),
     ready: Type.Boolean(),
     reasons: Type.Array(Type.String(), { description: 'why it is not ready' }),
+    notes: Type.Array(Type.String(), { description: 'what a reader of any answer should know' }),
     ingest: ingestStatusSchema,
     collectors: Type.Array(collectorSelfStatusSchema, {
       description: 'collectors that run in this process; empty if there are none',
