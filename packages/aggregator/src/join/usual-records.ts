@@ -11,7 +11,7 @@ import { chunkOf, slotStart } from './slot-pool.ts'
 import { flowSums } from './wide-sums.ts'
 
 /** Records that go through the passes together: what they touch fits the nearer caches. */
-export const blockRecords = 256
+export const blockRecords = 128
 
 // Everything below is a plain constant of this file: only those are compiled into the loops as numbers.
 const twoTo32 = 2 ** 32
