@@ -90,7 +90,7 @@ export function edgeWriter(
   const isWanted = new Uint8Array(sums.slots)
   for (let i = 0; i < slots.length; i++) isWanted[slots[i]] = 1
   const plan = form === 'detail' ? allLatencies : mainLatencies
-  const figures = latencyFigures(sums, isWanted, plan, scratch.latencies)
+  const figures = latencyFigures(fold, sums, isWanted, plan, scratch.latencies)
   const create = form === 'detail' ? createDetailWriter : createSummaryWriter
   return create(fold, sums, figures, scratch.headsOf(fold))
 }

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { counterCount } from './counters.ts'
 import type { Fold } from './fold.ts'
+import type { LatencyPlan } from './latency-figures.ts'
+import type { LiveLatencies } from './live-latencies.ts'
 import type { Segment } from './segment.ts'
 
 /**
@@ -11,22 +13,12 @@ import type { Segment } from './segment.ts'
 export interface ClosedSums {
   counters: Float64Array
   readonly segments: Set<Segment>
-  /** Answers since the segments changed last. */
-  uses: number
-  /** Latencies of all segments, once they are used more than once; undefined before. */
-  latencies: ClosedLatencies | undefined
-}
-
-/** Entries of slot s are `[entryAt[s], entryAt[s + 1])`; those of all keys below `keyLimit`. */
-export interface ClosedLatencies {
-  readonly keyLimit: number
-  readonly slots: number
-  readonly entryAt: Uint32Array
-  readonly entries: Uint16Array
+  /** Latencies of the same range by plan, once they are asked for a second time. */
+  readonly latencies: Map<LatencyPlan, LiveLatencies | undefined>
 }
 
 export function createClosedSums(): ClosedSums {
-  return { counters: new Float64Array(0), segments: new Set(), uses: 0, latencies: undefined }
+  return { counters: new Float64Array(0), segments: new Set(), latencies: new Map() }
 }
 
 const mostCells = 16 * 1024 * 1024
@@ -90,10 +82,6 @@ export function sumClosed(
   const wanted = new Set(segments)
   const gone = [...sums.segments].filter(s => !wanted.has(s))
   const come = segments.filter(s => !sums.segments.has(s))
-  sums.uses++
-  if (gone.length + come.length === 0) return
-  sums.uses = 1
-  sums.latencies = undefined
   if (gone.length > 0 && gone.length + come.length >= segments.length) {
     sums.counters.fill(0)
     sums.segments.clear()

@@ -1,6 +1,8 @@
 import { histogramNames } from './counters.ts'
+import type { Fold } from './fold.ts'
 import { bucketValue } from './latency-bucket.ts'
 import { bucketsPerHistogram, createLatencySums, type LatencySums, latencyKeys } from './latency-entries.ts'
+import { createLiveLatencies, type LiveLatencies } from './live-latencies.ts'
 import type { RangeSums } from './range-sums.ts'
 
 /** Which figures are wanted: of the first `histograms` histograms the count and these quantiles. */
@@ -30,11 +32,14 @@ export function figuresPerSlot(plan: LatencyPlan): number {
  * number, because that is how their rows lie in memory.
  */
 export function latencyFigures(
+  fold: Fold,
   sums: RangeSums,
   isWanted: Uint8Array,
   plan: LatencyPlan,
   scratch: LatencyScratch,
 ): Float64Array {
+  const live = liveLatencies(fold, sums, plan)
+  if (live) return live.figures(sums.parts)
   const perSlot = figuresPerSlot(plan)
   const perHistogram = figuresPerHistogram(plan)
   if (scratch.figures.length < sums.slots * perSlot)
@@ -47,6 +52,17 @@ export function latencyFigures(
     takeSlot(latencies, plan, perHistogram, figures, slot * perSlot)
   }
   return figures
+}
+
+/**
+ * Sums are kept from the second time on: a range that is asked for once is not worth it, one that is asked for again
+ * and again is.
+ */
+function liveLatencies(fold: Fold, { kept }: RangeSums, plan: LatencyPlan): LiveLatencies | undefined {
+  const live = kept.latencies.get(plan)
+  if (live) return live
+  kept.latencies.set(plan, kept.latencies.has(plan) ? createLiveLatencies(fold, plan) : undefined)
+  return kept.latencies.get(plan)
 }
 
 // A function of its own, as everything that has a loop here: loops within a long loop would never be compiled well.

@@ -1,11 +1,4 @@
-import type { ClosedLatencies, ClosedSums } from './closed-sums.ts'
-import {
-  addEntries,
-  createEntryList,
-  createLatencySums,
-  drainSums,
-  type LatencySums,
-} from './latency-entries.ts'
+import { addEntries, type LatencySums } from './latency-entries.ts'
 import type { OpenMinute } from './open-minute.ts'
 import type { RangeParts } from './range-sums.ts'
 import type { Segment } from './segment.ts'
@@ -21,64 +14,29 @@ export interface RowListScratch {
   row: Int32Array
 }
 
-/**
- * Closed segments are merged once and kept as soon as they are read a second time: a range that is asked for once is
- * not worth it, one that is asked for again and again is.
- */
 export function createLatencyReader(
   { segments, open }: RangeParts,
   slotOf: Int32Array,
   slots: number,
-  closed: ClosedSums,
   keyLimit: number,
   scratch: RowListScratch,
 ): LatencyReader {
-  if (closed.uses > 1 && segments.length > 1 && !((closed.latencies?.keyLimit ?? 0) >= keyLimit))
-    closed.latencies = mergeLatencies(segments, slotOf, slots, keyLimit, scratch)
-  const merged = closed.latencies
-  // not a literal: an array of another kind would undo what was compiled
-  const apart = merged ? segments.slice(0, 0) : segments
-  const rows = listRows(apart, open, slotOf, slots, scratch)
-  const { starts, part, row } = rows
+  const { starts, part, row } = listRows(segments, open, slotOf, slots, scratch)
   return {
     addTo(slot, sums) {
-      if (merged && slot < merged.slots)
-        addEntries(sums, merged.entries, merged.entryAt[slot], merged.entryAt[slot + 1], keyLimit)
       for (let i = starts[slot]; i < starts[slot + 1]; i++) {
         const p = part[i]
         const r = row[i]
-        if (p < apart.length) {
-          const { entries, entryAt } = apart[p]
+        if (p < segments.length) {
+          const { entries, entryAt } = segments[p]
           addEntries(sums, entries, entryAt[r], entryAt[r + 1], keyLimit)
         } else {
-          const minute = open[p - apart.length]
+          const minute = open[p - segments.length]
           minute.latencies.addTo(minute.rows[r], sums, keyLimit)
         }
       }
     },
   }
-}
-
-function mergeLatencies(
-  segments: readonly Segment[],
-  slotOf: Int32Array,
-  slots: number,
-  keyLimit: number,
-  scratch: RowListScratch,
-): ClosedLatencies {
-  const { starts, part, row } = listRows(segments, [], slotOf, slots, scratch)
-  const sums = createLatencySums()
-  const list = createEntryList()
-  const entryAt = new Uint32Array(slots + 1)
-  for (let slot = 0; slot < slots; slot++) {
-    for (let i = starts[slot]; slot > 0 && i < starts[slot + 1]; i++) {
-      const { entries, entryAt: at } = segments[part[i]]
-      addEntries(sums, entries, at[row[i]], at[row[i] + 1], keyLimit)
-    }
-    drainSums(sums, list)
-    entryAt[slot + 1] = list.length
-  }
-  return { keyLimit, slots, entryAt, entries: list.finish() }
 }
 
 interface RowList {

@@ -7,6 +7,7 @@ import { bucketOf } from './latency-bucket.ts'
 import { bucketsPerHistogram } from './latency-entries.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
 import { createRowPool, type RowPool } from './row-pool.ts'
+import { noteSample } from './sample-log.ts'
 import {
   createSegmentPacker,
   emptySegment,
@@ -81,6 +82,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   const pool = createRowPool(Math.min(deps.maxOpenRows ?? 400_000, 500_000))
   const open = new Map<number, OpenMinute>()
   const ownerOfRow: OpenMinute[] = []
+  const edgeOfRow: EdgeId[] = []
   const correctionSince = new Map<number, number>()
   /** Closed, not yet packed. */
   const frozen = new Set<OpenMinute>()
@@ -116,6 +118,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     into.edges.push(edge)
     into.rows.push(row)
     ownerOfRow[row] = into
+    edgeOfRow[row] = edge
     return row * counterCount
   }
 
@@ -179,7 +182,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     const packer = createSegmentPacker(part, rows, part.open, part.losses)
     while (packer.step(rowsPerStep)) yield rowsPerStep
     yield wholeColumns
-    const segment = packer.finish()
+    const segment: Segment = { ...packer.finish(), content: from.content }
     const isEmpty = segment.edges.length === 0 && segment.losses.every(n => n === 0)
     const isKept = !(part.isCorrection && isEmpty)
     archive.replace(part, isKept ? segment : undefined)
@@ -276,7 +279,10 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     },
     sample(offset, histogram, value, count) {
       const r = (offset / counterCount) | 0
-      ownerOfRow[r].latencies.add(r, histogram * bucketsPerHistogram + bucketOf(value), count)
+      const key = histogram * bucketsPerHistogram + bucketOf(value)
+      const { latencies, log } = ownerOfRow[r]
+      latencies.add(r, key, count)
+      if (log.isOn) noteSample(log, edgeOfRow[r], key, count)
     },
     samples(offsets, histograms, values, count) {
       if (count === 0) return
@@ -284,7 +290,10 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
         sampleRows[i] = offsets[i] / counterCount
         sampleKeys[i] = histograms[i] * bucketsPerHistogram + bucketOf(values[i])
       }
-      ownerOfRow[sampleRows[0]].latencies.addEach(sampleRows, sampleKeys, count)
+      const { latencies, log } = ownerOfRow[sampleRows[0]]
+      latencies.addEach(sampleRows, sampleKeys, count)
+      if (!log.isOn) return
+      for (let i = 0; i < count; i++) noteSample(log, edgeOfRow[sampleRows[i]], sampleKeys[i], 1)
     },
     open(edge, side, change) {
       if (edge < 0) return

@@ -1,5 +1,6 @@
 import { type BucketCounts, createBucketCounts } from './bucket-counts.ts'
 import type { EdgeId } from './edge-book.ts'
+import { createSampleLog, type SampleLog } from './sample-log.ts'
 
 /** Rows of one minute that can still be written: the minute itself while open, or corrections to a closed one. */
 export interface OpenMinute {
@@ -10,6 +11,9 @@ export interface OpenMinute {
   readonly edges: EdgeId[]
   readonly rows: number[]
   readonly latencies: BucketCounts
+  readonly log: SampleLog
+  /** Stands for what the rows hold, also when they are packed. */
+  readonly content: object
   /** Records lost, by the number of the loss place. */
   readonly losses: Float64Array
   /** Grows whenever something is booked. */
@@ -25,6 +29,8 @@ export function createOpenMinute(minute: number, edgeCapacity: number): OpenMinu
     edges: [],
     rows: [],
     latencies: createBucketCounts(),
+    log: createSampleLog(),
+    content: {},
     losses: new Float64Array(lossPlaceCount),
     touches: 0,
   }

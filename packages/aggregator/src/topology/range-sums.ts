@@ -18,6 +18,9 @@ export interface RangeSums {
   readonly losses: Float64Array
   /** Reads latencies whose keys are below `keyLimit`. */
   latencies(keyLimit: number): LatencyReader
+  /** What is kept of such a range, and what the range is made of. */
+  readonly kept: ClosedSums
+  readonly parts: RangeParts
 }
 
 export const Seen = { client: 1, server: 2, something: 4 } as const
@@ -91,7 +94,9 @@ export function sumRange(
     openServer: scratch.gauges.subarray(slots, slots * 2),
     openJoined: scratch.gauges.subarray(slots * 2, slots * 3),
     losses,
-    latencies: keyLimit => createLatencyReader(parts, slotOf, slots, closed, keyLimit, scratch.rows),
+    latencies: keyLimit => createLatencyReader(parts, slotOf, slots, keyLimit, scratch.rows),
+    kept: closed,
+    parts,
   }
 }
 

@@ -44,6 +44,8 @@ export interface Segment extends SegmentHead {
   readonly entries: Uint16Array
   readonly open: OpenGauges
   readonly losses: Float64Array
+  /** Set where the rows are exactly those that were open before: what stands for them. */
+  readonly content?: object
 }
 
 /** What a segment is packed from: rows in order of edges, all counters of a row together, latencies on request. */
