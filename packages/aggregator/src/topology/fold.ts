@@ -55,8 +55,7 @@ export function edgeIdText(source: Group, target: Group, suffix: string): string
 export const outsideGroupId = 'outside'
 
 export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRequest): Fold {
-  const table = createEdgeTable(Number.MAX_SAFE_INTEGER)
-  table.intern(-1, -1, 1, 0, -1, 0) // slot 0
+  let table = emptyTable()
   const groups: Group[] = []
   const groupIndexes = new Map<string, number>()
   const groupOf: number[] = []
@@ -131,7 +130,20 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     )
   }
 
+  /** Numbers the first slots by their order: who goes through them in order finds them side by side in memory. */
+  function numberInOrder(): void {
+    const newSlots = new Int32Array(table.limit)
+    const sorted = emptyTable()
+    const { client, server, protocol, port, via } = table
+    for (const slot of order)
+      newSlots[slot] = sorted.intern(client[slot], server[slot], protocol[slot], port[slot], via[slot], 0)
+    for (let edge = 0; edge < folded; edge++) slotOf[edge] = newSlots[slotOf[edge]]
+    for (let i = 0; i < order.length; i++) order[i] = i + 1
+    table = sorted
+  }
+
   extend()
+  numberInOrder()
   return {
     groupBy: request.groupBy,
     groups,
@@ -165,6 +177,13 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     },
     extend,
   }
+}
+
+/** A table in which slot 0 is taken. */
+function emptyTable(): EdgeTable {
+  const table = createEdgeTable(Number.MAX_SAFE_INTEGER)
+  table.intern(-1, -1, 1, 0, -1, 0)
+  return table
 }
 
 function numbersFrom(from: number, to: number): number[] {

@@ -26,23 +26,15 @@ export function createLatencyTable(plan: LatencyPlan): LatencyTable {
   let counts = new Int32Array(1 << 12)
   let end = 0
   const freeSpans: number[][] = Array.from({ length: bucketBits + 1 }, () => [])
-  // by slot and histogram: where its span begins, its first bucket, logarithm of its width (0 for none), sum of counts
-  let starts = new Int32Array(0)
-  let firstBuckets = new Int16Array(0)
-  let widths = new Uint8Array(0)
-  let totals = new Float64Array(0)
-  let isChanged = new Uint8Array(0)
+  // by slot and histogram: where its span begins, and packed its first bucket, its width and whether it changed
+  let spans = new Int32Array(0)
   let found = new Float64Array(0)
   const changed: number[] = []
 
   function makeRoom(slots: number): void {
-    const length = Math.max(1024, Math.ceil(slots * 1.25)) * histograms
-    starts = copied(starts, new Int32Array(length))
-    firstBuckets = copied(firstBuckets, new Int16Array(length))
-    widths = copied(widths, new Uint8Array(length))
-    totals = copied(totals, new Float64Array(length))
-    isChanged = copied(isChanged, new Uint8Array(length))
-    found = copied(found, new Float64Array((length / histograms) * perSlot))
+    const length = Math.max(1024, Math.ceil(slots * 1.25))
+    spans = copied(spans, new Int32Array(length * histograms * 2))
+    found = copied(found, new Float64Array(length * perSlot))
   }
 
   function takeSpan(width: number): number {
@@ -55,10 +47,11 @@ export function createLatencyTable(plan: LatencyPlan): LatencyTable {
   }
 
   /** Makes the span of a histogram hold a bucket that is outside of it. */
-  function widen(which: number, bucket: number): void {
-    const oldWidth = widths[which]
-    const old = starts[which]
-    const oldFirst = firstBuckets[which]
+  function widen(at: number, bucket: number): void {
+    const shape = spans[at + 1]
+    const oldWidth = widthOf(shape)
+    const old = spans[at]
+    const oldFirst = firstOf(shape)
     const low = oldWidth === 0 ? bucket : Math.min(bucket, oldFirst)
     const high = oldWidth === 0 ? bucket : Math.max(bucket, oldFirst + (1 << oldWidth) - 1)
     let width = oldWidth === 0 ? smallestSpan : oldWidth + 1
@@ -66,81 +59,81 @@ export function createLatencyTable(plan: LatencyPlan): LatencyTable {
     // what is spare lies on both sides
     const spare = (1 << width) - (high - low + 1)
     const first = Math.min(Math.max(0, low - (spare >> 1)), bucketsPerHistogram - (1 << width))
-    const at = takeSpan(width)
+    const start = takeSpan(width)
     if (oldWidth !== 0) {
       const length = 1 << oldWidth
-      for (let i = 0; i < length; i++) counts[at + oldFirst - first + i] = counts[old + i]
+      for (let i = 0; i < length; i++) counts[start + oldFirst - first + i] = counts[old + i]
       counts.fill(0, old, old + length)
       freeSpans[oldWidth].push(old)
     }
-    starts[which] = at
-    firstBuckets[which] = first
-    widths[which] = width
+    spans[at] = start
+    spans[at + 1] = first | (width << widthShift) | (shape & changedBit)
   }
 
-  function noteChange(which: number): void {
-    if (isChanged[which] !== 0) return
-    isChanged[which] = 1
-    changed.push(which)
+  function noteChange(at: number): void {
+    if ((spans[at + 1] & changedBit) !== 0) return
+    spans[at + 1] |= changedBit
+    changed.push(at)
   }
 
-  function takeHistogram(which: number, histogram: number, sums: LatencySums): void {
+  function takeHistogram(at: number, histogram: number, sums: LatencySums): void {
     const low = sums.low[histogram]
     const high = sums.high[histogram]
     const bucket = low & (bucketsPerHistogram - 1)
-    widen(which, bucket)
-    if (high > low) {
-      const last = high & (bucketsPerHistogram - 1)
-      if (last - firstBuckets[which] >= 1 << widths[which]) widen(which, last)
-    }
-    const to = starts[which] + bucket - firstBuckets[which]
+    const last = high & (bucketsPerHistogram - 1)
+    widen(at, bucket)
+    if (last - firstOf(spans[at + 1]) >= 1 << widthOf(spans[at + 1])) widen(at, last)
+    const to = spans[at] + bucket - firstOf(spans[at + 1])
     for (let key = low; key <= high; key++) counts[to + key - low] = sums.counts[key]
-    totals[which] = sums.total[histogram]
     clearHistogram(sums, histogram)
-    noteChange(which)
+    noteChange(at)
   }
 
-  function find(which: number): void {
-    const at = Math.floor(which / histograms) * perSlot + (which % histograms) * perHistogram
-    const total = totals[which]
-    found[at] = Math.max(0, total)
+  function find(at: number): void {
+    const which = at >> 1
+    const to = Math.floor(which / histograms) * perSlot + (which % histograms) * perHistogram
+    const shape = spans[at + 1]
+    const start = spans[at]
+    const end = start + (1 << widthOf(shape))
+    let total = 0
+    for (let cell = start; cell < end; cell++) total += counts[cell]
+    found[to] = Math.max(0, total)
     if (total <= 0) return
-    const start = starts[which]
-    const last = start + (1 << widths[which]) - 1
+    const first = firstOf(shape)
     let cell = start - 1
     let below = 0
     for (let q = 0; q < quantiles.length; q++) {
       const rank = Math.ceil(quantiles[q] * total)
-      while (below < rank && cell < last) below += counts[++cell]
-      found[at + 1 + q] = bucketValue(firstBuckets[which] + cell - start)
+      while (below < rank && cell < end - 1) below += counts[++cell]
+      found[to + 1 + q] = bucketValue(first + cell - start)
     }
   }
 
   return {
     add(slot, key, count) {
       if (key >= keyLimit) return
-      const which = slot * histograms + (key >> bucketBits)
-      if (which >= starts.length) makeRoom(slot + 1)
+      const at = 2 * (slot * histograms + (key >> bucketBits))
+      if (at >= spans.length) makeRoom(slot + 1)
       const bucket = key & (bucketsPerHistogram - 1)
-      let offset = bucket - firstBuckets[which]
-      if (offset < 0 || offset >= 1 << widths[which] || widths[which] === 0) {
-        widen(which, bucket)
-        offset = bucket - firstBuckets[which]
+      const shape = spans[at + 1]
+      let offset = bucket - firstOf(shape)
+      if (offset < 0 || offset >= 1 << widthOf(shape) || widthOf(shape) === 0) {
+        widen(at, bucket)
+        offset = bucket - firstOf(spans[at + 1])
       }
-      counts[starts[which] + offset] += count
-      totals[which] += count
-      noteChange(which)
+      counts[spans[at] + offset] += count
+      noteChange(at)
     },
     take(slot, sums) {
-      const first = slot * histograms
-      if (first + histograms > starts.length) makeRoom(slot + 1)
+      const first = 2 * slot * histograms
+      if (first + 2 * histograms > spans.length) makeRoom(slot + 1)
       for (let histogram = 0; histogram < histograms; histogram++)
-        if (sums.low[histogram] <= sums.high[histogram]) takeHistogram(first + histogram, histogram, sums)
+        if (sums.low[histogram] <= sums.high[histogram]) takeHistogram(first + 2 * histogram, histogram, sums)
     },
     figures(slots) {
-      if (slots * histograms > starts.length) makeRoom(slots)
+      if (2 * slots * histograms > spans.length) makeRoom(slots)
       for (let i = 0; i < changed.length; i++) {
-        isChanged[changed[i]] = 0
+        spans[changed[i] + 1] &= ~changedBit
         find(changed[i])
       }
       changed.length = 0
@@ -149,7 +142,18 @@ export function createLatencyTable(plan: LatencyPlan): LatencyTable {
   }
 }
 
-function copied<A extends Uint8Array | Int16Array | Int32Array | Float64Array>(from: A, to: A): A {
+const widthShift = 16
+const changedBit = 1 << 24
+
+function firstOf(shape: number): number {
+  return shape & 0xffff
+}
+
+function widthOf(shape: number): number {
+  return (shape >> widthShift) & 0xff
+}
+
+function copied<A extends Int32Array | Float64Array>(from: A, to: A): A {
   to.set(from)
   return to
 }
