@@ -2,6 +2,7 @@
 // plain words are the business of packages/collector/src/source.
 #include <napi.h>
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -95,9 +96,11 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
   }
 
   // A collector makes so little other garbage that V8 would let read flushes pile up to 64 MB before it frees
-  // any. Counting each for more than it takes makes it look sooner.
+  // any. Counting each for more than it takes makes it look sooner; large flushes are noticed without that,
+  // and looking after every few of them would cost more than all the rest.
   static void WeighBuffer(Napi::Env env, Napi::ArrayBuffer buffer) {
-    const int64_t extra = static_cast<int64_t>(buffer.ByteLength()) * kFlushWeight;
+    const int64_t extra =
+        std::min(static_cast<int64_t>(buffer.ByteLength()) * kFlushWeight, kMostFlushWeight);
     Napi::MemoryManagement::AdjustExternalMemory(env, extra);
     auto* counted = new int64_t(extra);
     buffer.AddFinalizer(
@@ -191,6 +194,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
   }
 
   static constexpr int64_t kFlushWeight = 31;
+  static constexpr int64_t kMostFlushWeight = 6 << 20;
 
   FlushQueue queue_;
   Napi::FunctionReference on_flush_;
