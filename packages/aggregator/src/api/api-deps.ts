@@ -51,7 +51,7 @@ export interface Readiness {
 }
 
 /** The core as the API reads it: large answers are never made as objects. */
-export type ApiReader = TopologyReader & Required<Pick<TopologyReader, 'topologyJson'>>
+export type ApiReader = TopologyReader & Required<Pick<TopologyReader, 'topologyJson' | 'changedSince'>>
 
 /** What the server is built from; everything that varies comes in here. */
 export interface ApiDeps {

@@ -1,16 +1,11 @@
-import type { Completeness } from './answer.ts'
+import type { Completeness, TopologyAnswer } from './answer.ts'
 import { createEdgeHeads } from './edge-heads.ts'
 import { createDetailWriter, type EdgeTextWriter } from './edge-text.ts'
 import type { Evaluation } from './evaluate.ts'
 import { type GroupTexts, groupText } from './group-text.ts'
 import { JsonText, literal } from './json-text.ts'
-import {
-  allLatencies,
-  createLatencyScratch,
-  type LatencyScratch,
-  latencyFigures,
-  mainLatencies,
-} from './latency-figures.ts'
+import { createLatencyScratch, type LatencyScratch, latencyFigures } from './latency-figures.ts'
+import { allLatencies, type LatencyPlan, mainLatencies } from './latency-plan.ts'
 import { createSummaryWriter } from './summary-text.ts'
 
 export interface AnswerFrame {
@@ -24,6 +19,9 @@ export interface AnswerFrame {
 const comma = literal(',')
 const bytesPerEdge = { detail: 1800, summary: 800 }
 const bytesPerNode = 250
+
+/** Every counter of an edge, or a summary of it. */
+export type AnswerForm = 'detail' | 'summary'
 
 /** What one answer after another uses: texts that were made before, and memory, because fresh memory costs more. */
 export interface AnswerScratch {
@@ -40,19 +38,13 @@ export function createAnswerScratch(): AnswerScratch {
 export function answerText(
   found: Evaluation,
   frame: AnswerFrame,
-  form: 'detail' | 'summary',
+  form: AnswerForm,
   scratch: AnswerScratch,
   buffer?: ArrayBuffer,
 ): Uint8Array<ArrayBuffer> {
   const { fold, groups, slots } = found
   const out = new JsonText(4096 + groups.length * bytesPerNode + slots.length * bytesPerEdge[form], buffer)
-  const window = {
-    from: new Date(frame.fromMs).toISOString(),
-    to: new Date(frame.toMs).toISOString(),
-    stepSeconds: 60,
-    closed: frame.isClosed,
-  }
-  out.text(`{"schemaVersion":"1.0","window":${JSON.stringify(window)},"completeness":`)
+  out.text(`{"schemaVersion":"1.0","window":${JSON.stringify(windowOf(frame))},"completeness":`)
   out.text(`${JSON.stringify(frame.completeness)},"groupBy":"${fold.groupBy}","nodes":[`)
   groups.forEach((group, i) => {
     const text = groupText(fold.groups[group], scratch.groups).node
@@ -66,31 +58,46 @@ export function answerText(
   return out.finish()
 }
 
-function writeEdges(
-  out: JsonText,
-  { fold, sums, slots }: Evaluation,
-  form: 'detail' | 'summary',
-  scratch: AnswerScratch,
-): void {
-  const writer = edgeWriter(fold, sums, slots, form, scratch)
+export function windowOf({ fromMs, toMs, isClosed }: AnswerFrame): TopologyAnswer['window'] {
+  return {
+    from: new Date(fromMs).toISOString(),
+    to: new Date(toMs).toISOString(),
+    stepSeconds: 60,
+    closed: isClosed,
+  }
+}
+
+function writeEdges(out: JsonText, found: Evaluation, form: AnswerForm, scratch: AnswerScratch): void {
+  const writer = writerOf(found, form, figuresOf(found, form, scratch), scratch)
+  const { slots } = found
   for (let i = 0; i < slots.length; i++) {
     if (i > 0) out.literal(comma)
     writer.write(out, slots[i])
   }
 }
 
-/** A writer of these slots, and of no others. */
-export function edgeWriter(
-  fold: Evaluation['fold'],
-  sums: Evaluation['sums'],
-  slots: Evaluation['slots'],
-  form: 'detail' | 'summary',
+export function planOf(form: AnswerForm): LatencyPlan {
+  return form === 'detail' ? allLatencies : mainLatencies
+}
+
+/** Latency figures of all edges of an answer; they hold until others are asked for. */
+export function figuresOf(
+  { fold, sums, slots }: Evaluation,
+  form: AnswerForm,
   scratch: AnswerScratch,
-): EdgeTextWriter {
+): Float64Array {
   const isWanted = new Uint8Array(sums.slots)
   for (let i = 0; i < slots.length; i++) isWanted[slots[i]] = 1
-  const plan = form === 'detail' ? allLatencies : mainLatencies
-  const figures = latencyFigures(fold, sums, isWanted, plan, scratch.latencies)
+  return latencyFigures(fold, sums, isWanted, planOf(form), scratch.latencies)
+}
+
+/** Writes edges of an answer. */
+export function writerOf(
+  { fold, sums }: Evaluation,
+  form: AnswerForm,
+  figures: Float64Array,
+  scratch: AnswerScratch,
+): EdgeTextWriter {
   const create = form === 'detail' ? createDetailWriter : createSummaryWriter
   return create(fold, sums, figures, scratch.headsOf(fold))
 }

@@ -185,6 +185,22 @@ export interface FlowQuery {
   readonly cursor?: string
 }
 
+/** What one live view was shown last; only the core knows what is in it. */
+export interface AnswerMark {
+  readonly isMark: true
+}
+
+/** How an answer differs from one that was shown before. */
+export interface TopologyChange {
+  readonly mark: AnswerMark
+  /** Nothing to compare with, or the nodes are of another kind: the whole answer must be shown. */
+  readonly isWhole: boolean
+  /** JSON: `nodes` and `edges`, each with `add`, `update` and `remove`; undefined if none differs. */
+  readonly patch: Uint8Array | undefined
+  /** The rest of the answer, whether it differs or not. */
+  readonly head: Pick<TopologyAnswer, 'window' | 'completeness' | 'groupBy' | 'notes'>
+}
+
 /** What the API asks of the core. Pure and synchronous; `nowMs` is passed in. */
 export interface TopologyReader {
   topology(query: TopologyQuery, nowMs: number): TopologyAnswer
@@ -193,6 +209,8 @@ export interface TopologyReader {
    * memory of `reuse` (an earlier answer that nobody needs any more), because fresh memory costs as much as the rest.
    */
   topologyJson?(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>
+  /** How the answer to a query differs from the one that `before` marks; writes only the edges that do. */
+  changedSince?(query: TopologyQuery, nowMs: number, before: AnswerMark | undefined): TopologyChange
   flows(
     query: FlowQuery,
     nowMs: number,

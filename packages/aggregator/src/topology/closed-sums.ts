@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { counterCount } from './counters.ts'
 import type { Fold } from './fold.ts'
-import type { LatencyPlan } from './latency-figures.ts'
+import type { LatencyPlan } from './latency-plan.ts'
 import type { LiveLatencies } from './live-latencies.ts'
 import type { Segment } from './segment.ts'
 

@@ -4,7 +4,7 @@ import { type EdgeView, observedBy, viewEdge } from './edge-view.ts'
 import { type FieldRun, fieldRun, writeRun } from './field-run.ts'
 import type { Fold } from './fold.ts'
 import { type JsonText, type Literal, literal } from './json-text.ts'
-import { allLatencies, figuresPerHistogram, figuresPerSlot } from './latency-figures.ts'
+import { allLatencies, figuresPerHistogram, figuresPerSlot } from './latency-plan.ts'
 import { writeLoss } from './loss-text.ts'
 import type { RangeSums } from './range-sums.ts'
 

@@ -11,6 +11,7 @@ import { compareTexts, withInserted } from './sorted-order.ts'
  */
 export interface Fold {
   readonly groupBy: GroupBy
+  readonly joinsOutside: boolean
   readonly groups: readonly Group[]
   /** Slots are below it. */
   readonly slots: number
@@ -146,6 +147,7 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
   numberInOrder()
   return {
     groupBy: request.groupBy,
+    joinsOutside: request.joinsOutside,
     groups,
     vias,
     get slots() {

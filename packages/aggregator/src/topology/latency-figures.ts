@@ -1,30 +1,9 @@
-import { histogramNames } from './counters.ts'
 import type { Fold } from './fold.ts'
 import { bucketValue } from './latency-bucket.ts'
 import { bucketsPerHistogram, createLatencySums, type LatencySums, latencyKeys } from './latency-entries.ts'
+import { figuresPerHistogram, figuresPerSlot, type LatencyPlan } from './latency-plan.ts'
 import { createLiveLatencies, type LiveLatencies } from './live-latencies.ts'
 import type { RangeSums } from './range-sums.ts'
-
-/** Which figures are wanted: of the first `histograms` histograms the count and these quantiles. */
-export interface LatencyPlan {
-  readonly histograms: number
-  readonly quantiles: readonly number[]
-}
-
-export const allLatencies: LatencyPlan = {
-  histograms: histogramNames.length,
-  quantiles: [0.5, 0.9, 0.99, 1],
-}
-/** Handshakes and round trips, which come first. */
-export const mainLatencies: LatencyPlan = { histograms: 4, quantiles: [0.5, 0.99] }
-
-export function figuresPerHistogram(plan: LatencyPlan): number {
-  return 1 + plan.quantiles.length
-}
-
-export function figuresPerSlot(plan: LatencyPlan): number {
-  return plan.histograms * figuresPerHistogram(plan)
-}
 
 /**
  * Count and quantiles (nearest rank) of the histograms of all slots marked in `isWanted`: by slot, then by histogram. A
@@ -75,7 +54,7 @@ function takeSlot(
 ): void {
   for (let histogram = 0; histogram < plan.histograms; histogram++) {
     const at = first + histogram * perHistogram
-    figures[at] = 0
+    figures.fill(0, at, at + perHistogram)
     if (latencies.low[histogram] <= latencies.high[histogram])
       takeFigures(latencies, histogram, plan.quantiles, figures, at)
   }

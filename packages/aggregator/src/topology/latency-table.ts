@@ -1,6 +1,6 @@
 import { bucketValue } from './latency-bucket.ts'
 import { bucketsPerHistogram, clearHistogram, type LatencySums } from './latency-entries.ts'
-import { figuresPerHistogram, figuresPerSlot, type LatencyPlan } from './latency-figures.ts'
+import { figuresPerHistogram, figuresPerSlot, type LatencyPlan } from './latency-plan.ts'
 
 const smallestSpan = 4 // 16 buckets
 const bucketBits = 9
@@ -98,7 +98,10 @@ export function createLatencyTable(plan: LatencyPlan): LatencyTable {
     let total = 0
     for (let cell = start; cell < end; cell++) total += counts[cell]
     found[to] = Math.max(0, total)
-    if (total <= 0) return
+    if (total <= 0) {
+      found.fill(0, to, to + perHistogram)
+      return
+    }
     const first = firstOf(shape)
     let cell = start - 1
     let below = 0

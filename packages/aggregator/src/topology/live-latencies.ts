@@ -1,6 +1,6 @@
 import type { Fold } from './fold.ts'
 import { bucketsPerHistogram, clearHistogram, createLatencySums } from './latency-entries.ts'
-import type { LatencyPlan } from './latency-figures.ts'
+import type { LatencyPlan } from './latency-plan.ts'
 import { createLatencyReader } from './latency-reader.ts'
 import { createLatencyTable } from './latency-table.ts'
 import type { OpenMinute } from './open-minute.ts'

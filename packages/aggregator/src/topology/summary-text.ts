@@ -5,7 +5,7 @@ import { observedBy, viewEdge } from './edge-view.ts'
 import { type FieldRun, writeRun } from './field-run.ts'
 import type { Fold } from './fold.ts'
 import { type JsonText, type Literal, literal } from './json-text.ts'
-import { figuresPerHistogram, figuresPerSlot, mainLatencies } from './latency-figures.ts'
+import { figuresPerHistogram, figuresPerSlot, mainLatencies } from './latency-plan.ts'
 import { writeLoss } from './loss-text.ts'
 import type { RangeSums } from './range-sums.ts'
 

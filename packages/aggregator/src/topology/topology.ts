@@ -1,15 +1,24 @@
 import { type LossPlace, lossPlaces } from '@skybraid/shared'
 import { LRUCache } from 'lru-cache'
 import type {
+  AnswerMark,
   Completeness,
   FlowQuery,
   FlowView,
   IngestStatus,
   TopologyAnswer,
+  TopologyChange,
   TopologyQuery,
   TopologyReader,
 } from './answer.ts'
-import { answerText, createAnswerScratch } from './answer-text.ts'
+import {
+  type AnswerForm,
+  type AnswerFrame,
+  answerText,
+  createAnswerScratch,
+  windowOf,
+} from './answer-text.ts'
+import { isComparable, markAnswer, type OwnMark } from './change-feed.ts'
 import { createClosedSumsCache } from './closed-sums.ts'
 import type { EdgeBook } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
@@ -51,6 +60,7 @@ export interface TopologyStats {
 /** Edges per minute, from the rows that the join books to answers and segments. All times are arguments. */
 export interface Topology extends EdgeBook, TopologyReader {
   topologyJson(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>
+  changedSince(query: TopologyQuery, nowMs: number, before: AnswerMark | undefined): TopologyChange
   heard: Watermark['heard']
   minuteComplete: Watermark['minuteComplete']
   /** Closes minutes that are due, merges and forgets old ones. Call at least once a second. */
@@ -180,19 +190,44 @@ export function createTopology(options: TopologyOptions): Topology {
     return { expected, reporting: Number.isFinite(reporting) ? reporting : 0 }
   }
 
-  function topologyJson(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>) {
-    const evaluated = evaluateQuery(query)
-    const { found, fromMinute, toMinute } = evaluated
+  function frameOf(evaluated: RangeEvaluation, query: TopologyQuery, nowMs: number): AnswerFrame {
+    const { fromMinute, toMinute } = evaluated
     const isWidened = fromMinute * minuteMs < query.fromMs || toMinute * minuteMs > query.toMs
     const widened = 'Of this time only ten-minute sums are kept: the window was widened to them.'
-    const frame = {
+    return {
       fromMs: fromMinute * minuteMs,
       toMs: toMinute * minuteMs,
       isClosed: toMinute <= book.closedMinute() + 1,
       completeness: describe(countsOf(evaluated), nowMs),
       notes: isWidened ? [...notes, widened] : notes,
     }
-    return answerText(found, frame, query.detail ? 'detail' : 'summary', answerScratch, reuse?.buffer)
+  }
+
+  function topologyJson(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>) {
+    const evaluated = evaluateQuery(query)
+    const frame = frameOf(evaluated, query, nowMs)
+    return answerText(evaluated.found, frame, formOf(query), answerScratch, reuse?.buffer)
+  }
+
+  function changedSince(query: TopologyQuery, nowMs: number, before: AnswerMark | undefined): TopologyChange {
+    const evaluated = evaluateQuery(query)
+    const { found } = evaluated
+    const frame = frameOf(evaluated, query, nowMs)
+    const { mark, patchSince } = markAnswer(found, formOf(query), answerScratch)
+    // marks are made here and nowhere else
+    const old = before as OwnMark | undefined
+    const isWhole = old === undefined || !isComparable(old, mark)
+    return {
+      mark,
+      isWhole,
+      patch: isWhole ? undefined : patchSince(old),
+      head: {
+        window: windowOf(frame),
+        completeness: frame.completeness,
+        groupBy: found.fold.groupBy,
+        notes: [...found.notes, ...frame.notes],
+      },
+    }
   }
 
   return {
@@ -216,6 +251,7 @@ export function createTopology(options: TopologyOptions): Topology {
       return JSON.parse(ascii.decode(lastText)) as TopologyAnswer
     },
     topologyJson,
+    changedSince,
     flows: (query, nowMs) => options.flows?.(query, nowMs) ?? { flows: noFlows },
     generation,
     closedMinute: book.closedMinute,
@@ -250,6 +286,10 @@ function countOf(items: Int32Array, holds: (item: number) => boolean): number {
 }
 
 const ascii = new TextDecoder('latin1')
+
+function formOf(query: TopologyQuery): AnswerForm {
+  return query.detail ? 'detail' : 'summary'
+}
 
 function minuteOf(ms: number): number {
   return Math.floor(ms / minuteMs)

@@ -2,7 +2,7 @@ import type { TopologyQuery } from '../../topology/answer.ts'
 import type { AnswerCache } from '../answer-cache.ts'
 import type { ApiDeps, StreamCounts } from '../api-deps.ts'
 import { minuteMs } from '../time-range.ts'
-import { type StreamClient, TopologyChannel } from './topology-channel.ts'
+import { type ChannelSource, type StreamClient, TopologyChannel } from './topology-channel.ts'
 
 /** A live question: a topology query whose range ends with the running minute. */
 export interface LiveQuestion {
@@ -90,17 +90,25 @@ export class StreamHub implements StreamCounts {
     return open
   }
 
-  #source({ windowMs, query }: LiveQuestion) {
+  #source({ windowMs, query }: LiveQuestion): ChannelSource {
+    const { reader, now } = this.#deps
     let lastVersion = ''
+    let last: { readonly query: TopologyQuery; readonly nowMs: number } | undefined
     return {
-      next: () => {
-        const nowMs = this.#deps.now()
+      next: before => {
+        const nowMs = now()
         const toMs = Math.floor(nowMs / minuteMs) * minuteMs + minuteMs
         const ranged: TopologyQuery = { ...query, fromMs: toMs - windowMs, toMs }
         const version = this.#cache.version(ranged, nowMs)
-        if (version === lastVersion) return undefined
+        if (version === lastVersion && before !== undefined) return undefined
+        const change = reader.changedSince(ranged, nowMs, before)
         lastVersion = version
-        return this.#cache.answer(ranged, version, nowMs)
+        last = { query: ranged, nowMs }
+        return change
+      },
+      whole: () => {
+        if (last === undefined) throw new Error('nothing was asked yet')
+        return reader.topologyJson(last.query, last.nowMs)
       },
     }
   }

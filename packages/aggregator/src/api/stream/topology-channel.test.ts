@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { TopologyAnswer } from '../../topology/answer.ts'
 import { createFixtureReader, fixtureEdge, fixtureNode } from '../fixture/fixture-reader.testing.ts'
 import { applyList, takeSnapshot } from '../page/live.js'
 import { TopologyChannel } from './topology-channel.ts'
@@ -30,16 +29,17 @@ const query = { fromMs: 0, toMs: 300_000, groupBy: 'process', limit: 500 } as co
 
 function channelOver() {
   const reader = createFixtureReader()
-  const state: { answer: TopologyAnswer | undefined } = { answer: reader.topology(query, 0) }
+  const state = { isNew: true }
   const channel = new TopologyChannel({
-    next() {
-      const answer = state.answer
-      state.answer = undefined
-      return answer
+    next(before) {
+      if (!state.isNew) return undefined
+      state.isNew = false
+      return reader.changedSince(query, 0, before)
     },
+    whole: () => reader.topologyJson(query, 0),
   })
   const tick = () => {
-    state.answer = reader.topology(query, 0)
+    state.isNew = true
     channel.tick()
   }
   return { reader, channel, tick }

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { TopologyAnswer } from '../../topology/answer.ts'
-import { topologyDiff } from './topology-diff.ts'
+import type { AnswerMark, TopologyChange } from '../../topology/answer.ts'
 
 /** One live client. `send` writes what it is given or, if the client doesn't read, cuts it. */
 export interface StreamClient {
@@ -8,8 +7,10 @@ export interface StreamClient {
 }
 
 export interface ChannelSource {
-  /** The answer now; undefined if it can't differ from the one given last time. */
-  next(): TopologyAnswer | undefined
+  /** How the answer now differs from the one marked; undefined if it can't differ. */
+  next(before: AnswerMark | undefined): TopologyChange | undefined
+  /** The whole answer that `next` was about last, as JSON. */
+  whole(): Uint8Array
 }
 
 interface PastEvent {
@@ -29,7 +30,8 @@ export class TopologyChannel {
   readonly clients = new Set<StreamClient>()
   readonly #source: ChannelSource
   readonly #name = randomBytes(6).toString('base64url')
-  #last: TopologyAnswer | undefined
+  #mark: AnswerMark | undefined
+  #head = ''
   #sequence = 0
   #history: PastEvent[] = []
   #historyBytes = 0
@@ -46,9 +48,8 @@ export class TopologyChannel {
     } else {
       const missed = this.#after(lastEventId)
       if (missed === undefined) {
-        client.send(
-          encodeEvent('gap', undefined, { lastEventId: lastEventId.slice(0, 80), resumesWith: 'snapshot' }),
-        )
+        const gap = { lastEventId: lastEventId.slice(0, 80), resumesWith: 'snapshot' }
+        client.send(encodeEvent('gap', undefined, Buffer.from(JSON.stringify(gap))))
         client.send(this.#snapshot())
       } else {
         for (const { event } of missed) client.send(event)
@@ -59,29 +60,29 @@ export class TopologyChannel {
 
   /** Looks for changes and sends them to everyone. */
   tick(): void {
-    const answer = this.#source.next()
-    if (answer === undefined) return
-    const before = this.#last
-    this.#last = answer
-    if (before === undefined) return
-    if (before.groupBy !== answer.groupBy) {
+    const isFirst = this.#mark === undefined
+    const change = this.#source.next(this.#mark)
+    if (change === undefined) return
+    const head = JSON.stringify(change.head)
+    const isMoved = head !== this.#head
+    this.#mark = change.mark
+    this.#head = head
+    if (isFirst) return
+    if (change.isWhole) {
       this.#restart()
       return
     }
     const events: Buffer[] = []
-    const change = topologyDiff(before, answer)
-    if (change !== undefined) events.push(this.#record('patch', change))
-    if (JSON.stringify(windowState(before)) !== JSON.stringify(windowState(answer))) {
-      events.push(this.#record('window', windowState(answer)))
-    }
+    if (change.patch !== undefined) events.push(this.#record('patch', change.patch))
+    if (isMoved) events.push(this.#record('window', Buffer.from(head)))
     if (events.length === 0) return
     const together = Buffer.concat(events)
     for (const client of this.clients) client.send(together)
   }
 
   #snapshot(): Buffer {
-    if (this.#last === undefined) throw new Error('the source of a channel must answer its first call')
-    return encodeEvent('snapshot', this.#id(), this.#last)
+    if (this.#mark === undefined) throw new Error('the source of a channel must answer its first call')
+    return encodeEvent('snapshot', this.#id(), this.#source.whole())
   }
 
   /** The grouping was changed by the server: a patch would be larger than the whole. */
@@ -93,7 +94,7 @@ export class TopologyChannel {
     for (const client of this.clients) client.send(snapshot)
   }
 
-  #record(name: string, data: object): Buffer {
+  #record(name: string, data: Uint8Array): Buffer {
     this.#sequence++
     const event = encodeEvent(name, this.#id(), data)
     this.#history.push({ sequence: this.#sequence, event })
@@ -119,13 +120,8 @@ export class TopologyChannel {
   }
 }
 
-function windowState(answer: TopologyAnswer): object {
-  const { window, completeness, groupBy, notes } = answer
-  return { window, completeness, groupBy, notes }
-}
-
 /** One server-sent event. JSON has no raw line breaks, so one data line holds it. */
-export function encodeEvent(name: string, id: string | undefined, data: object): Buffer {
+function encodeEvent(name: string, id: string | undefined, json: Uint8Array): Buffer {
   const idLine = id === undefined ? '' : `id: ${id}\n`
-  return Buffer.from(`event: ${name}\n${idLine}data: ${JSON.stringify(data)}\n\n`)
+  return Buffer.concat([Buffer.from(`event: ${name}\n${idLine}data: `), json, Buffer.from('\n\n')])
 }
