@@ -70,7 +70,7 @@ const aheadMinutes = 2
 const sweepMinutes = 10
 /** Packing goes by steps of so many rows; an `advance` with this many takes some milliseconds. */
 const rowsPerStep = 500
-const rowsPerAdvance = 2000
+const rowsPerAdvance = 1500
 /** What goes over all rows at once, like sorting them, counts as much as packing this share of them. */
 const sectionShare = 8
 /** Longer without `advance` means that the process did not run: those minutes are missing, not empty. */
