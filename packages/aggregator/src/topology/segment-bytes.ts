@@ -65,6 +65,8 @@ export interface EdgeNames {
 
 /** Rows' worth of work that a section of a segment of `rows` rows is, about. */
 const sectionShare = 8
+/** An entity with its strings takes about as long as a row. */
+const entitiesPerStep = 500
 
 /** The bytes, made section by section: each step yields how many rows' worth of work it was. */
 export function* encodeInSteps(segment: Segment, names: EdgeNames): Generator<number, Uint8Array> {
@@ -82,8 +84,11 @@ export function* encodeInSteps(segment: Segment, names: EdgeNames): Generator<nu
   const edgeTable = edgeSection(edgeIds, names, entities)
   yield work
   const entitySection = new ByteWriter(entities.size * entityWords * 4)
-  for (const id of entities.keys())
+  let written = 0
+  for (const id of entities.keys()) {
     writeEntity(entitySection, names.entity(id), names.knowledge(id), stringOf)
+    if (++written % entitiesPerStep === 0) yield entitiesPerStep
+  }
   const columnNames = segment.columns.map(c => stringOf(counterNames[c.counter]))
   yield work
 
@@ -114,6 +119,7 @@ export function* encodeInSteps(segment: Segment, names: EdgeNames): Generator<nu
 /** Edges of the rows, in their order, then those that only have a gauge. */
 function edgesOf(segment: Segment): EdgeId[] {
   const ids = Array.from(segment.edges)
+  if (segment.open.edges.length === 0) return ids
   const inRows = new Set(ids)
   for (const edge of segment.open.edges) if (!inRows.has(edge)) ids.push(edge)
   return ids
@@ -154,13 +160,17 @@ function writeEntity(
 }
 
 function writeStrings(out: ByteWriter, strings: readonly string[]): number {
-  const encoded = strings.map(text => encoder.encode(text))
+  const text = strings.join('')
+  const whole = encoder.encode(text)
+  // as many bytes as characters: then all are ASCII, and each string is as long as it looks
+  const isPlain = whole.length === text.length
   let end = 0
-  for (const bytes of encoded) {
-    end += bytes.length
+  for (const string of strings) {
+    end += isPlain ? string.length : encoder.encode(string).length
     out.u32(end)
   }
-  for (const bytes of encoded) out.bytes(bytes)
+  if (isPlain) out.bytes(whole)
+  else for (const string of strings) out.bytes(encoder.encode(string))
   out.align()
   return end
 }
@@ -168,6 +178,7 @@ function writeStrings(out: ByteWriter, strings: readonly string[]): number {
 const encoder = new TextEncoder()
 
 function writeGauges(out: ByteWriter, { open }: Segment, edgeIds: readonly EdgeId[]): void {
+  if (open.edges.length === 0) return
   const indexes = new Map(edgeIds.map((id, i) => [id, i]))
   for (let i = 0; i < open.edges.length; i++) {
     out.u32(indexes.get(open.edges[i])!)
