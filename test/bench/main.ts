@@ -1,6 +1,7 @@
 import { existsSync, globSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { Lab } from '../lab/lab.ts'
 import { type Measurement, reaches } from './figure.ts'
 import { describeMachine } from './machine.ts'
 import { machineLine, performancePage, type Result, terminalLine } from './report.ts'
@@ -71,6 +72,13 @@ async function main(): Promise<void> {
     'skipped' in result ? result.skipped.includes('failed') : reaches(result) === false,
   )
   process.exitCode = missed.length > 0 ? 1 : 0
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    // the programs under measurement live in the lab and go with it
+    void Lab.removeOwn().finally(() => process.exit(130))
+  })
 }
 
 await main()

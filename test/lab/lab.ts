@@ -103,11 +103,20 @@ export class Lab {
   }
 
   /** Removes labs whose maker died without removing them. */
-  static async removeStale(): Promise<string[]> {
+  static removeStale(): Promise<string[]> {
+    return Lab.#removeOf(pid => pid !== 0 && !alive(pid))
+  }
+
+  /** Removes the labs that this process made, for a process that is told to end in the midst of its work. */
+  static removeOwn(): Promise<string[]> {
+    return Lab.#removeOf(pid => pid === process.pid)
+  }
+
+  static async #removeOf(isMeant: (ownerPid: number) => boolean): Promise<string[]> {
     const removed: string[] = []
     for (const id of await labIds()) {
       const spec = await readState(id).catch(() => undefined)
-      if (!spec || spec.ownerPid === 0 || alive(spec.ownerPid)) continue
+      if (!spec || !isMeant(spec.ownerPid)) continue
       await removeLab(id)
       removed.push(id)
     }
