@@ -134,15 +134,18 @@ export class Rows {
   }
 
   /** Waits for `count` rows of a kind with this port on either end. */
-  until(kind: Row['kind'], port: number, count: number, timeoutMs?: number): Promise<readonly Row[]> {
-    return this.#process.until(
-      `${count} ${kind} rows of port ${port}`,
-      () => {
-        const rows = this.of(kind, port)
-        return rows.length >= count ? rows : undefined
-      },
-      timeoutMs,
-    )
+  async until(kind: Row['kind'], port: number, count: number, timeoutMs?: number): Promise<readonly Row[]> {
+    const test = () => {
+      const rows = this.of(kind, port)
+      return rows.length >= count ? rows : undefined
+    }
+    try {
+      return await this.#process.until(`${count} ${kind} rows of port ${port}`, test, timeoutMs)
+    } catch (error) {
+      // whether what is missing was at least counted: enum sb_counter in record.h
+      const { counters } = await this.flush()
+      throw new Error(`${(error as Error).message}; counters ${counters}`, { cause: error })
+    }
   }
 
   /** Waits for a row that `test` accepts. */
