@@ -1,5 +1,5 @@
 export { formatAddress, formatV4Word, parseAddress } from './address.ts'
-export type { BusMessage, BusPublisher, BusSubscriber } from './bus.ts'
+export type { BatchHead, BusMessage, BusPublisher, BusSubscriber } from './bus.ts'
 export {
   type ConfigResult,
   type ConfigSources,

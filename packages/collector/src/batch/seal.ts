@@ -62,8 +62,11 @@ export function createSealer(
     const data = new Uint8Array(header.length + entry.body.length)
     data.set(header)
     data.set(entry.body, header.length)
-    const message = { node: nodeToken, partition: entry.partition, data }
-    return { order: order++, recordCount: entry.recordCount, message }
+    const { node, bootId } = identity
+    const { recordCount } = entry
+    const head = { node, bootId, sequence: partition.sequence, recordCount }
+    const message = { node: nodeToken, partition: entry.partition, data, head }
+    return { order: order++, recordCount, message }
   }
 }
 

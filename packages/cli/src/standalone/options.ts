@@ -1,7 +1,7 @@
 import { aggregatorConfigSchema } from '@skybraid/aggregator'
 import { collectorConfigSchema } from '@skybraid/collector'
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
-import { parseNodeSpec } from './node-spec.ts'
+import { parseNodeSpec } from '../node-spec.ts'
 
 const { node: _node, cgroup: _cgroup, ...collector } = collectorConfigSchema
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { NodeSpec } from './node-spec.ts'
+import type { NodeSpec } from '../node-spec.ts'
 
 /** The running shop of test/lab: programs on nodes made of network namespaces and cgroups. */
 export interface Demo {
@@ -10,7 +10,7 @@ export interface Demo {
 }
 
 // the same distance from src/ and from dist/; Node runs the TypeScript of the lab as it is
-const lab = new URL('../../../test/lab/demo.ts', import.meta.url)
+const lab = new URL('../../../../test/lab/demo.ts', import.meta.url)
 
 /** Starts the demo. Throws with one sentence if this copy of the program came without the lab. */
 export async function startDemo(): Promise<Demo> {

@@ -1,5 +1,5 @@
 import type { TopologyAnswer, TopologyEdge } from '@skybraid/aggregator'
-import { printable } from './printable.ts'
+import { printable } from '../printable.ts'
 
 interface Column {
   readonly title: string

@@ -1,0 +1,34 @@
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import type { FlowEncoding } from './flow-message.ts'
+
+const zstdMagic = 0xfd2fb528
+const options = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+
+/** One zstd frame of level 1. */
+export function compressFlowPayload(data: Uint8Array): Uint8Array {
+  return zstdCompressSync(data, options)
+}
+
+/**
+ * The batch in a payload; undefined if it is no zstd frame where it should be one, or if the batch would take more than
+ * `maxBytes`: then nothing larger than that is ever made.
+ */
+export function decodeFlowPayload(
+  data: Uint8Array,
+  encoding: FlowEncoding,
+  maxBytes: number,
+): Uint8Array | undefined {
+  if (encoding === 'raw') return data.length <= maxBytes ? data : undefined
+  try {
+    return zstdDecompressSync(data, { maxOutputLength: maxBytes })
+  } catch {
+    return undefined
+  }
+}
+
+/** How a payload without headers is encoded, by its first bytes; a batch can't begin like a zstd frame. */
+export function sniffFlowEncoding(data: Uint8Array): FlowEncoding {
+  if (data.length < 4) return 'raw'
+  const first = new DataView(data.buffer, data.byteOffset, 4).getUint32(0, true)
+  return first === zstdMagic ? 'zstd' : 'raw'
+}

@@ -1,0 +1,30 @@
+export { type ConnectOptions, connectNats, type NatsLink, type NatsLog, type NatsState } from './connect.ts'
+export { compressFlowPayload, decodeFlowPayload, sniffFlowEncoding } from './flow-body.ts'
+export {
+  type FlowEncoding,
+  type FlowMessageHead,
+  flowHead,
+  flowHeader,
+  flowHeaders,
+  flowMessageId,
+} from './flow-message.ts'
+export { type NatsConfig, natsConfigProblem, natsConfigSchema } from './options.ts'
+export {
+  ensureStreams,
+  type StreamDifference,
+  type StreamReport,
+  type StreamSettings,
+  streamConfigSchema,
+} from './streams.ts'
+export {
+  type FlowSubject,
+  flowFilter,
+  flowPartitionFilter,
+  flowStream,
+  flowSubject,
+  nodeToken,
+  parseFlowSubject,
+  rollupFilter,
+  rollupStream,
+  rollupSubject,
+} from './subjects.ts'
