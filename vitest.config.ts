@@ -15,6 +15,18 @@ export default defineConfig({
       {
         resolve,
         ssr,
+        // need a nats-server and no root; each file starts its own on free ports
+        test: {
+          name: 'bus',
+          include: ['test/nats/**/*.test.ts'],
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
         test: {
           name: 'lab',
           include: [

@@ -85,9 +85,20 @@ ensure_npm_packages() {
   printf '%s' "$inputs" >"$stamp"
 }
 
+# The programs of the bus. Without them its tests are skipped and say why; Debian's server is too old for some of them.
+ensure_nats() {
+  bash scripts/nats-programs.sh cli >/dev/null 9>&- || true
+  bash scripts/nats-programs.sh server >/dev/null 9>&- && return 0
+  (( EUID == 0 )) && command -v apt-get >/dev/null || return 0
+  say 'installing Debian package: nats-server'
+  install_packages nats-server || say 'apt-get could not install nats-server; the tests of the bus are skipped'
+}
+
 if command -v dpkg-query >/dev/null; then
   ensure_system_packages
 else
   ensure_commands
 fi
 ensure_npm_packages
+[[ "${1:-}" == --tests ]] && ensure_nats
+exit 0

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { check, nativeTests, type Outcome, run, type Stage, vitest } from './stage.ts'
 import { add, nothing } from './tally.ts'
@@ -7,6 +8,12 @@ function kernelObstacle(): string | undefined {
   if (process.geteuid?.() !== 0) return 'not root: they load programs into the kernel'
   if (!existsSync('/sys/kernel/btf/vmlinux')) return 'this kernel has no BTF (/sys/kernel/btf/vmlinux)'
   return undefined
+}
+
+/** Why the tests of the bus cannot run here; undefined if they can. */
+function busObstacle(): string | undefined {
+  const { status, stderr } = spawnSync('bash', ['scripts/nats-programs.sh', 'server'], { encoding: 'utf8' })
+  return status === 0 ? undefined : stderr.trim().split('\n').at(-1)
 }
 
 function describeOutcome({ title, tally, seconds, skip }: Outcome): string {
@@ -23,6 +30,7 @@ const stages: Stage[] = [
   check('format of C++', 'make', '-C', 'native', 'check-format'),
   vitest('unit and property tests', 'unit'),
   nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
+  vitest('tests of the bus', 'bus', busObstacle()),
   vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),
 ]
 
