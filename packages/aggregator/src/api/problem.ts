@@ -1,6 +1,7 @@
 import { nearestName } from '@skybraid/shared'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
+import { type ProblemKindName, problemKinds, problemType } from './problem-kinds.ts'
 import type { problemSchema } from './schema/problem-schema.ts'
 
 export type Problem = Static<typeof problemSchema>
@@ -9,13 +10,13 @@ export type ParameterError = NonNullable<Problem['errors']>[number]
 /** A request that is refused on purpose: becomes a problem+json answer. */
 export class RequestProblem extends Error {
   readonly status: number
-  readonly kind: string
+  readonly kind: ProblemKindName
   readonly errors: ParameterError[] | undefined
   readonly retryAfterSeconds: number | undefined
 
   constructor(
     status: number,
-    kind: string,
+    kind: ProblemKindName,
     detail: string,
     extra: { errors?: ParameterError[]; retryAfterSeconds?: number } = {},
   ) {
@@ -34,25 +35,12 @@ export function invalidParameters(errors: ParameterError[]): RequestProblem {
   return new RequestProblem(400, 'invalid-parameter', detail, { errors })
 }
 
-const titles: Readonly<Record<string, string>> = {
-  'invalid-parameter': 'A query parameter is not valid',
-  'malformed-request': 'The request is malformed',
-  'not-found': 'There is nothing at this path',
-  'method-not-allowed': 'This path can only be read',
-  'forbidden-host': 'The Host header is not allowed',
-  'too-many-requests': 'Too many requests',
-  overloaded: 'The aggregator is overloaded',
-  timeout: 'The answer took too long',
-  'too-many-streams': 'Too many live clients',
-  internal: 'The aggregator failed to answer',
-}
-
 /** Builds the body of a problem+json answer; `instance` is the path without the query. */
 export function problemBody(problem: RequestProblem, url: string): Problem {
   const query = url.indexOf('?')
   return {
-    type: `urn:skybraid:problem:${problem.kind}`,
-    title: titles[problem.kind] ?? problem.kind,
+    type: problemType(problem.kind),
+    title: problemKinds[problem.kind].title,
     status: problem.status,
     detail: problem.message,
     instance: query < 0 ? url : url.slice(0, query),

@@ -4,6 +4,7 @@ import Value from 'typebox/value'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fixtureEdge, fixtureNode } from './fixture/fixture-reader.testing.ts'
 import { type FixtureServer, fixtureNowMs, fixtureServer } from './fixture/fixture-server.testing.ts'
+import { problemKinds } from './problem-kinds.ts'
 import { flowListSchema } from './schema/flow-schema.ts'
 import { problemSchema } from './schema/problem-schema.ts'
 import { healthSchema, statusSchema } from './schema/status-schema.ts'
@@ -66,6 +67,7 @@ describe('every route', () => {
     '/metrics',
     '/livez',
     '/openapi.json',
+    '/problems',
   ])('%s refuses a parameter it does not know', async path => {
     const answer = await get(`${path}?nosuch=1`)
     expect(answer.statusCode).toBe(400)
@@ -183,6 +185,15 @@ describe('parameters', () => {
       expect(rebound.statusCode, host).toBe(403)
       expectValid(problemSchema, rebound.json())
     }
+  })
+
+  it('gives every problem a type that leads to what it means and what to do', async () => {
+    const { type } = (await get('/topology?nosuch=1')).json()
+    expect(type).toBe('/problems#invalid-parameter')
+    const page = await get('/problems')
+    expect(page.headers['content-type']).toBe('text/html; charset=utf-8')
+    for (const kind of Object.keys(problemKinds)) expect(page.body).toContain(`<section id="${kind}">`)
+    expect(page.body).not.toMatch(/<script|style=/)
   })
 
   it('does not tell what failed inside', async () => {
@@ -372,6 +383,7 @@ describe('/openapi.json', () => {
       'livez',
       'readyz',
       'openapi.json',
+      'problems',
     ]
     expect(Object.keys(document.paths).sort()).toEqual(paths.map(path => `/api/v1/${path}`).sort())
     for (const [path, { get: operation }] of Object.entries<OpenApiPath>(document.paths)) {

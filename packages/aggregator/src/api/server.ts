@@ -19,6 +19,7 @@ import { flowsRoute } from './route/flows-route.ts'
 import { healthRoutes } from './route/health-routes.ts'
 import { metricsRoute } from './route/metrics-route.ts'
 import { openApiRoute } from './route/openapi-route.ts'
+import { problemsRoute } from './route/problems-route.ts'
 import { statusRoute } from './route/status-route.ts'
 import { streamRoute } from './route/stream-route.ts'
 import { topologyRoute } from './route/topology-route.ts'
@@ -144,6 +145,7 @@ function apiRoutes(scope: ApiServer, context: ApiContext, hub: StreamHub): void 
   metricsRoute(scope, context)
   healthRoutes(scope, context)
   openApiRoute(scope)
+  problemsRoute(scope)
 }
 
 function answerUnknownPath(request: FastifyRequest, reply: FastifyReply): FastifyReply {

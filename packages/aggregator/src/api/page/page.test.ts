@@ -50,6 +50,22 @@ describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout
 
   const rows = () => page.locator('.edges tbody tr')
 
+  it('shows long names without sideways scrolling, in full where the pointer rests', async () => {
+    const names = [
+      'checkout-frontend [nginx.service]@worker-a.example',
+      'payments-ledger [cri-containerd]@worker-b',
+    ]
+    await open('/', ({ reader }) => {
+      reader.nodes = [...reader.nodes, ...names.map(name => fixtureNode(name))]
+      reader.edges = [...reader.edges, fixtureEdge(names[0], names[1], 80)]
+    })
+    const cell = page.locator(`.edges td[title="${names[0]}"]`)
+    await cell.waitFor()
+    const widths = await page.locator('.edges-scroll').evaluate(box => [box.scrollWidth, box.clientWidth])
+    expect(widths[0]).toBeLessThanOrEqual(widths[1])
+    expect(await cell.evaluate(one => one.scrollWidth > one.clientWidth)).toBe(true)
+  })
+
   it('draws what the API answers, and follows it live', async () => {
     await open()
     await page.locator('.map .node').nth(2).waitFor()

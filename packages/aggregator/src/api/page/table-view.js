@@ -107,7 +107,11 @@ export function createTableView(host, { onSelect, onSort }) {
     }
     columns.forEach((column, i) => {
       const text = visible(column.text(edge, names))
-      if (row.cells[i].textContent !== text) row.cells[i].textContent = text
+      const cell = row.cells[i]
+      if (cell.textContent === text) return
+      cell.textContent = text
+      // a name may be cut on the screen
+      if (!column.numeric) cell.title = text
     })
     row.setAttribute('data-health', edge.health)
     row.setAttribute('aria-selected', String(selected))

@@ -3,7 +3,9 @@ import Type from 'typebox'
 /** What every refused request gets (RFC 9457). */
 export const problemSchema = Type.Object(
   {
-    type: Type.String({ description: 'urn:skybraid:problem:… ; stable, made for programs' }),
+    type: Type.String({
+      description: 'address relative to the API: /problems#… says more; stable, made for programs',
+    }),
     title: Type.String(),
     status: Type.Integer(),
     detail: Type.String(),

@@ -102,7 +102,7 @@ describe('/topology/stream', () => {
     const two = await fetch(`http://127.0.0.1:${port}/topology/stream`)
     expect(two.status).toBe(503)
     expect(two.headers.get('retry-after')).toBe('30')
-    expect(await two.json()).toMatchObject({ type: 'urn:skybraid:problem:too-many-streams' })
+    expect(await two.json()).toMatchObject({ type: '/problems#too-many-streams' })
   })
 
   it('survives many different questions', async () => {
