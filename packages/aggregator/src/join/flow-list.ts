@@ -29,12 +29,13 @@ interface Page {
 
 /** A request looks at no more flows than this; the rest is behind the cursor. */
 const examineLimit = 100_000
-const ended = /^e(\d+)$/
-const open = /^o(\d+)\.(\d+)$/
+const cursorForm = /^([eol])(\d{1,15})\.(\d{1,15})(?:\.(\d{1,15}))?$/
 
 /**
- * Flows that match: those that ended, newest first, then the open ones. A page can be short, or empty, and still have
- * a cursor: then there is more to look at. Throws a RangeError for a cursor that was not given by this function.
+ * Flows that match: those that ended, newest first, then the open ones, then those that ended since the first page was
+ * asked for: whatever was there then is listed, however much begins and ends meanwhile; what ends in between may come
+ * twice, open and then ended. A page can be short, or empty, and still have a cursor: then there is more to look at.
+ * Throws a RangeError for a cursor that was not given by this function.
  */
 export function listFlows(
   lists: FlowLists,
@@ -42,36 +43,56 @@ export function listFlows(
   nowMs: number,
 ): { flows: FlowView[]; nextCursor?: string } {
   const page: Page = { flows: [], examined: 0 }
-  const from = parseCursor(query.cursor)
+  const { ring } = lists
+  const from = parseCursor(query.cursor) ?? { part: 'e', at: ring.next, slot: 0, newest: ring.next }
+  const { newest } = from
   let next: string | undefined
-  if (from.kind === 'ended') {
-    next = query.state === 'open' ? undefined : listEnded(lists, query, from.number, page)
-    next ??= listOpen(lists, query, 0, 0, page, nowMs)
-  } else {
-    next = listOpen(lists, query, from.table, from.slot, page, nowMs)
+  if (from.part === 'e' && query.state !== 'open') {
+    next = cursorOf('e', listEnded(lists, query, from.at, 0, page), newest)
+  }
+  if (next === undefined && from.part !== 'l' && (query.state === undefined || query.state === 'open')) {
+    const [table, slot] = from.part === 'o' ? [from.at, from.slot] : [0, 0]
+    next = listOpen(lists, query, table, slot, newest, page, nowMs)
+  }
+  if (next === undefined && query.state !== 'open') {
+    const at = from.part === 'l' ? from.at : ring.next
+    next = cursorOf('l', listEnded(lists, query, at, newest, page), newest)
   }
   return next === undefined ? { flows: page.flows } : { flows: page.flows, nextCursor: next }
 }
 
-type Cursor = { kind: 'ended'; number: number } | { kind: 'open'; table: number; slot: number }
-
-function parseCursor(cursor: string | undefined): Cursor {
-  if (cursor === undefined) return { kind: 'ended', number: Number.POSITIVE_INFINITY }
-  const endedMatch = ended.exec(cursor)
-  if (endedMatch !== null) return { kind: 'ended', number: Number(endedMatch[1]) }
-  const openMatch = open.exec(cursor)
-  if (openMatch === null) throw new RangeError('unknown cursor')
-  return { kind: 'open', table: Number(openMatch[1]), slot: Number(openMatch[2]) }
+/** Where a page begins: among the ended ones, the open ones, or those that ended later. */
+interface Cursor {
+  readonly part: 'e' | 'o' | 'l'
+  /** Number in the ring, or of the table. */
+  readonly at: number
+  readonly slot: number
+  /** The flow that had ended last when the first page was asked for. */
+  readonly newest: number
 }
 
-function listEnded(lists: FlowLists, query: FlowQuery, from: number, page: Page): string | undefined {
+function parseCursor(cursor: string | undefined): Cursor | undefined {
+  if (cursor === undefined) return undefined
+  const match = cursorForm.exec(cursor)
+  if (match === null || (match[1] === 'o') !== (match[4] !== undefined))
+    throw new RangeError('unknown cursor')
+  const [, part, newest, at, slot] = match
+  return { part: part as Cursor['part'], newest: Number(newest), at: Number(at), slot: Number(slot ?? 0) }
+}
+
+function cursorOf(part: 'e' | 'l', at: number, newest: number): string | undefined {
+  return at === 0 ? undefined : `${part}${newest}.${at}`
+}
+
+/** From copy `from` down to the one after `until`; answers where to go on, or 0 if there is nothing more. */
+function listEnded(lists: FlowLists, query: FlowQuery, from: number, until: number, page: Page): number {
   const { ring } = lists
-  for (let number = Math.min(from, ring.next); ring.has(number); number--) {
-    if (isFull(page, query)) return `e${number}`
+  for (let number = Math.min(from, ring.next); number > until && ring.has(number); number--) {
+    if (isFull(page, query)) return number
     page.examined++
     take(ringSource(ring, number), lists, query, page)
   }
-  return undefined
+  return 0
 }
 
 function listOpen(
@@ -79,14 +100,14 @@ function listOpen(
   query: FlowQuery,
   fromTable: number,
   fromSlot: number,
+  newest: number,
   page: Page,
   nowMs: number,
 ): string | undefined {
-  if (query.state !== undefined && query.state !== 'open') return undefined
   for (let index = fromTable; index < lists.tables.length; index++) {
     const { top } = lists.tables[index].store.slots
     for (let slot = index === fromTable ? fromSlot : 0; slot < top; slot++) {
-      if (isFull(page, query)) return `o${index}.${slot}`
+      if (isFull(page, query)) return `o${newest}.${index}.${slot}`
       page.examined++
       const source = tableSource(lists.tables[index], slot, nowMs)
       const isListed = source.words[source.start + Head.flags] !== 0 && stateOfFlow(source) === 'open'

@@ -1,4 +1,5 @@
 import { EndReason, Kind, Protocol, Role, State } from '@skybraid/shared'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { epochMs, flowBatch, record, type TestRecord } from './flow-batch.testing.ts'
 import { createJoin } from './join.ts'
@@ -41,6 +42,8 @@ const server: Partial<TestRecord> = {
   remote: '10.0.0.1:1000',
   flags: Kind.first,
 }
+/** A connection that is told apart by its port. */
+const dial = (n: number) => ({ ...client, dialler: n, flowId: n, local: `10.0.0.1:${n}` })
 const later = (ms: number) => ({ atMs: epochMs + 1_000 + ms, flags: 0 })
 
 describe.each([
@@ -159,6 +162,48 @@ describe.each([
     expect(new Set(seen).size).toBe(7)
     expect(seen).toHaveLength(7)
     expect(seen.filter(each => each.endsWith('closed'))).toHaveLength(3)
-    expect(() => join.flows({ limit: 1, cursor: 'x' }, nowMs)).toThrow(RangeError)
+    for (const cursor of ['x', 'e1', 'o1.2', 'l1.2.3', 'e-1.2', 'o1.2.3.4'])
+      expect(() => join.flows({ limit: 1, cursor }, nowMs)).toThrow(RangeError)
+  })
+
+  it('pages past nothing that was there at the start, while flows end and begin', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(1e6), { minLength: 1, maxLength: 30 }),
+        fc.integer({ min: 1, max: 4 }),
+        (picks, limit) => {
+          const { send, join } = setUp(oneByOne)
+          const open = Array.from({ length: 12 }, (_, n) => dial(100 + n))
+          let born = 1_000
+          const end = (at: number) => {
+            const [gone] = open.splice(at, 1)
+            send('a', [{ ...gone, ...later(9), state: State.closed, reason: EndReason.fin }])
+          }
+          send('a', open)
+          end(0)
+          end(3)
+          const atStart = new Set(Array.from({ length: 12 }, (_, n) => 100 + n))
+          const seen = new Map<number, string[]>()
+          let cursor: string | undefined
+          let turn = 0
+          do {
+            const page = join.flows(cursor === undefined ? { limit } : { limit, cursor }, nowMs)
+            for (const flow of page.flows) {
+              const id = Number(flow.client!.local.split(':')[1])
+              seen.set(id, [...(seen.get(id) ?? []), flow.state])
+            }
+            cursor = page.nextCursor
+            const pick = picks[turn++ % picks.length]
+            if (open.length > 0) end(pick % open.length)
+            if (pick % 3 === 0 && turn < 20) send('a', [dial(born++)])
+          } while (cursor !== undefined && turn < 200)
+          expect(cursor).toBeUndefined()
+          for (const id of atStart) expect(seen.has(id), `flow ${id}`).toBe(true)
+          for (const states of seen.values())
+            expect([['open'], ['closed'], ['open', 'closed']]).toContainEqual(states)
+        },
+      ),
+      { numRuns: 200 },
+    )
   })
 })
