@@ -10,7 +10,14 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'test/{checks,runner}/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'test/{checks,runner}/**/*.test.ts',
+            'test/fault/world/**/*.test.ts',
+          ],
+        },
       },
       {
         resolve,
@@ -34,7 +41,7 @@ export default defineConfig({
             'native/test/**/*.test.ts',
             'test/lab/**/*.test.ts',
             'test/e2e/**/*.test.ts',
-            'test/fault/**/*.test.ts',
+            'test/fault/*.test.ts',
             'test/vm/**/*.test.ts',
           ],
           fileParallelism: false,

@@ -78,7 +78,6 @@ export {
   reasonOf,
   roleOf,
   State,
-  samplingOf,
   stateOf,
 } from './record/kind.ts'
 export { batchLimits, schemaVersion } from './record/limits.ts'

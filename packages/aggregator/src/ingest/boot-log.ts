@@ -5,6 +5,8 @@ interface Partition {
   readonly log: SequenceLog
   /** The batch with the highest number said that the collector stops. */
   stopped: boolean
+  /** Batches that say that a minute is complete, oldest first, before which something may still come. */
+  markers: { readonly minute: number; readonly sequence: number }[]
 }
 
 /** Cumulative counters of a collector's boot, from the batch sealed last. */
@@ -19,6 +21,9 @@ export interface BootCounters {
 }
 
 const maxLossPlaces = 64
+const maxMarkers = 4
+/** What overtook other batches waits this long for them; it is as long as batches are believed to be under way. */
+const patienceMs = 20_000
 
 /** What came from one start of one collector. Bounded: at most `maxPartitions` partitions. */
 export class BootLog {
@@ -58,7 +63,7 @@ export class BootLog {
     let partition = this.#partitions.get(header.partition)
     if (partition === undefined) {
       if (this.#partitions.size >= this.#limits.maxPartitions) return undefined
-      partition = { log: new SequenceLog(this.#limits), stopped: false }
+      partition = { log: new SequenceLog(this.#limits), stopped: false, markers: [] }
       this.#partitions.set(header.partition, partition)
     }
     const arrival = partition.log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
@@ -73,6 +78,27 @@ export class BootLog {
 
   isContiguous(partition: number): boolean {
     return this.#partitions.get(partition)?.log.contiguous ?? false
+  }
+
+  /**
+   * The latest minute of which nothing is missing any more in a partition, after the batch that was just noted; -1 if
+   * that is none. A marker that overtook a batch counts once that batch came, or once nobody waits for it any more.
+   */
+  completedMinute(header: BatchHeader, nowMs: number): number {
+    const partition = this.#partitions.get(header.partition)
+    if (partition === undefined) return -1
+    const { log, markers } = partition
+    if (header.minuteComplete) {
+      markers.push({ minute: Math.floor(header.baseUnixMs / 60_000), sequence: header.sequence })
+      if (markers.length > maxMarkers) markers.shift()
+    }
+    let minute = -1
+    partition.markers = markers.filter(marker => {
+      if (log.awaits(marker.sequence, nowMs - patienceMs)) return true
+      minute = Math.max(minute, marker.minute)
+      return false
+    })
+    return minute
   }
 
   get missingRecords(): number {

@@ -105,6 +105,19 @@ describe('createIngest', () => {
     expect(completed).toEqual([`n.1 0 ${epochMs / minuteMs}`])
   })
 
+  it('waits with the end of a minute for batches that were overtaken, but not for ever', () => {
+    const { send, completed } = setUp()
+    send({ sequence: 3, firstRecord: 2, minuteComplete: true }, 0)
+    send({ sequence: 2, firstRecord: 1 }, 1)
+    expect(completed).toEqual([])
+    send({ sequence: 1, firstRecord: 0 }, 1)
+    expect(completed).toEqual([`n.1 0 ${epochMs / minuteMs}`])
+    send({ sequence: 5, firstRecord: 3, minuteComplete: true, baseUnixMs: epochMs + minuteMs }, 0)
+    expect(completed).toHaveLength(1)
+    send({ sequence: 6, firstRecord: 3 }, 1, 'n.1', nowMs + 30_000)
+    expect(completed).toEqual([`n.1 0 ${epochMs / minuteMs}`, `n.1 0 ${epochMs / minuteMs + 1}`])
+  })
+
   it('tells a killed collector from one that stopped', () => {
     const second = { bootId: '0000000000000002', sentUnixMs: nowMs + 1 }
     const killed = setUp()

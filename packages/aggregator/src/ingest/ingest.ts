@@ -146,10 +146,10 @@ export function createIngest(options: IngestOptions): Ingest {
     windows.heard(node.name, boot.bootId, header.partition, nowMs)
   }
 
-  function completeMinute(node: NodeLog, boot: BootLog): void {
-    const { header } = columns
-    if (!header.minuteComplete || boot !== node.current) return
-    windows.minuteComplete(node.name, boot.bootId, header.partition, Math.floor(header.baseUnixMs / 60_000))
+  function completeMinute(node: NodeLog, boot: BootLog, nowMs: number): void {
+    if (boot !== node.current) return
+    const minute = boot.completedMinute(columns.header, nowMs)
+    if (minute >= 0) windows.minuteComplete(node.name, boot.bootId, columns.header.partition, minute)
   }
 
   return {
@@ -179,7 +179,7 @@ export function createIngest(options: IngestOptions): Ingest {
       if (arrival === 'late') return lose('late', header.recordCount)
       learnNames(node)
       if (header.recordCount > 0) applyRecords(node, boot, nowMs)
-      completeMinute(node, boot)
+      completeMinute(node, boot, nowMs)
     },
 
     status(nowMs) {

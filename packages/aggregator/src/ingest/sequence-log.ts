@@ -41,6 +41,11 @@ export class SequenceLog {
     return this.#gaps.every(gap => gap.settled)
   }
 
+  /** Something before this number is missing that was noticed after `sinceMs`, so that it may still be on its way. */
+  awaits(sequence: number, sinceMs: number): boolean {
+    return this.#gaps.some(gap => !gap.settled && gap.from < sequence && gap.sinceMs > sinceMs)
+  }
+
   /** Records in all batches up to the highest number, come or not. */
   get records(): number {
     return this.#nextRecord

@@ -1,0 +1,146 @@
+import type { IngestStatus, TopologyEdge } from '../../../packages/aggregator/src/topology/answer.ts'
+import { edgeName } from '../world/map.ts'
+import { type Told, truthNames } from '../world/truth-book.ts'
+import type { Witness } from './witness.ts'
+
+/** One counter that is not what it must be. */
+export interface Difference {
+  readonly minute: string
+  readonly edge: string
+  readonly counter: string
+  readonly truth: number
+  readonly seen: number
+}
+
+/** `exact`: every counter as invented. `bounded`: something was lost, so none may be more than that. */
+export type Strictness = 'exact' | 'bounded'
+
+const known = new Set(truthNames)
+
+/** Compares every edge of every minute with the truth, edges that should not be there included. */
+export async function compareMinutes(
+  truth: Told,
+  witness: Witness,
+  strictness: Strictness = 'exact',
+): Promise<Difference[]> {
+  const differences: Difference[] = []
+  for (const minute of Object.keys(truth)
+    .map(Number)
+    .sort((a, b) => a - b)) {
+    const seen = countersByEdge(await witness.edges(minute * 60_000, (minute + 1) * 60_000))
+    differences.push(...compareMinute(minute, truth[minute], seen, strictness))
+  }
+  return differences
+}
+
+export function compareMinute(
+  minute: number,
+  truth: Told[string],
+  seen: Told[string],
+  strictness: Strictness,
+): Difference[] {
+  const differences: Difference[] = []
+  const at = new Date(minute * 60_000).toISOString().slice(11, 16)
+  const isWrong = (want: number, have: number) => (strictness === 'exact' ? have !== want : have > want)
+  for (const edge of new Set([...Object.keys(truth), ...Object.keys(seen)])) {
+    const wanted = truth[edge] ?? {}
+    const found = seen[edge] ?? {}
+    for (const counter of new Set([...Object.keys(wanted), ...Object.keys(found)])) {
+      const want = wanted[counter] ?? 0
+      const have = found[counter] ?? 0
+      if (isWrong(want, have)) differences.push({ minute: at, edge, counter, truth: want, seen: have })
+    }
+  }
+  return differences
+}
+
+/**
+ * The counters that the truth knows of, where they are not 0. An edge without any is listed all the same, unless it
+ * stands for connections that were open when its minute closed: that gauge is not part of the window (docs/api.md).
+ */
+export function countersByEdge(edges: readonly TopologyEdge[]): Told[string] {
+  const all: Told[string] = {}
+  for (const edge of edges) {
+    const counters: Record<string, number> = {}
+    flatten('', { tcp: edge.tcp, udp: edge.udp }, counters)
+    if (Object.keys(counters).length === 0) {
+      if (edge.udp !== undefined || (edge.tcp?.openNow ?? 0) > 0) continue
+      counters['(an edge without anything)'] = 1
+    }
+    const name = edgeName(edge)
+    if (all[name] !== undefined) throw new Error(`two edges are called ${name}`)
+    all[name] = counters
+  }
+  return all
+}
+
+function flatten(path: string, value: unknown, into: Record<string, number>): void {
+  if (typeof value === 'number') {
+    if (value !== 0 && known.has(path)) into[path] = value
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [name, inner] of Object.entries(value))
+      flatten(path === '' ? name : `${path}.${name}`, inner, into)
+  }
+}
+
+/** What the identities must say. */
+export interface Balance {
+  /** By node: records it handed over. */
+  readonly encoded: Readonly<Record<string, number>>
+  /** Lost over all nodes, by place; nothing unless told. */
+  readonly lost?: Readonly<Record<string, number>>
+}
+
+/** Both identities of every node and the aggregator's own; as sentences, none if all is well. */
+export function checkBalance(balance: Balance, status: IngestStatus): string[] {
+  const problems: string[] = []
+  const lost: Record<string, number> = {}
+  const add = (by: Readonly<Record<string, number>>) => {
+    for (const [place, records] of Object.entries(by)) lost[place] = (lost[place] ?? 0) + records
+  }
+  if (!status.identity.holds) problems.push('the identity of the aggregator does not hold')
+  add(status.identity.lost)
+  for (const { node, identity } of status.nodes) {
+    const { records, ring } = identity
+    add(records.lost)
+    if (!records.holds || !ring.holds) problems.push(`an identity of ${node} does not hold`)
+    if (records.inFlight !== 0) problems.push(`${node} has ${records.inFlight} records under way`)
+    if (records.encoded !== balance.encoded[node])
+      problems.push(`${node} says ${records.encoded} records, it made ${balance.encoded[node]}`)
+  }
+  for (const node of Object.keys(balance.encoded)) {
+    if (!status.nodes.some(each => each.node === node)) problems.push(`${node} is not known`)
+  }
+  const wanted = balance.lost ?? {}
+  for (const place of new Set([...Object.keys(lost), ...Object.keys(wanted)])) {
+    const want = wanted[place] ?? 0
+    if ((lost[place] ?? 0) !== want) problems.push(`${lost[place] ?? 0} lost by ${place}, must be ${want}`)
+  }
+  return problems
+}
+
+/** Segments lost and compared over a range, of edges that both ends reported. */
+export function lossOf(edges: readonly TopologyEdge[]): { lost: number; compared: number } {
+  let lost = 0
+  let compared = 0
+  for (const { tcp } of edges) {
+    lost += tcp?.loss.clientToServer.segmentsLost ?? 0
+    compared += tcp?.loss.clientToServer.segmentsCompared ?? 0
+  }
+  return { lost, compared }
+}
+
+const mostRows = 40
+
+/** Differences as a table, the first of them. */
+export function differenceTable(differences: readonly Difference[]): string {
+  const head = ['minute', 'edge', 'counter', 'truth', 'seen']
+  const rows = differences
+    .slice(0, mostRows)
+    .map(d => [d.minute, d.edge, d.counter, String(d.truth), String(d.seen)])
+  const widths = head.map((title, c) => Math.max(title.length, ...rows.map(row => row[c].length)))
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, c) => (c < 3 ? cell.padEnd(widths[c]) : cell.padStart(widths[c]))).join('  ')
+  const more = differences.length - rows.length
+  return [line(head), ...rows.map(line), ...(more > 0 ? [`and ${more} more`] : [])].join('\n')
+}
