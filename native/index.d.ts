@@ -39,10 +39,12 @@ export interface CaptureCounters {
   readonly keyUnsettled: number
   readonly sockets: number
   readonly openFlows: number
-  /** Records made, those merged before encoding included: minus recordsMerged it is the sum of all frames' recordCount. */
+  /** Records made, those merged before encoding and those sampled out included: minus both it is the sum of all frames' recordCount. */
   readonly recordsEncoded: number
   /** Records that were joined on purpose with another of the same flow and minute before encoding. */
   readonly recordsMerged: number
+  /** Records of connections that sampling leaves out; part of recordsEncoded. */
+  readonly recordsSampledOut: number
   readonly dnsMalformed: number
   /** State changes that happened within the handling of another one, which the kernel does not show. */
   readonly stateChangesMissed: number
@@ -67,6 +69,8 @@ export interface Capture {
   readonly hooks: readonly HookReport[]
   readonly capabilities: number
   counters(): CaptureCounters
+  /** From now on one in 2^exponent connections is recorded (0 to 15); those that were decided on stay as they are. */
+  setSampling(exponent: number): void
   /**
    * Drains everything, detaches all programs, joins the poll thread and calls `onFlush` for what is pending before it
    * returns. Idempotent; `counters()` keeps the last figures.

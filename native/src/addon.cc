@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "capture.h"
+#include "sampling.h"
 
 namespace skybraid {
 
@@ -49,6 +50,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Capture",
                        {InstanceMethod<&CaptureObject::Counters>("counters"),
+                        InstanceMethod<&CaptureObject::SetSampling>("setSampling"),
                         InstanceMethod<&CaptureObject::Close>("close")});
   }
 
@@ -168,6 +170,18 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     return info.Env().Undefined();
   }
 
+  Napi::Value SetSampling(const Napi::CallbackInfo& info) {
+    const double exponent =
+        info.Length() > 0 && info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+    if (!(exponent >= 0 && exponent <= kMaxSampling)) {
+      Napi::TypeError::New(info.Env(), "setSampling takes a number from 0 to 15")
+          .ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    }
+    if (capture_ != nullptr) capture_->SetSampling(static_cast<uint32_t>(exponent));
+    return info.Env().Undefined();
+  }
+
   Napi::Value Counters(const Napi::CallbackInfo& info) {
     const CaptureCounters c = capture_ != nullptr ? capture_->Counters() : counters_;
     Napi::Object object = Napi::Object::New(info.Env());
@@ -186,6 +200,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("openFlows", c.open_flows);
     set("recordsEncoded", c.flows.made);
     set("recordsMerged", c.flows.merged);
+    set("recordsSampledOut", c.flows.sampled_out);
     set("dnsMalformed", c.dns_malformed);
     set("stateChangesMissed", c.kernel[SB_C_MISSED]);
     set("rowsAfterClose", c.flows.after_close);

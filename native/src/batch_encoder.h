@@ -11,9 +11,6 @@
 
 namespace skybraid {
 
-// The partition's hash of the dialler's part of a record's key; flow.proto defines it.
-uint32_t PartitionHash(const FlowRecord& record);
-
 class BatchEncoder {
  public:
   static constexpr size_t kMaxRecords = 1000;

@@ -107,6 +107,7 @@ void Capture::Run() {
 uint64_t Capture::Step(Clocks now) {
   now_ = now;
   clock_.Measure(now.mono_ns, now.unix_ns);
+  table_.SetSampling(sampling_);
   // With a reader that is far behind, rows stay in the ring, and what it can't hold is counted there.
   if (!reader_.has_room()) return now.mono_ns + kDrainMs * kMs;
   const uint64_t minute = NowMs() / kMinuteMs;

@@ -2,6 +2,7 @@
 // hands out encoded flushes. No globals: several can run in one process.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -63,6 +64,9 @@ class Capture final : private RowSink {
 
   CaptureCounters Counters() const;
 
+  // One in 2^exponent of the connections that begin from now on is recorded. From any thread.
+  void SetSampling(uint32_t exponent) { sampling_ = exponent; }
+
   // One step of the poll thread; public for tests, which drive it with their own clocks instead of Start().
   // Returns the monotonic time of the next step.
   uint64_t Step(Clocks now);
@@ -106,6 +110,7 @@ class Capture final : private RowSink {
   uint64_t next_sweep_ns_ = 0;
   int sweeps_left_ = 0;
   int sweep_tries_ = 0;
+  std::atomic<uint32_t> sampling_{0};
   std::vector<uint64_t> minutes_;
   std::vector<FlowRecord> records_;
 

@@ -46,6 +46,9 @@ struct Flow {
   bool reported_quiet;  // the last record said so
   bool dirty;           // something of the latest reading is unreported
   bool dormant;         // UDP: closed as idle; the kernel may still count on
+  bool chosen;          // whether it is recorded was decided, with its first record
+  bool muted;           // it is not
+  uint8_t sampling;     // it stands for 2^sampling connections
 };
 
 }  // namespace skybraid

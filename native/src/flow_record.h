@@ -20,6 +20,7 @@ constexpr uint32_t kRoleGuessed = 1u << 5;
 constexpr uint32_t kStateMask = 7u << kStateShift, kReasonMask = 15u << kReasonShift;
 constexpr uint32_t kFirst = 1u << 13, kAdopted = 1u << 14, kInherited = 1u << 15, kQuiet = 1u << 16;
 constexpr uint32_t kAnnouncedAgain = 1u << 17, kMptcp = 1u << 18;
+constexpr uint32_t kSamplingShift = 19;
 }  // namespace kind
 
 enum class FlowState : uint32_t { kOpen = 1, kClosed = 2, kFailed = 3, kHalfOpen = 4 };
@@ -65,5 +66,8 @@ struct FlowRecord {
   uint32_t srtt_us;
   uint32_t min_rtt_us;
 };
+
+// The partition's hash of the dialler's part of a record's key; flow.proto defines it.
+uint32_t PartitionHash(const FlowRecord& record);
 
 }  // namespace skybraid

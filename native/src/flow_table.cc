@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "flow_identity.h"
+#include "sampling.h"
 
 namespace skybraid {
 
@@ -151,7 +152,7 @@ void FlowTable::AddUdp(const sb_udp_row& row, uint64_t wall_ms) {
   const bool changed = Advance(flow, CountersOf(row), false);
   if (changed && flow.dormant) {
     ++open_;
-    flow.dormant = flow.reported_once = false;
+    flow.dormant = flow.reported_once = flow.chosen = flow.muted = false;
     ++flow.revival;
     flow.flow_id = Mix64(flow.hash ^ Mix64(flow.kernel_opened_ns + flow.revival)) | kUdpIdBit;
     flow.opened_ns = head.read_ns;
@@ -269,6 +270,11 @@ void FlowTable::SettleMinute(Flow& flow, uint64_t wall_ms) {
 void FlowTable::Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bool announce) {
   at.wall_ms = std::max(at.wall_ms, floor_ms_);
   ++counters_.made;
+  if (state == FlowState::kOpen || state == FlowState::kClosed) Choose(flow);
+  if (flow.muted) {
+    ++counters_.sampled_out;
+    return Report(flow, at);
+  }
   const bool joins =
       flow.pending_epoch == epoch_ && out_[flow.pending].wall_ms / kMinuteMs == at.wall_ms / kMinuteMs;
   if (joins) {
@@ -292,11 +298,29 @@ void FlowTable::Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bo
   record.wall_ms = at.wall_ms;
   record.age_ms = ToMs(Since(at.ns, flow.opened_ns));
   Describe(record, flow, state);
+  Report(flow, at);
+}
+
+// Everything up to now is told, or left out on purpose.
+void FlowTable::Report(Flow& flow, Moment at) {
   flow.reported = flow.last;
   flow.reported_once = true;
   flow.reported_quiet = (flow.flags & SB_F_QUIET) != 0;
   flow.dirty = false;
   flow.last_record_ns = at.ns;
+}
+
+// Once per connection: a rate that changes later leaves it alone.
+void FlowTable::Choose(Flow& flow) {
+  if (flow.chosen) return;
+  flow.chosen = true;
+  if (sampling_ == 0) return;
+  FlowRecord record{};
+  Describe(record, flow, FlowState::kOpen);
+  // without a key nobody else sees it: then any hash will do
+  const uint32_t hash = flow.settled ? SampleHash(record) : static_cast<uint32_t>(Mix64(flow.flow_id));
+  flow.muted = !IsSampled(hash, sampling_);
+  flow.sampling = static_cast<uint8_t>(sampling_);
 }
 
 void FlowTable::Describe(FlowRecord& record, const Flow& flow, FlowState state) {
@@ -318,7 +342,7 @@ void FlowTable::Describe(FlowRecord& record, const Flow& flow, FlowState state) 
                  static_cast<uint32_t>(flow.role & 3) << kind::kRoleShift |
                  bit(SB_F_ROLE_GUESSED, kind::kRoleGuessed) | bit(SB_F_ADOPTED, kind::kAdopted) |
                  bit(SB_F_INHERITED, kind::kInherited) | bit(SB_F_QUIET, kind::kQuiet) |
-                 bit(SB_F_MPTCP, kind::kMptcp);
+                 bit(SB_F_MPTCP, kind::kMptcp) | static_cast<uint32_t>(flow.sampling) << kind::kSamplingShift;
 }
 
 // ---- time

@@ -4,7 +4,7 @@
 //   the deltas of a flow's records add up to its last totals (minus the baseline of an adopted flow);
 //   exactly one record of a flow is `first`; nothing follows a closing record under the same flow id;
 //   a record belongs to one minute, and no record is older than the minutes declared complete;
-//   made = taken + merged.
+//   made = taken + merged + sampled out.
 // Time is an argument everywhere: `ns` is CLOCK_MONOTONIC, `wall_ms` unix time.
 #pragma once
 
@@ -29,6 +29,7 @@ struct FlowTableOptions {
 struct FlowTableCounters {
   uint64_t made = 0;         // records, those merged included
   uint64_t merged = 0;       // records joined with the flow's previous, not yet taken one
+  uint64_t sampled_out = 0;  // records of connections that are not in the sample
   uint64_t full = 0;         // rows of new flows that found no room
   uint64_t after_close = 0;  // rows of a connection that had already closed
   uint64_t regressed = 0;    // rows with a counter smaller than before: that counter was held
@@ -48,6 +49,9 @@ class FlowTable {
 
   // Records from here on are never older than this; set when a minute was declared complete.
   void SetFloor(uint64_t wall_ms) { floor_ms_ = wall_ms; }
+
+  // Of connections that begin to be recorded from here on, one in 2^exponent is; failed dials always are.
+  void SetSampling(uint32_t exponent) { sampling_ = exponent; }
 
   // The records made since the last call, by swap: `into` is emptied and its memory is used for the next
   // ones.
@@ -88,6 +92,8 @@ class FlowTable {
   bool Advance(Flow& flow, const FlowCounters& read, bool narrow);
   void SettleMinute(Flow& flow, uint64_t wall_ms);
   void Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bool announce);
+  void Choose(Flow& flow);
+  void Report(Flow& flow, Moment at);
   void Describe(FlowRecord& record, const Flow& flow, FlowState state);
   void Schedule(uint32_t slot);
   uint64_t NextAnnounce(const Flow& flow) const;
@@ -107,6 +113,7 @@ class FlowTable {
   uint32_t collected_ = 0;  // slots that an unfinished Collect has behind it
   uint64_t open_ = 0;
   uint64_t floor_ms_ = 0;
+  uint32_t sampling_ = 0;
 };
 
 }  // namespace skybraid

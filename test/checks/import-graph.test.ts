@@ -25,6 +25,7 @@ const pureFolders = [
   'packages/aggregator/src/join',
   'packages/aggregator/src/topology',
   'packages/aggregator/src/resolve',
+  'packages/cli/src/flow-lines',
 ]
 /** Data structures that pure code may use: they touch nothing outside themselves. */
 const pureLibraries = ['@skybraid/shared', 'lru-cache']

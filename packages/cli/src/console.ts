@@ -13,6 +13,13 @@ export interface Output {
   write(text: string): unknown
 }
 
+/** An output that also takes bytes, and says when it wants no more for now. */
+export interface DataOutput extends Output {
+  /** False: wait for `drain` before the next. */
+  write(data: string | Uint8Array): unknown
+  once?(event: 'drain', listener: () => void): unknown
+}
+
 /** `level` is pino's. On a terminal log lines are shortened to one plain line each, names in them escaped. */
 export function createConsole(output: Output, level: string): Console {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }

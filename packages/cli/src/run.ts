@@ -14,6 +14,14 @@ const verbs: Readonly<Record<string, Verb>> = {
     about: 'observe this machine: collector, aggregator and API in one process (the default)',
     load: async () => (await import('./standalone/run-standalone.ts')).runStandalone,
   },
+  tap: {
+    about: 'print flow records as they pass over the bus, or from a file',
+    load: async () => (await import('./tap/run-tap.ts')).runTap,
+  },
+  decode: {
+    about: 'print the batch of flow records on standard input',
+    load: async () => (await import('./decode/run-decode.ts')).runDecode,
+  },
 }
 
 /** Runs the command line and answers the exit code. Whatever goes wrong is told in plain sentences on stderr. */

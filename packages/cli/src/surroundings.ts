@@ -1,11 +1,12 @@
 import { SkybraidError } from '@skybraid/shared'
-import type { Output } from './console.ts'
+import type { DataOutput, Output } from './console.ts'
 import { ExitCode } from './exit-code.ts'
 
 /** What a command sees of the process it runs in. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdout: Output
+  readonly stdin?: AsyncIterable<Uint8Array>
+  readonly stdout: DataOutput
   readonly stderr: Output
 }
 

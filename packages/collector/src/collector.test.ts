@@ -75,7 +75,7 @@ function fakeSource() {
     source: (options: OpenCaptureOptions) => {
       seen = options
       flush = options.onFlush
-      return { hooks: [], capabilities: 5, counters: () => counters, close }
+      return { hooks: [], capabilities: 5, counters: () => counters, setSampling: () => {}, close }
     },
   }
 }

@@ -121,8 +121,8 @@ interface Shutting {
 
 async function shut({ capture, publisher, intake, log, sayStop, drainMs }: Shutting): Promise<void> {
   capture.close()
-  const { recordsEncoded, recordsMerged } = capture.counters()
-  const missing = recordsEncoded - recordsMerged - intake.counts.received
+  const { recordsEncoded, recordsMerged, recordsSampledOut } = capture.counters()
+  const missing = recordsEncoded - recordsMerged - recordsSampledOut - intake.counts.received
   if (missing !== 0) log.error({ missing }, 'records were made and not handed over')
   let complete = await publisher.drained(drainMs)
   if (complete) {

@@ -14,9 +14,9 @@ export function collectorCounters(
 ): SealCounters {
   return {
     // Not the capture's own figure: that one runs ahead by what is made and not handed over yet.
-    recordsEncoded: recordsReceived + capture.recordsMerged,
+    recordsEncoded: recordsReceived + capture.recordsMerged + capture.recordsSampledOut,
     recordsMerged: capture.recordsMerged,
-    recordsSampledOut: 0,
+    recordsSampledOut: capture.recordsSampledOut,
     ringProduced: capture.ringProduced + capture.ringFull,
     ringConsumed: capture.ringConsumed,
     lost: {
@@ -41,6 +41,7 @@ export const noCounters: CaptureCounters = {
   openFlows: 0,
   recordsEncoded: 0,
   recordsMerged: 0,
+  recordsSampledOut: 0,
   dnsMalformed: 0,
   stateChangesMissed: 0,
   rowsAfterClose: 0,

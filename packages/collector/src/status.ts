@@ -20,7 +20,7 @@ export interface CollectorStatus {
   /** What the kernel programs and the table of open flows count beside the two identities. */
   readonly flows: Omit<
     CaptureCounters,
-    'ringProduced' | 'ringConsumed' | 'ringFull' | 'recordsEncoded' | 'recordsMerged'
+    'ringProduced' | 'ringConsumed' | 'ringFull' | 'recordsEncoded' | 'recordsMerged' | 'recordsSampledOut'
   >
   readonly brokenFlushes: number
 }
@@ -66,6 +66,7 @@ export function collectorStatus(parts: StatusParts): CollectorStatus {
     ringFull: _f,
     recordsEncoded: _e,
     recordsMerged: _m,
+    recordsSampledOut: _s,
     ...flows
   } = counters
   const { waitingBatches, waitingBytes } = spool.counts

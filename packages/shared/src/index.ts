@@ -78,6 +78,7 @@ export {
   reasonOf,
   roleOf,
   State,
+  samplingOf,
   stateOf,
 } from './record/kind.ts'
 export { batchLimits, schemaVersion } from './record/limits.ts'

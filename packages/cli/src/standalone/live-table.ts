@@ -1,5 +1,6 @@
 import type { TopologyAnswer, TopologyEdge } from '@skybraid/aggregator'
 import { printable } from '../printable.ts'
+import { bytes, count, micros } from '../quantity.ts'
 
 interface Column {
   readonly title: string
@@ -58,27 +59,4 @@ function retransmits({ tcp }: TopologyEdge): number | undefined {
 
 function rttP50({ tcp }: TopologyEdge): number | undefined {
   return tcp?.client?.rttUs?.p50 ?? tcp?.server?.rttUs?.p50
-}
-
-/** Absent means not measured and stays blank; 0 is a measured zero. */
-function count(value: number | undefined): string {
-  return value === undefined ? '' : scaled(value, ['', 'k', 'M', 'G', 'T', 'P'])
-}
-
-function bytes(value: number): string {
-  return scaled(value, [' B', ' kB', ' MB', ' GB', ' TB', ' PB'])
-}
-
-function micros(value: number | undefined): string {
-  return value === undefined ? '' : scaled(value, [' µs', ' ms', ' s'])
-}
-
-function scaled(value: number, units: readonly string[]): string {
-  let unit = 0
-  let shown = value
-  while (shown >= 9_999.5 && unit < units.length - 1) {
-    shown /= 1000
-    unit += 1
-  }
-  return `${unit > 0 && shown < 100 ? shown.toFixed(1) : Math.round(shown)}${units[unit]}`
 }

@@ -17,9 +17,9 @@ const schema = defineOptions({
   ring: { type: 'bytes', description: 'Ring', default: 1 << 20 },
   'max-flows': { type: 'number', description: 'Flows', default: 10, min: 1, env: 'T_MAX_FLOWS' },
   udp: { type: 'boolean', description: 'No UDP', default: true, env: 'T_UDP' },
-  demo: { type: 'boolean', description: 'Demo' },
+  demo: { type: 'boolean', short: 'd', description: 'Demo' },
   node: { type: 'list', description: 'Nodes', default: [], env: 'T_NODE' },
-  mode: { type: 'string', description: 'Mode', values: ['fast', 'exact'], default: 'fast' },
+  mode: { type: 'string', short: 'm', description: 'Mode', values: ['fast', 'exact'], default: 'fast' },
   token: { type: 'string', description: 'Token', secret: true, env: 'T_TOKEN' },
 })
 
@@ -96,6 +96,8 @@ describe('loadConfig', () => {
       listen: { host: '::1', port: 80 },
     })
     expect(loaded(['--udp=false', '--demo=true']).config).toMatchObject({ udp: false, demo: true })
+    expect(loaded(['-d', '-m', 'exact']).config).toMatchObject({ demo: true, mode: 'exact' })
+    expect(loaded(['-m=exact']).config).toMatchObject({ demo: undefined, mode: 'exact' })
     expect(loaded([], { T_NODE: 'a, b', T_UDP: 'off' }).config).toMatchObject({
       node: ['a', 'b'],
       udp: false,
@@ -122,6 +124,8 @@ describe('loadConfig', () => {
     ['--flush is given twice.', ['--flush=1s', '--flush=2s'], {}],
     ['--no-udp takes no value.', ['--no-udp=1'], {}],
     ['Unknown flag --no-flush; the nearest is --flush.', ['--no-flush'], {}],
+    ['Unknown flag -x; --help lists all flags.', ['-x'], {}],
+    ['--mode is given twice.', ['-m', 'fast', '--mode=fast'], {}],
     ['T_FLUSH must be at least 10ms, not 1ms.', [], { T_FLUSH: '1ms' }],
     ['--ring must be a size, for example 65536, 64KiB or 16MB, not "1XB".', ['--ring=1XB'], {}],
     ['T_UDP must be true or false, not "maybe".', [], { T_UDP: 'maybe' }],
@@ -222,8 +226,9 @@ describe('formatHelp', () => {
     const text = formatHelp(schema, 'test [options]', 80)
     expect(text).toContain('  --flush TIME                Flush (default 500ms; T_FLUSH)\n')
     expect(text).toContain('  --listen HOST:PORT          Where the API is (default 127.0.0.1:7100;\n')
+    expect(text).toContain('  -d, --demo                  Demo\n')
     expect(text).toContain('  --no-udp                    No UDP (T_UDP)\n')
-    expect(text).toContain('  --mode TEXT                 Mode (one of fast, exact; default fast)\n')
+    expect(text).toContain('  -m, --mode TEXT             Mode (one of fast, exact; default fast)\n')
     expect(Math.max(...text.split('\n').map(line => line.length))).toBeLessThanOrEqual(80)
   })
 })

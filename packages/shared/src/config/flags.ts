@@ -18,7 +18,10 @@ export interface Flags {
   readonly errors: readonly string[]
 }
 
-/** Splits arguments into flags: `--name value`, `--name=value`, `--name` and `--no-name` for booleans, `--` ends them. */
+/**
+ * Splits arguments into flags: `--name value`, `--name=value`, `--name` and `--no-name` for booleans, and `-n` for an
+ * option with that letter. `--` ends them.
+ */
 export function scanFlags(schema: ConfigSchema, args: readonly string[]): Flags {
   const values = new Map<string, string[]>()
   const positionals: string[] = []
@@ -30,7 +33,10 @@ export function scanFlags(schema: ConfigSchema, args: readonly string[]): Flags 
       positionals.push(...args.slice(index))
       break
     }
+    const long = longForm(schema, arg)
     if (arg === '-h') values.set('help', ['true'])
+    else if (long !== undefined) index += scanFlag(schema, long, args[index], values, errors)
+    else if (/^-[a-zA-Z]/.test(arg)) errors.push(`Unknown flag ${arg}; --help lists all flags.`)
     else if (!arg.startsWith('--')) positionals.push(arg)
     else index += scanFlag(schema, arg, args[index], values, errors)
   }
@@ -43,6 +49,14 @@ export function scanFlags(schema: ConfigSchema, args: readonly string[]): Flags 
     printConfig: given('print-config') === 'true',
     errors,
   }
+}
+
+/** `--output` for `-o`, or `--output=json` for `-o=json`; undefined if no option has that letter. */
+function longForm(schema: ConfigSchema, arg: string): string | undefined {
+  const [, letter, value = ''] = /^-([a-zA-Z])(=.*)?$/s.exec(arg) ?? []
+  if (letter === undefined) return undefined
+  const name = Object.keys(schema).find(key => schema[key].short === letter)
+  return name && `--${name}${value}`
 }
 
 /** Answers how many further arguments the flag used. */

@@ -7,6 +7,8 @@ interface Common<T> {
   readonly default?: T
   /** Environment variable; without it the option can't be set there. */
   readonly env?: string
+  /** One letter: `-o` for `--output`. */
+  readonly short?: string
   /** Word for the value in `--help`, for example DIR. */
   readonly placeholder?: string
   /** Masked wherever the configuration is shown. */

@@ -38,8 +38,9 @@ function originText(option: Option, origin: Origin): string {
 }
 
 function flagText(name: string, option: Option): string {
-  if (option.type === 'boolean') return option.default === true ? `--no-${name}` : `--${name}`
-  return `--${name} ${option.placeholder ?? placeholders[option.type]}`
+  const short = option.short === undefined ? '' : `-${option.short}, `
+  if (option.type === 'boolean') return `${short}${option.default === true ? '--no-' : '--'}${name}`
+  return `${short}--${name} ${option.placeholder ?? placeholders[option.type]}`
 }
 
 const placeholders = {

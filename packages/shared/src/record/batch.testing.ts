@@ -44,6 +44,7 @@ const header = fc.record({
   capabilities: counter,
   minuteComplete: fc.boolean(),
   cleanStop: fc.boolean(),
+  sampling: fc.nat(15),
   losses: fc.array(fc.record({ place: fc.integer({ min: 1, max: 9 }), records: counter }), { maxLength: 9 }),
   recordsEncoded: counter,
   recordsMerged: counter,

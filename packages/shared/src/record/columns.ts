@@ -38,6 +38,8 @@ export interface BatchHeader {
   minuteComplete: boolean
   /** The partition's last batch of this boot. */
   cleanStop: boolean
+  /** New connections are chosen one in 2^this. */
+  sampling: number
   losses: LossCount[]
   recordsEncoded: number
   recordsMerged: number

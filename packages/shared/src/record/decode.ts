@@ -126,6 +126,10 @@ function readVarintField(header: BatchHeader, field: number): void {
   else if (field === 10) header.flushIntervalMs = value
   else if (field === 12) header.minuteComplete = value !== 0
   else if (field === 22) header.cleanStop = value !== 0
+  else if (field === 23) {
+    if (value > Kind.samplingMask) reader.fail('bad_value')
+    header.sampling = value
+  }
 }
 
 function readFixed64Field(header: BatchHeader, field: number): void {
@@ -171,6 +175,7 @@ function clearHeader(header: BatchHeader): void {
   header.capabilities = 0
   header.minuteComplete = false
   header.cleanStop = false
+  header.sampling = 0
   header.losses.length = 0
   header.recordsEncoded = 0
   header.recordsMerged = 0

@@ -12,8 +12,9 @@ import {
 import { Kind } from './kind.ts'
 import { ProtoWriter } from './proto-writer.ts'
 
-/** What a sender puts in front of a body: fields 1 to 19 and 22. */
-export type PlainHeader = Omit<BatchHeader, 'owners' | 'names'>
+/** What a sender puts in front of a body: fields 1 to 19, 22 and 23. */
+export type PlainHeader = Omit<BatchHeader, 'owners' | 'names' | 'sampling'> &
+  Partial<Pick<BatchHeader, 'sampling'>>
 
 /**
  * The plain header of a FlowBatch. Protobuf messages concatenate, so these bytes followed by a body (owners, names and
@@ -65,6 +66,7 @@ function writeHeader(writer: ProtoWriter, header: PlainHeader): void {
   writer.fixed64Field(18, header.ringConsumed)
   writer.fixed64Field(19, header.sentUnixMs)
   writer.varintField(22, header.cleanStop ? 1 : 0)
+  writer.varintField(23, header.sampling ?? 0)
 }
 
 const fieldsInOrder: readonly { field: number; u32?: U32Column; u64?: U64Column }[] = [

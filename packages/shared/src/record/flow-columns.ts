@@ -37,6 +37,7 @@ export function createBatchHeader(): BatchHeader {
     capabilities: 0,
     minuteComplete: false,
     cleanStop: false,
+    sampling: 0,
     losses: [],
     recordsEncoded: 0,
     recordsMerged: 0,

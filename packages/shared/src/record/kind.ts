@@ -33,6 +33,8 @@ export const Kind = {
   quiet: 1 << 16,
   announcedAgain: 1 << 17,
   mptcp: 1 << 18,
+  samplingShift: 19,
+  samplingMask: 0xf,
 } as const
 
 /** Accessors of one `kind` value; the answers are values of `Protocol`, `Role`, `State` and `EndReason`. */
@@ -54,6 +56,11 @@ export function reasonOf(kind: number): number {
 
 export function isV6(kind: number): boolean {
   return (kind & Kind.v6) !== 0
+}
+
+/** The record stands for 2^this connections. */
+export function samplingOf(kind: number): number {
+  return (kind >>> Kind.samplingShift) & Kind.samplingMask
 }
 
 /** The opposite of the accessors. `flags` are single bits of `Kind`, joined with `|`. */

@@ -1,0 +1,212 @@
+import {
+  EndReason,
+  type FlowColumns,
+  Kind,
+  Protocol,
+  protocolOf,
+  Role,
+  reasonOf,
+  roleOf,
+  State,
+  stateOf,
+  type U64Column,
+  u32ColumnFields,
+} from '@skybraid/shared'
+import { dnsNamesOf, type FlowEnd, flowEnd } from './flow-end.ts'
+
+/** One flow record, ready to be shown. Absent means not measured. Sent and received are as the local end sees them. */
+export interface FlowRow {
+  readonly unixMs: number
+  readonly cluster: string
+  readonly node: string
+  readonly bootId: string
+  readonly partition: number
+  readonly sequence: number
+  readonly protocol: 'tcp' | 'udp'
+  /** Of the local end, which belongs to the reporting node. */
+  readonly role: FlowRole
+  readonly roleGuessed: boolean
+  /** The client; the local end where the role is not known. */
+  readonly from: FlowEnd
+  readonly to: FlowEnd
+  readonly state: FlowStateName
+  /** How it ended; absent while it is open. */
+  readonly end?: EndName
+  readonly first: boolean
+  readonly adopted: boolean
+  readonly inherited: boolean
+  readonly quiet: boolean
+  readonly announcedAgain: boolean
+  readonly mptcp: boolean
+  readonly flowId: string
+  /** Both initial sequence numbers, the same in the records of both ends. TCP only. */
+  readonly key?: string
+  readonly networkNamespace: number
+  readonly ageMs: number
+  readonly handshakeUs?: number
+  readonly srttUs?: number
+  readonly minRttUs?: number
+  readonly counters: FlowCounters
+  /** Since the connection began. */
+  readonly totals: FlowTotals
+}
+
+/** Since the flow's previous record. */
+export interface FlowCounters {
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly segmentsSent: number
+  readonly segmentsReceived: number
+  readonly dataSegmentsSent: number
+  readonly dataSegmentsReceived: number
+  readonly retransmits: number
+  readonly outOfOrderSegments: number
+}
+
+export interface FlowTotals {
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly dataSegmentsSent: number
+  readonly dataSegmentsReceived: number
+  readonly retransmits: number
+}
+
+export const roleNames = {
+  [Role.unknown]: 'unknown',
+  [Role.client]: 'client',
+  [Role.server]: 'server',
+} as const
+export type FlowRole = (typeof roleNames)[keyof typeof roleNames]
+
+export const stateNames = {
+  [State.open]: 'open',
+  [State.closed]: 'closed',
+  [State.failed]: 'failed',
+  [State.halfOpen]: 'halfOpen',
+} as const
+export type FlowStateName = (typeof stateNames)[keyof typeof stateNames]
+
+/** The words that `/flows` uses too. */
+export const endNames = {
+  [EndReason.fin]: 'fin',
+  [EndReason.rstSent]: 'reset_sent',
+  [EndReason.rstReceived]: 'reset_received',
+  [EndReason.kernelTimeout]: 'timeout',
+  [EndReason.refused]: 'refused',
+  [EndReason.timedOut]: 'timed_out',
+  [EndReason.unreachable]: 'unreachable',
+  [EndReason.resetInHandshake]: 'reset_in_handshake',
+  [EndReason.abandoned]: 'abandoned',
+  [EndReason.idle]: 'idle',
+  [EndReason.localError]: 'local_error',
+} as const
+export type EndName = (typeof endNames)[keyof typeof endNames]
+
+/** The records of a decoded batch, in its order. Nothing in them refers to `columns` afterwards. */
+export function flowRows(columns: FlowColumns): FlowRow[] {
+  const dns = dnsNamesOf(columns)
+  const wide = wideValues(columns)
+  const rows: FlowRow[] = []
+  for (let row = 0; row < columns.count; row++) rows.push(flowRow(columns, row, dns, wide))
+  return rows
+}
+
+function flowRow(
+  columns: FlowColumns,
+  row: number,
+  dns: ReadonlyMap<string, readonly string[]>,
+  wide: ReadonlyMap<number, number>,
+): FlowRow {
+  const { header, u32 } = columns
+  const kind = u32.kind[row]
+  const role = roleNames[roleOf(kind) as keyof typeof roleNames]
+  const [local, remote] = [flowEnd(columns, row, 'local', dns), flowEnd(columns, row, 'remote', dns)]
+  const end = endNames[reasonOf(kind) as keyof typeof endNames] as EndName | undefined
+  const isTcp = protocolOf(kind) === Protocol.tcp
+  return {
+    unixMs: header.baseUnixMs + u32.atMs[row],
+    cluster: header.cluster,
+    node: header.node,
+    bootId: header.bootId,
+    partition: header.partition,
+    sequence: header.sequence,
+    protocol: isTcp ? 'tcp' : 'udp',
+    role,
+    roleGuessed: (kind & Kind.roleGuessed) !== 0,
+    from: role === 'server' ? remote : local,
+    to: role === 'server' ? local : remote,
+    state: stateNames[stateOf(kind) as keyof typeof stateNames],
+    ...(end === undefined ? {} : { end }),
+    first: (kind & Kind.first) !== 0,
+    adopted: (kind & Kind.adopted) !== 0,
+    inherited: (kind & Kind.inherited) !== 0,
+    quiet: (kind & Kind.quiet) !== 0,
+    announcedAgain: (kind & Kind.announcedAgain) !== 0,
+    mptcp: (kind & Kind.mptcp) !== 0,
+    flowId: word64(columns, 'flowId', row).toString(),
+    ...(isTcp ? { key: `${hex(u32.diallerIsn[row])}-${hex(u32.acceptorIsn[row])}` } : {}),
+    networkNamespace: u32.networkNamespace[row],
+    ageMs: u32.ageMs[row],
+    ...measured('handshakeUs', u32.handshakeUs[row]),
+    ...measured('srttUs', u32.srttUs[row]),
+    ...measured('minRttUs', u32.minRttUs[row]),
+    counters: countersOf(columns, row, wide),
+    totals: {
+      bytesSent: Number(word64(columns, 'bytesSentTotal', row)),
+      bytesReceived: Number(word64(columns, 'bytesReceivedTotal', row)),
+      dataSegmentsSent: u32.dataSegmentsSentTotal[row],
+      dataSegmentsReceived: u32.dataSegmentsReceivedTotal[row],
+      retransmits: u32.retransmittedSegmentsTotal[row],
+    },
+  }
+}
+
+function countersOf({ u32 }: FlowColumns, row: number, wide: ReadonlyMap<number, number>): FlowCounters {
+  const delta = (column: DeltaColumn) =>
+    u32[column][row] +
+    2 ** 32 * (wide.size === 0 ? 0 : (wide.get(wideKey(row, u32ColumnFields[column])) ?? 0))
+  return {
+    bytesSent: delta('bytesSent'),
+    bytesReceived: delta('bytesReceived'),
+    segmentsSent: delta('segmentsSent'),
+    segmentsReceived: delta('segmentsReceived'),
+    dataSegmentsSent: delta('dataSegmentsSent'),
+    dataSegmentsReceived: delta('dataSegmentsReceived'),
+    retransmits: delta('retransmittedSegments'),
+    outOfOrderSegments: delta('outOfOrderSegments'),
+  }
+}
+
+type DeltaColumn =
+  | 'bytesSent'
+  | 'bytesReceived'
+  | 'segmentsSent'
+  | 'segmentsReceived'
+  | 'dataSegmentsSent'
+  | 'dataSegmentsReceived'
+  | 'retransmittedSegments'
+  | 'outOfOrderSegments'
+
+function wideValues({ u32, wideCount }: FlowColumns): Map<number, number> {
+  const high = new Map<number, number>()
+  for (let index = 0; index < wideCount; index++) high.set(u32.wideAt[index], u32.wideHigh[index])
+  return high
+}
+
+/** The form of `wideAt`. */
+function wideKey(row: number, field: number): number {
+  return ((row << 8) | field) >>> 0
+}
+
+function word64({ u64 }: FlowColumns, column: U64Column, row: number): bigint {
+  return (BigInt(u64[column][2 * row + 1]) << 32n) | BigInt(u64[column][2 * row])
+}
+
+/** The columns have 0 where nothing was measured. */
+function measured<N extends string>(name: N, value: number): { readonly [K in N]?: number } {
+  return value === 0 ? {} : ({ [name]: value } as { readonly [K in N]: number })
+}
+
+function hex(word: number): string {
+  return word.toString(16).padStart(8, '0')
+}

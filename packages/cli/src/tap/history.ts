@@ -1,0 +1,48 @@
+import { flowStream, type NatsLink } from '@skybraid/shared/nats'
+import { type TapMessage, tapMessage } from './tap-message.ts'
+
+/** From which place of the stream on. */
+export type HistoryStart = { readonly sequence: number } | { readonly unixMs: number }
+
+export interface HistoryOptions {
+  readonly link: NatsLink
+  readonly cluster: string
+  readonly subjects: readonly string[]
+  readonly start: HistoryStart
+  /** Ends after this place; undefined: when nothing more waits. */
+  readonly lastSequence: number | undefined
+  readonly signal: AbortSignal
+}
+
+/** Reads ahead at most so much: bounded by bytes, because batches differ so much in size. */
+const aheadBytes = 4 * 2 ** 20
+const inactiveMs = 30_000
+
+/** What the stream of batches keeps, in its order: an ordered consumer, which acknowledges nothing. */
+export async function* readHistory(options: HistoryOptions): AsyncGenerator<TapMessage> {
+  const { link, cluster, subjects, start, signal, lastSequence = Number.POSITIVE_INFINITY } = options
+  const consumer = await link.js.consumers.get(flowStream(cluster), {
+    filter_subjects: [...subjects],
+    inactive_threshold: inactiveMs,
+    ...('sequence' in start
+      ? { deliver_policy: 'by_start_sequence', opt_start_seq: start.sequence }
+      : { deliver_policy: 'by_start_time', opt_start_time: new Date(start.unixMs).toISOString() }),
+  })
+  const { num_pending: waiting } = await consumer.info(true)
+  if (waiting === 0 || signal.aborted) return
+  const messages = await consumer.consume({ max_bytes: aheadBytes })
+  const stop = () => void messages.close()
+  signal.addEventListener('abort', stop)
+  try {
+    for await (const message of messages) {
+      if (message.seq > lastSequence) return
+      yield tapMessage(message)
+      if (message.info.pending === 0 || message.seq === lastSequence) return
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    await messages.close()
+    // it goes by itself where we may not delete it
+    await consumer.delete().catch(() => undefined)
+  }
+}
