@@ -1,45 +1,26 @@
-import { readFileSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { checkServerIdentity as checkName, type PeerCertificate } from 'node:tls'
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream'
 import {
   type Authenticator,
   type ConnectionOptions,
   connect,
-  credsAuthenticator,
   type NatsConnection,
-  nkeyAuthenticator,
-  PermissionViolationError,
-  type Status,
-  tokenAuthenticator,
-  usernamePasswordAuthenticator,
+  type Server,
+  type TlsOptions,
 } from '@nats-io/transport-node'
 import { SkybraidError } from '../errors.ts'
+import { authenticatorOf } from './authenticator.ts'
+import { connectProblem } from './connect-problem.ts'
+import { followState, type LinkState, type NatsLog } from './link-state.ts'
 import type { NatsConfig } from './options.ts'
+import { firstConnectDelays, reconnectDelays } from './reconnect-delay.ts'
 
-/** The part of a logger that is used here; pino's argument order. */
-export interface NatsLog {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-}
-
-export interface NatsState {
-  readonly connected: boolean
-  /** HOST:PORT of the server, while connected. */
-  readonly server: string | undefined
-  readonly lastError: string | undefined
-  readonly disconnects: number
-  /** Publishes and subscriptions that the server refused for want of permission. */
-  readonly permissionViolations: number
-  /** When the state last changed between connected and not. */
-  readonly sinceUnixMs: number
-}
-
-export interface NatsLink {
+export interface NatsLink extends LinkState {
   readonly connection: NatsConnection
   readonly js: JetStreamClient
   readonly jsm: JetStreamManager
-  state(): NatsState
-  /** Calls `listener` whenever the state changed; the answer takes it away again. */
-  onState(listener: (state: NatsState) => void): () => void
   /** Sends what is buffered and closes. Idempotent. */
   close(): Promise<void>
 }
@@ -51,51 +32,66 @@ export interface ConnectOptions {
   readonly log: NatsLog
   /** Gives up waiting for the first connection. */
   readonly signal?: AbortSignal
-  /** Between 0 and 1: spreads the attempts of many clients. */
+  /** Rejects with SB_BUS_UNREACHABLE if no server can be used at the first attempt, instead of trying for ever. */
+  readonly once?: boolean
+  /** Clients that lose their server at once come back spread over this time. */
+  readonly spreadMs?: number
+  /** Between 0 and 1. */
   readonly random?: () => number
 }
 
-/** A peer that answers no ping is noticed after at most three of these. */
-const pingIntervalMs = 10_000
+/** A peer that answers no ping is noticed within three of these. */
+const pingIntervalMs = 9_000
 const connectTimeoutMs = 5_000
-// 500 clients that lose their server at once come back spread over ten seconds: about 50 a second.
-const shortestWaitMs = 500
-const waitSpreadMs = 10_000
+/** 500 clients come back at about 31 connects in a second, seldom more than 50. */
+const defaultSpreadMs = 16_000
 
 /**
  * Connects, trying for ever with a wait in between; a reason that is new is logged. Afterwards the client reconnects by
  * itself, for ever too, with credentials read anew. Rejects with SB_BUS_JETSTREAM if the server has no JetStream, with
- * SB_CONFIG if a file can't be read at the start, and with SB_BUS_CLOSED if `signal` ends the waiting.
+ * SB_CONFIG if a file can't be used at the start, and with SB_BUS_CLOSED if `signal` ends the waiting.
  */
 export async function connectNats(options: ConnectOptions): Promise<NatsLink> {
-  const { config, name, log, signal, random = Math.random } = options
-  const waitMs = () => shortestWaitMs + random() * waitSpreadMs
-  const settings = connectionOptions(config, name, waitMs)
+  const { config, log, signal, once, spreadMs = defaultSpreadMs, random = Math.random } = options
+  const session = newSession(reconnectDelays(spreadMs, random))
+  const settings = connectionOptions(options, session)
+  const waits = firstConnectDelays(spreadMs, random)
+  const servers = config.nats.join(', ')
   let lastReason: string | undefined
   for (;;) {
     if (signal?.aborted) throw new SkybraidError('SB_BUS_CLOSED', 'Told to end before the bus was reached.')
     try {
-      return await linkOf(await connect(settings), log)
+      return await linkOf(await connect(settings), log, session)
     } catch (error) {
       if (error instanceof SkybraidError) throw error
-      const reason = reasonOf(error)
-      if (reason !== lastReason)
-        log.warn({ servers: config.nats, reason }, 'the bus cannot be reached; trying on')
+      const reason = connectProblem(error, settings.tls !== undefined)
+      if (once) throw new SkybraidError('SB_BUS_UNREACHABLE', `The bus ${servers} cannot be used: ${reason}.`)
+      if (reason !== lastReason) log.warn({ servers, reason }, 'the bus cannot be used yet; trying on')
       lastReason = reason
-      await pause(Math.min(2_000, waitMs()), signal)
+      await pause(waits.next(), undefined, { signal }).catch(() => {}) // told to end, see above
     }
   }
 }
 
-function connectionOptions(config: NatsConfig, name: string, waitMs: () => number): ConnectionOptions {
-  const authenticator = authenticatorOf(config)
-  const usesTls =
-    config.nats.some(url => url.startsWith('tls://')) || config.natsCaFile || config.natsCertFile
+/** What one connection and its handlers know of each other. */
+interface Session {
+  connectedOnce: boolean
+  closed: boolean
+  dialled: Server | undefined
+  readonly delays: ReturnType<typeof reconnectDelays>
+}
+
+function newSession(delays: Session['delays']): Session {
+  return { connectedOnce: false, closed: false, dialled: undefined, delays }
+}
+
+function connectionOptions({ config, name }: ConnectOptions, session: Session): ConnectionOptions {
+  const { natsCaFile, natsCertFile } = config
+  const usesTls = config.nats.some(url => url.startsWith('tls://')) || natsCaFile || natsCertFile
   return {
     servers: [...config.nats],
     name,
     maxReconnectAttempts: -1,
-    reconnectDelayHandler: waitMs,
     pingInterval: pingIntervalMs,
     maxPingOut: 2,
     timeout: connectTimeoutMs,
@@ -103,141 +99,80 @@ function connectionOptions(config: NatsConfig, name: string, waitMs: () => numbe
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
     inboxPrefix: config.natsInboxPrefix,
-    ...(authenticator === undefined ? {} : { authenticator }),
-    ...(usesTls ? { tls: tlsOptions(config) } : {}),
+    authenticator: unlessClosed(authenticatorOf(config), session),
+    // The client's own wait counts from the last attempt at the same server, so everybody would at once dial one that
+    // was connected for long or never tried before. Hence it always lets the attempt begin, and the wait is here.
+    reconnectDelayHandler: () => Number.NEGATIVE_INFINITY,
+    reconnectToServer: pool => {
+      session.dialled = pool[0]
+      return { server: pool[0], delay: session.connectedOnce ? session.delays.next(pool.length) : 0 }
+    },
+    ...(usesTls ? { tls: tlsOptions(config, session) } : {}),
   }
 }
 
-function tlsOptions({ natsCaFile, natsCertFile, natsKeyFile }: NatsConfig) {
+/**
+ * A client that is closed while it waits dials once more, and nobody would close that connection; without a login it
+ * ends after `timeout`.
+ */
+function unlessClosed(authenticator: Authenticator, session: Session): Authenticator {
+  return nonce => {
+    if (session.closed) throw new Error('closed')
+    return authenticator(nonce)
+  }
+}
+
+/**
+ * The files are read by the client at every connect; here they are only looked for. The client names no host where the
+ * server is an address, and Node would then look for 'localhost' in the certificate; hence the check by the server.
+ */
+function tlsOptions({ natsCaFile, natsCertFile, natsKeyFile }: NatsConfig, session: Session): TlsOptions {
+  for (const path of [natsCaFile, natsCertFile, natsKeyFile]) if (path) assertReadable(path)
+  const checkServerIdentity = (host: string, cert: PeerCertificate) =>
+    checkName(session.dialled?.tlsName || session.dialled?.hostname || host, cert)
+  // the client hands what it does not know on to Node
   return {
     ...(natsCaFile ? { caFile: natsCaFile } : {}),
     ...(natsCertFile ? { certFile: natsCertFile } : {}),
     ...(natsKeyFile ? { keyFile: natsKeyFile } : {}),
+    ...{ checkServerIdentity },
   }
 }
 
-function authenticatorOf(config: NatsConfig): Authenticator | undefined {
-  const { natsUser, natsPasswordFile, natsTokenFile, natsNkeyFile, natsCredsFile } = config
-  if (natsUser && natsPasswordFile)
-    return usernamePasswordAuthenticator(natsUser, secretText(natsPasswordFile))
-  if (natsTokenFile) return tokenAuthenticator(secretText(natsTokenFile))
-  if (natsNkeyFile) {
-    const seed = secretText(natsNkeyFile)
-    return nkeyAuthenticator(() => new TextEncoder().encode(seed()))
-  }
-  if (natsCredsFile) {
-    const creds = secretText(natsCredsFile)
-    return credsAuthenticator(() => new TextEncoder().encode(creds()))
-  }
-  return undefined
-}
-
-/** Reads a file at every call; while it can't be read, as in the middle of a replacement, what it held before. */
-function secretText(path: string): () => string {
-  const read = () => readFileSync(path, 'utf8').trim()
-  let last: string
+function assertReadable(path: string): void {
   try {
-    last = read()
+    accessSync(path, constants.R_OK)
   } catch (cause) {
-    throw new SkybraidError('SB_CONFIG', `The file ${path} cannot be read: ${reasonOf(cause)}.`, cause)
-  }
-  return () => {
-    try {
-      last = read()
-    } catch {
-      // the login fails on the server's side if it is really gone
-    }
-    return last
+    throw new SkybraidError('SB_CONFIG', `The file ${path} cannot be read: ${(cause as Error).message}.`)
   }
 }
 
-async function linkOf(connection: NatsConnection, log: NatsLog): Promise<NatsLink> {
+async function linkOf(connection: NatsConnection, log: NatsLog, session: Session): Promise<NatsLink> {
   if (connection.info?.jetstream !== true) {
     await connection.close()
-    const server = connection.getServer()
     throw new SkybraidError(
       'SB_BUS_JETSTREAM',
-      `The NATS server ${server} has JetStream turned off, and skybraid needs it: start it with -js, or add "jetstream {}" to its configuration.`,
+      `The NATS server ${connection.getServer()} has JetStream turned off, and skybraid needs it: start it with -js, or add "jetstream {}" to its configuration.`,
     )
   }
+  session.connectedOnce = true
   const jsm = await jetstreamManager(connection, { checkAPI: false })
-  const watch = watchState(connection, log)
+  const { state, onState } = followState(connection, log, session.delays.reset)
   return {
     connection,
     js: jetstream(connection),
     jsm,
-    state: watch.state,
-    onState: watch.onState,
+    state,
+    onState,
     async close() {
+      session.closed = true
       if (connection.isClosed()) return
-      await Promise.race([connection.drain(), pause(connectTimeoutMs)])
+      if (state().connected)
+        await Promise.race([
+          connection.drain().catch(() => {}),
+          pause(connectTimeoutMs, undefined, { ref: false }),
+        ])
       await connection.close()
     },
   }
-}
-
-function watchState(connection: NatsConnection, log: NatsLog) {
-  const listeners = new Set<(state: NatsState) => void>()
-  let state: NatsState = {
-    connected: true,
-    server: connection.getServer(),
-    lastError: undefined,
-    disconnects: 0,
-    permissionViolations: 0,
-    sinceUnixMs: Date.now(),
-  }
-  const change = (by: Partial<NatsState>) => {
-    state = { ...state, ...by }
-    for (const listener of listeners) listener(state)
-  }
-  const note = (status: Status) => {
-    if (status.type === 'disconnect') {
-      change({
-        connected: false,
-        server: undefined,
-        disconnects: state.disconnects + 1,
-        sinceUnixMs: Date.now(),
-      })
-      log.warn({ server: status.server }, 'the connection to the bus is gone; connecting again')
-    } else if (status.type === 'reconnect') {
-      change({ connected: true, server: connection.getServer(), sinceUnixMs: Date.now() })
-      log.info({ server: status.server }, 'connected to the bus again')
-    } else if (status.type === 'error') {
-      const refused = status.error instanceof PermissionViolationError ? 1 : 0
-      const lastError = reasonOf(status.error)
-      if (lastError !== state.lastError) log.warn({ reason: lastError }, 'the bus reports an error')
-      change({ lastError, permissionViolations: state.permissionViolations + refused })
-    }
-  }
-  const follow = async () => {
-    for await (const status of connection.status()) note(status)
-    change({ connected: false, server: undefined, sinceUnixMs: Date.now() })
-  }
-  follow().catch((error: unknown) =>
-    log.warn({ reason: reasonOf(error) }, 'the state of the bus is not known any more'),
-  )
-  return {
-    state: () => state,
-    onState(listener: (state: NatsState) => void) {
-      listeners.add(listener)
-      return () => {
-        listeners.delete(listener)
-      }
-    },
-  }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, ms)
-    timer.unref()
-    signal?.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

@@ -1,4 +1,4 @@
-export { type ConnectOptions, connectNats, type NatsLink, type NatsLog, type NatsState } from './connect.ts'
+export { type ConnectOptions, connectNats, type NatsLink } from './connect.ts'
 export { compressFlowPayload, decodeFlowPayload, sniffFlowEncoding } from './flow-body.ts'
 export {
   type FlowEncoding,
@@ -8,6 +8,7 @@ export {
   flowHeaders,
   flowMessageId,
 } from './flow-message.ts'
+export type { NatsLog, NatsState } from './link-state.ts'
 export { type NatsConfig, natsConfigProblem, natsConfigSchema } from './options.ts'
 export {
   ensureStreams,
