@@ -6,6 +6,7 @@ export const errorCodes = {
   SB_BUS_CLOSED: 'the bus was closed',
   SB_BUS_REFUSED: 'the bus cannot be reached, or does not give what a program asks for',
   SB_BUS_JETSTREAM: 'the server of the bus has no JetStream',
+  SB_BUS_STREAM: 'a stream of the bus could not be made or looked at',
   SB_BUS_UNREACHABLE: 'no server of the bus could be used',
   SB_BUS_SUBSCRIBER: 'a subscriber failed while it was handed a batch',
   SB_LISTEN: 'the API cannot listen where it was told to',

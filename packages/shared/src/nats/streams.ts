@@ -5,6 +5,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream'
 import { type ConfigOf, defineOptions } from '../config/option.ts'
+import { SkybraidError } from '../errors.ts'
 import { flowFilter, flowStream, rollupFilter, rollupStream } from './subjects.ts'
 
 /** Settings of the two streams, to be joined with the options of the program that creates them. */
@@ -141,7 +142,7 @@ async function ensureStream(jsm: JetStreamManager, wanted: Wanted): Promise<Stre
   } catch (error) {
     // somebody else may have made it in between
     const now = await findStream(jsm, wanted.name)
-    if (now === undefined) throw error
+    if (now === undefined) throw problemOf(wanted.name, error)
     return { stream: wanted.name, outcome: 'adopted', differences: compare(wanted, now) }
   }
 }
@@ -151,8 +152,19 @@ async function findStream(jsm: JetStreamManager, name: string): Promise<StreamCo
     return (await jsm.streams.info(name)).config
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === streamNotFound) return undefined
-    throw error
+    throw problemOf(name, error)
   }
+}
+
+function problemOf(stream: string, error: unknown): SkybraidError {
+  // the client does not export the class of this one
+  if (error instanceof Error && error.name === 'JetStreamNotEnabled')
+    return new SkybraidError(
+      'SB_BUS_JETSTREAM',
+      'JetStream is turned off for the account of this login: add "jetstream: enabled" to it in the configuration of the NATS server.',
+    )
+  const reason = error instanceof Error ? error.message : String(error)
+  return new SkybraidError('SB_BUS_STREAM', `The stream ${stream} cannot be used: ${reason}.`, error)
 }
 
 /** Settings that an existing stream has otherwise. */
