@@ -17,6 +17,8 @@ export default defineConfig({
             'test/{checks,runner}/**/*.test.ts',
             'test/fault/world/**/*.test.ts',
           ],
+          // property tests on a small machine that also does other work
+          testTimeout: 30_000,
         },
       },
       {

@@ -38,6 +38,7 @@ export async function startSimulation(options: SimulationOptions): Promise<Simul
         hooks: [],
         capabilities: 0x7f,
         counters: () => ({ ...noCounters, recordsEncoded: world.records[node] }),
+        setSampling: () => {},
         close: () => {},
       }
     }
