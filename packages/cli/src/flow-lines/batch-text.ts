@@ -15,6 +15,7 @@ export function batchText(header: BatchHeader): string {
     `${header.owners.length} owners`,
     `${header.names.length} DNS names`,
   ]
+  if (header.sampling > 0) parts.push(`one of ${2 ** header.sampling} connections followed`)
   if (header.minuteComplete) parts.push('minute complete')
   if (header.cleanStop) parts.push('clean stop')
   for (const { place, records } of header.losses) parts.push(`lost at ${lossName(place)}: ${records}`)

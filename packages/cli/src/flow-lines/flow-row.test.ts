@@ -78,6 +78,9 @@ describe('flowRows', () => {
       inherited: true,
       roleGuessed: true,
       first: false,
+      standsFor: 1,
     })
+    const sampled = packKind(Protocol.tcp, Role.client, State.open, 0, 3 << Kind.samplingShift)
+    expect(rowsOf({ records: [{ kind: sampled }] })[0]).toMatchObject({ standsFor: 8, mptcp: false })
   })
 })

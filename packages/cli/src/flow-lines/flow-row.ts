@@ -8,6 +8,7 @@ import {
   reasonOf,
   roleOf,
   State,
+  samplingOf,
   stateOf,
   type U64Column,
   u32ColumnFields,
@@ -38,6 +39,8 @@ export interface FlowRow {
   readonly quiet: boolean
   readonly announcedAgain: boolean
   readonly mptcp: boolean
+  /** How many connections the record stands for; more than 1 where only some are followed. */
+  readonly standsFor: number
   readonly flowId: string
   /** Both initial sequence numbers, the same in the records of both ends. TCP only. */
   readonly key?: string
@@ -143,6 +146,7 @@ function flowRow(
     quiet: (kind & Kind.quiet) !== 0,
     announcedAgain: (kind & Kind.announcedAgain) !== 0,
     mptcp: (kind & Kind.mptcp) !== 0,
+    standsFor: 2 ** samplingOf(kind),
     flowId: word64(columns, 'flowId', row).toString(),
     ...(isTcp ? { key: `${hex(u32.diallerIsn[row])}-${hex(u32.acceptorIsn[row])}` } : {}),
     networkNamespace: u32.networkNamespace[row],

@@ -55,6 +55,7 @@ export function marksOf(row: FlowRow): string[] {
   if (row.inherited) marks.push('inherited')
   if (row.announcedAgain) marks.push('again')
   if (row.mptcp) marks.push('mptcp')
+  if (row.standsFor > 1) marks.push(`one of ${row.standsFor}`)
   return marks
 }
 

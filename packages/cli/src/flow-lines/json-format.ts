@@ -55,6 +55,7 @@ export function flowObject(row: FlowRow): object {
     ...(key === undefined ? {} : { key }),
     networkNamespace: row.networkNamespace,
     ...flagsOf(row),
+    ...(row.standsFor === 1 ? {} : { standsFor: row.standsFor }),
     ageMs: row.ageMs,
     ...(handshakeUs === undefined ? {} : { handshakeUs }),
     ...(srttUs === undefined ? {} : { srttUs }),
