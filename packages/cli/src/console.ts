@@ -18,6 +18,8 @@ export interface DataOutput extends Output {
   /** False: wait for `drain` before the next. */
   write(data: string | Uint8Array): unknown
   once?(event: 'drain', listener: () => void): unknown
+  /** Nobody reads it any more. */
+  readonly destroyed?: boolean
 }
 
 /** `level` is pino's. On a terminal log lines are shortened to one plain line each, names in them escaped. */

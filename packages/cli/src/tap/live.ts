@@ -16,7 +16,7 @@ export function subscribeLive(
         if (error === null || error === undefined) return queue.add(tapMessage(message))
         problem ??= new SkybraidError(
           'SB_BUS_REFUSED',
-          `The bus refused ${subject}: ${error.message}.`,
+          `This user may not read ${subject}: ${error.message}.`,
           error,
         )
         queue.close()

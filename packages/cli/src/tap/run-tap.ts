@@ -42,8 +42,8 @@ export async function runTap(args: readonly string[], around: Surroundings): Pro
   const contradiction = contradictionIn(config, around)
   if (contradiction !== undefined) return complain(around, ExitCode.usage, [contradiction])
   const stop = new AbortController()
-  const stopped = stopSignal().then(() => stop.abort())
-  const sink = createSink(around.stdout, stopped)
+  void stopSignal().then(() => stop.abort())
+  const sink = createSink(around.stdout, stop.signal)
   const isRaw = config.output === 'raw'
   const format = isRaw
     ? undefined
@@ -109,6 +109,7 @@ async function tapFile(
     if (stop.aborted) return
   }
   for (const [index, message] of (batches?.messages ?? []).entries()) {
+    if (stop.aborted) return
     await session.take(message, index === 0 ? batches!.excess : 0)
   }
 }

@@ -73,7 +73,10 @@ async function printHistory(
   const sinceMs = config.since === undefined ? undefined : parseSince(config.since, Date.now())
   const start = sinceMs === undefined ? { sequence: first } : { unixMs: sinceMs }
   if (config.last === undefined) {
-    for await (const message of readHistory({ ...common, start })) await session.take(message)
+    for await (const message of readHistory({ ...common, start })) {
+      await session.take(message)
+      if (signal.aborted) return
+    }
     return
   }
   const reading = { ...common, start }
@@ -88,6 +91,7 @@ async function printHistory(
     ])
   }
   for (const [index, message] of batches.messages.entries()) {
+    if (signal.aborted) return
     await session.take(message, index === 0 ? batches.excess : 0)
   }
 }

@@ -1,0 +1,64 @@
+import { headers } from '@nats-io/transport-node'
+import { type BatchParts, batchOf } from '../../packages/cli/src/flow-lines/rows.testing.ts'
+import { loadConfig } from '../../packages/shared/src/index.ts'
+import {
+  compressFlowPayload,
+  connectNats,
+  ensureStreams,
+  flowHeaders,
+  flowMessageId,
+  flowSubject,
+  type NatsLink,
+  natsConfigSchema,
+  streamConfigSchema,
+} from '../../packages/shared/src/nats/index.ts'
+
+/** A collector's end of the bus, without a kernel: it sends batches of invented records. */
+export interface BatchSender {
+  readonly link: NatsLink
+  /** Acknowledged by the stream. */
+  send(parts: BatchParts, options?: SendOptions): Promise<void>
+  /** Sends so many batches of ten records each, with sequences from `first` on. */
+  sendTens(first: number, count: number, parts?: BatchParts): Promise<void>
+}
+
+export interface SendOptions {
+  readonly compress?: boolean
+  /** Under another node's subject. */
+  readonly subjectNode?: string
+}
+
+const silent = { info: () => undefined, warn: () => undefined }
+const tenRecords = Array.from({ length: 10 }, (_, index) => ({ localPort: 40_000 + index }))
+
+export async function connectSender(url: string): Promise<BatchSender> {
+  const config = loadConfig(natsConfigSchema, { args: ['--nats', url], env: {} })
+  const streams = loadConfig(streamConfigSchema, { args: [], env: {} })
+  if (!config.ok || !streams.ok) throw new Error('the options of the test are wrong')
+  const link = await connectNats({ config: config.config, name: 'sender', log: silent, random: () => 0 })
+  await ensureStreams(link.jsm, 'local', streams.config)
+  const send = async (parts: BatchParts, { compress = false, subjectNode }: SendOptions = {}) => {
+    const payload = batchOf(parts)
+    const { node = 'n1', bootId = '00000000000000aa', partition = 0, sequence = 1, records = [{}] } = parts
+    const head = { node, bootId, partition, sequence, recordCount: records.length }
+    const list = headers()
+    list.set('Nats-Msg-Id', flowMessageId(head))
+    for (const [name, value] of flowHeaders({ ...head, encoding: compress ? 'zstd' : 'raw' }))
+      list.set(name, value)
+    await link.js.publish(
+      flowSubject('local', partition, subjectNode ?? node),
+      compress ? compressFlowPayload(payload) : payload,
+      { headers: list },
+    )
+  }
+  return {
+    link,
+    send,
+    async sendTens(first, count, parts = {}) {
+      for (let sequence = first; sequence < first + count; sequence++) {
+        const batch = { records: tenRecords, ...parts, sequence, firstRecord: 10 * (sequence - 1) }
+        await send(batch, { compress: sequence % 2 === 0 })
+      }
+    },
+  }
+}
