@@ -52,6 +52,7 @@ export {
   type MetricType,
   type Sample,
 } from './metrics/exposition.ts'
+export { type BodyPart, largestBodyBytes } from './record/body-writer.ts'
 export type {
   BatchHeader,
   DecodeResult,
@@ -82,3 +83,4 @@ export {
   stateOf,
 } from './record/kind.ts'
 export { batchLimits, schemaVersion } from './record/limits.ts'
+export { mergeBodies } from './record/merge-bodies.ts'

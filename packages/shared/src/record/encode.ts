@@ -89,8 +89,7 @@ function writeBody(writer: ProtoWriter, columns: FlowColumns): void {
 // Never left out when in use: wideAt may be all zero only by value, and both must keep the same length.
 function writeWide(writer: ProtoWriter, columns: FlowColumns, name: 'wideAt' | 'wideHigh'): void {
   if (columns.wideCount === 0) return
-  const words = columns.u32[name].slice(0, columns.wideCount)
-  writer.bytesField(u32ColumnFields[name], littleEndian(words))
+  writer.wordsField(u32ColumnFields[name], columns.u32[name].subarray(0, columns.wideCount))
 }
 
 function usedV6Bytes(columns: FlowColumns): number {
@@ -127,12 +126,4 @@ function encodeLoss(loss: LossCount): Uint8Array {
   writer.varintField(1, loss.place)
   writer.varintField(2, loss.records)
   return writer.finish()
-}
-
-function littleEndian(words: Uint32Array): Uint8Array {
-  const view = new DataView(new ArrayBuffer(4 * words.length))
-  words.forEach((word, index) => {
-    view.setUint32(4 * index, word, true)
-  })
-  return new Uint8Array(view.buffer)
 }

@@ -47,7 +47,11 @@ export class ProtoWriter {
 
   /** A packed fixed32 or fixed64 column; left out when every word is zero. */
   columnField(field: number, words: Uint32Array): void {
-    if (words.every(word => word === 0)) return
+    if (words.some(word => word !== 0)) this.wordsField(field, words)
+  }
+
+  /** Words in little-endian order, whatever they are. */
+  wordsField(field: number, words: Uint32Array): void {
     this.tag(field, WireType.bytes)
     this.varint(4 * words.length)
     this.#reserve(4 * words.length)

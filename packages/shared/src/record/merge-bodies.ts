@@ -1,0 +1,63 @@
+import { readBodyFields } from './body-fields.ts'
+import { appendRows, type BodyRows, createBodyRows, joinRows, rowWord, rowWords } from './body-rows.ts'
+import { addName, type BodyPart, type Names, writeBodies } from './body-writer.ts'
+
+/**
+ * Joins adjacent records of one flow over several bodies of one partition and minute, given in order. What they add up
+ * to per flow and minute stays the same; what goes is that it was read in between. Answers fewer bytes than it was
+ * given, or undefined if there is nothing to gain. Throws a RangeError for a body that our encoder can't have made.
+ * Some 150 bytes of memory per record while it works.
+ */
+export function mergeBodies(parts: readonly BodyPart[]): BodyPart[] | undefined {
+  const records = parts.reduce((sum, part) => sum + part.recordCount, 0)
+  const rows = createBodyRows(records)
+  const names: Names = new Map()
+  for (const { body, recordCount } of parts) {
+    const fields = readBodyFields(body)
+    for (const name of fields.names) addName(names, name)
+    appendRows(rows, fields, recordCount)
+  }
+  const live = joinAll(rows)
+  if (live.length === records && parts.length === 1) return undefined
+  const merged = writeBodies(rows, live, names)
+  return merged !== undefined && bytesOf(merged) < bytesOf(parts) ? merged : undefined
+}
+
+/** Rows that are left, in order. A flow's rows keep their order: what can't be joined begins anew. */
+function joinAll({ words, count }: BodyRows): Int32Array {
+  const live = new Int32Array(count)
+  const slots = slotsFor(count)
+  const mask = slots.length - 1
+  let liveCount = 0
+  for (let row = 0; row < count; row++) {
+    const at = row * rowWords
+    let slot = hashOf(words, at) & mask
+    while (slots[slot] !== 0 && !isSameFlow(words, (slots[slot] - 1) * rowWords, at)) slot = (slot + 1) & mask
+    if (slots[slot] !== 0 && joinRows(words, (slots[slot] - 1) * rowWords, at)) continue
+    slots[slot] = row + 1
+    live[liveCount++] = row
+  }
+  return live.subarray(0, liveCount)
+}
+
+/** Row + 1 by flow, at most half full. */
+function slotsFor(count: number): Int32Array {
+  let size = 16
+  while (size < 2 * count) size *= 2
+  return new Int32Array(size)
+}
+
+function isSameFlow(words: Uint32Array, a: number, b: number): boolean {
+  const id = rowWord.flowId
+  return words[a + id] === words[b + id] && words[a + id + 1] === words[b + id + 1]
+}
+
+function hashOf(words: Uint32Array, at: number): number {
+  const low = Math.imul(words[at + rowWord.flowId], 0x9e3779b1)
+  const mixed = Math.imul(low ^ words[at + rowWord.flowId + 1] ^ (low >>> 15), 0x85ebca6b)
+  return (mixed ^ (mixed >>> 13)) >>> 0
+}
+
+function bytesOf(parts: readonly BodyPart[]): number {
+  return parts.reduce((sum, { body }) => sum + body.length, 0)
+}
