@@ -267,7 +267,10 @@ describe('startCollector', () => {
     const { collector } = await start(fake, { bus, drainMs: 20 })
     fake.emit([frame(0, 2)], { recordsEncoded: 2 })
     await collector.close()
-    expect(log.warn).toHaveBeenCalledWith({ unacknowledged: 2 }, expect.stringContaining('closed before'))
+    expect(log.warn).toHaveBeenCalledWith(
+      { unacknowledged: 2, stored: 0 },
+      expect.stringContaining('closed before'),
+    )
     expect(collector.status().records).toMatchObject({ queued: 2, holds: true })
   })
 

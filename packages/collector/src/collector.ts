@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { type BusPublisher, SkybraidError } from '@skybraid/shared'
+import type { BatchStore } from './batch/batch-store.ts'
 import { createPublisher, type Publisher } from './batch/publisher.ts'
 import { createSealer } from './batch/seal.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -8,15 +9,19 @@ import { collectorCounters, noCounters } from './counters.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { Log } from './log.ts'
 import { type Capture, type HookReport, type OpenCaptureOptions, openCapture } from './source/open-capture.ts'
-import { createSpool } from './spool/spool.ts'
+import { createSpool, type Spool, type SpoolEntry } from './spool/spool.ts'
 import { type CollectorStatus, collectorStatus } from './status.ts'
 
 export type CaptureSource = (options: OpenCaptureOptions) => Capture
 
 export interface CollectorOptions {
   readonly config: CollectorConfig
-  readonly bus: BusPublisher
+  readonly bus: CollectorBus
   readonly log: Log
+  /** Random unless told: 16 hexadecimal digits. */
+  readonly bootId?: string
+  /** Where batches go that find no room in the spool, and what is left at the end. */
+  readonly store?: BatchStore
   readonly clock?: Clock
   /** Where flushes come from; the kernel unless told. */
   readonly source?: CaptureSource
@@ -24,6 +29,19 @@ export interface CollectorOptions {
   readonly objectDir?: string
   /** How long `close` waits for the bus to take what is left. */
   readonly drainMs?: number
+}
+
+/** A bus that may be away for a while. */
+export interface CollectorBus extends BusPublisher {
+  /** Calls `listener` whenever the bus is back, so that nothing waits longer than it has to. */
+  onReady?(listener: () => void): void
+}
+
+export interface CloseReport {
+  /** Records that nobody has: neither the bus acknowledged them nor the store took them. */
+  readonly unacknowledged: number
+  /** Records that wait in the store for the next process. */
+  readonly stored: number
 }
 
 export interface Collector {
@@ -34,9 +52,9 @@ export interface Collector {
   status(): CollectorStatus
   /**
    * Takes the last flush, detaches from the kernel, and waits for the bus to take what is left. Idempotent; resolves
-   * also if the bus does not answer, with a warning that says how many records were left.
+   * also if the bus does not answer, and says how many records were left.
    */
-  close(): Promise<void>
+  close(): Promise<CloseReport>
 }
 
 /**
@@ -46,8 +64,9 @@ export interface Collector {
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
   const { config, log, bus, clock = systemClock, source = openCapture } = options
   const node = config.node ?? hostname()
-  const bootId = randomBootId()
-  const spool = createSpool(config.spool)
+  const bootId = options.bootId ?? randomBootId()
+  const { store } = options
+  const spool = createSpool(config.spool, store === undefined ? {} : { overflow: putAside })
   const intake = createIntake(node, spool, clock, log)
   let capture: Capture | undefined
   // One reading of the kernel's counters per flush serves all batches sealed until the next.
@@ -61,15 +80,25 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
       return capture?.capabilities ?? 0
     },
   }
-  const totals = () => collectorCounters(latest, intake.counts.received, spool.counts.lostRecords)
+  const totals = () => collectorCounters(latest, intake.counts.received, spool.counts)
+  const sealer = createSealer(identity, totals, () => clock.nowMs())
   const publisher = createPublisher({
     bus,
     spool,
     clock,
-    seal: createSealer(identity, totals, () => clock.nowMs()),
+    seal: sealer.seal,
+    ...(store === undefined ? {} : { store }),
     onTrouble: err => log.warn({ node, err }, 'the bus does not take batches; they wait in the spool'),
     onRecovered: () => log.info({ node }, 'the bus takes batches again'),
   })
+  bus.onReady?.(() => publisher.retryNow())
+  function putAside(entry: SpoolEntry): boolean {
+    if (store === undefined) return false
+    const batch = sealer.seal(entry)
+    if (store.put(batch)) return true
+    sealer.takeBack(batch)
+    return false
+  }
   function onFlush(flush: ArrayBuffer): void {
     latest = capture?.counters() ?? latest
     intake.accept(flush)
@@ -86,8 +115,17 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const startedUnixMs = clock.nowMs()
   const opened = attach(source, { ...captureOptions(options), onFlush })
   capture = opened
-  const parts = { ...identity, startedUnixMs, spoolBytes: config.spool, capture, intake, spool, publisher }
-  let closing: Promise<void> | undefined
+  const parts = {
+    ...identity,
+    startedUnixMs,
+    spoolBytes: config.spool,
+    capture,
+    intake,
+    spool,
+    publisher,
+    store,
+  }
+  let closing: Promise<CloseReport> | undefined
   return {
     node,
     bootId,
@@ -99,6 +137,8 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
         capture: opened,
         publisher,
         intake,
+        spool,
+        store,
         log,
         sayStop,
         drainMs: options.drainMs ?? 5_000,
@@ -114,24 +154,35 @@ interface Shutting {
   readonly capture: Capture
   readonly publisher: Publisher
   readonly intake: Intake
+  readonly spool: Spool
+  readonly store: BatchStore | undefined
   readonly log: Log
   readonly sayStop: () => void
   readonly drainMs: number
 }
 
-async function shut({ capture, publisher, intake, log, sayStop, drainMs }: Shutting): Promise<void> {
+async function shut(parts: Shutting): Promise<CloseReport> {
+  const { capture, publisher, intake, spool, store, log, sayStop, drainMs } = parts
   capture.close()
   const { recordsEncoded, recordsMerged, recordsSampledOut } = capture.counters()
   const missing = recordsEncoded - recordsMerged - recordsSampledOut - intake.counts.received
   if (missing !== 0) log.error({ missing }, 'records were made and not handed over')
+  const began = performance.now()
   let complete = await publisher.drained(drainMs)
+  const isStopSaid = complete
   if (complete) {
     sayStop()
-    complete = await publisher.drained(drainMs)
+    complete = await publisher.drained(Math.max(500, drainMs - (performance.now() - began)))
+  }
+  if (!complete && store !== undefined && publisher.stow() === 0 && !isStopSaid) {
+    sayStop()
+    publisher.stow()
   }
   publisher.stop()
-  if (!complete)
-    log.warn({ unacknowledged: publisher.counts.sealedRecords }, 'closed before the bus took all records')
+  const unacknowledged = publisher.counts.sealedRecords + spool.counts.waitingRecords
+  const stored = store?.counts.waitingRecords ?? 0
+  if (!complete) log.warn({ unacknowledged, stored }, 'closed before the bus took all records')
+  return { unacknowledged, stored }
 }
 
 function captureOptions({ config, objectDir }: CollectorOptions): Omit<OpenCaptureOptions, 'onFlush'> {

@@ -10,12 +10,12 @@ import type { CaptureCounters } from './source/open-capture.ts'
 export function collectorCounters(
   capture: CaptureCounters,
   recordsReceived: number,
-  recordsLostInSpool: number,
+  spool: { readonly lostRecords: number; readonly mergedRecords: number },
 ): SealCounters {
   return {
     // Not the capture's own figure: that one runs ahead by what is made and not handed over yet.
     recordsEncoded: recordsReceived + capture.recordsMerged + capture.recordsSampledOut,
-    recordsMerged: capture.recordsMerged,
+    recordsMerged: capture.recordsMerged + spool.mergedRecords,
     recordsSampledOut: capture.recordsSampledOut,
     ringProduced: capture.ringProduced + capture.ringFull,
     ringConsumed: capture.ringConsumed,
@@ -23,7 +23,7 @@ export function collectorCounters(
       ring_full: capture.ringFull,
       storage_refused: capture.storageRefused + capture.udpMapFull,
       flow_table_full: capture.flowTableFull,
-      spool_full: recordsLostInSpool,
+      spool_full: spool.lostRecords,
     },
   }
 }

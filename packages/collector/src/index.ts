@@ -1,5 +1,14 @@
+export type { BatchStore, BatchStoreCounts } from './batch/batch-store.ts'
+export type { SealedBatch } from './batch/seal.ts'
 export { type Clock, systemClock } from './clock.ts'
-export { type CaptureSource, type Collector, type CollectorOptions, startCollector } from './collector.ts'
+export {
+  type CaptureSource,
+  type CloseReport,
+  type Collector,
+  type CollectorBus,
+  type CollectorOptions,
+  startCollector,
+} from './collector.ts'
 export { type CollectorConfig, collectorConfigSchema } from './config.ts'
 export type { Log } from './log.ts'
 export {

@@ -1,4 +1,5 @@
 import type { LossPlace } from '@skybraid/shared'
+import type { BatchStore, BatchStoreCounts } from './batch/batch-store.ts'
 import type { Publisher } from './batch/publisher.ts'
 import { collectorCounters } from './counters.ts'
 import type { Intake } from './intake.ts'
@@ -15,14 +16,28 @@ export interface CollectorStatus {
   readonly hooks: readonly HookReport[]
   readonly ring: RingIdentity
   readonly records: RecordsIdentity
-  readonly spool: { readonly batches: number; readonly bytes: number; readonly capacityBytes: number }
+  readonly spool: SpoolStatus
   readonly publish: { readonly batches: number; readonly unacknowledged: number; readonly rejections: number }
+  /** What lies in the spool's directory, if there is one, and what came from there. */
+  readonly store?: BatchStoreCounts & {
+    readonly publishedFormerBatches: number
+    readonly publishedFormerRecords: number
+  }
   /** What the kernel programs and the table of open flows count beside the two identities. */
   readonly flows: Omit<
     CaptureCounters,
     'ringProduced' | 'ringConsumed' | 'ringFull' | 'recordsEncoded' | 'recordsMerged' | 'recordsSampledOut'
   >
   readonly brokenFlushes: number
+}
+
+export interface SpoolStatus {
+  readonly batches: number
+  readonly bytes: number
+  readonly capacityBytes: number
+  readonly mergedRecords: number
+  /** Not 0 is a bug: batches that could not be merged because they could not be read. */
+  readonly unmergeableBatches: number
 }
 
 /** produced = consumed + full + waiting; `waiting` rows are in the ring. */
@@ -34,7 +49,10 @@ export interface RingIdentity {
   readonly holds: boolean
 }
 
-/** encoded = published + merged + sampledOut + queued + lost.spool_full. The other places come before a record is one. */
+/**
+ * encoded = published + merged + sampledOut + queued + lost.spool_full + lost.sequence_gap (batches of the spool's
+ * directory that could not be read again). The other places come before a record is one.
+ */
 export interface RecordsIdentity {
   readonly encoded: number
   readonly published: number
@@ -55,10 +73,11 @@ export interface StatusParts {
   readonly intake: Intake
   readonly spool: Spool
   readonly publisher: Publisher
+  readonly store: BatchStore | undefined
 }
 
 export function collectorStatus(parts: StatusParts): CollectorStatus {
-  const { node, cluster, bootId, startedUnixMs, capture, intake, spool, publisher } = parts
+  const { node, cluster, bootId, startedUnixMs, capture, intake, publisher } = parts
   const counters = capture.counters()
   const {
     ringProduced: _p,
@@ -69,7 +88,6 @@ export function collectorStatus(parts: StatusParts): CollectorStatus {
     recordsSampledOut: _s,
     ...flows
   } = counters
-  const { waitingBatches, waitingBytes } = spool.counts
   const { publishedBatches, sealedBatches, rejections } = publisher.counts
   return {
     node,
@@ -81,11 +99,22 @@ export function collectorStatus(parts: StatusParts): CollectorStatus {
     hooks: capture.hooks,
     ring: ringIdentity(counters),
     records: recordsIdentity(counters, parts),
-    spool: { batches: waitingBatches, bytes: waitingBytes, capacityBytes: parts.spoolBytes },
+    spool: spoolStatus(parts),
     publish: { batches: publishedBatches, unacknowledged: sealedBatches, rejections },
+    ...(parts.store === undefined ? {} : { store: storeStatus(parts.store, publisher) }),
     flows,
     brokenFlushes: intake.counts.brokenFlushes,
   }
+}
+
+function spoolStatus({ spool: { counts }, spoolBytes }: StatusParts): SpoolStatus {
+  const { waitingBatches: batches, waitingBytes: bytes, mergedRecords, unmergeableBatches } = counts
+  return { batches, bytes, capacityBytes: spoolBytes, mergedRecords, unmergeableBatches }
+}
+
+function storeStatus(store: BatchStore, publisher: Publisher): NonNullable<CollectorStatus['store']> {
+  const { formerBatches, formerRecords } = publisher.counts
+  return { ...store.counts, publishedFormerBatches: formerBatches, publishedFormerRecords: formerRecords }
 }
 
 function ringIdentity({
@@ -98,11 +127,14 @@ function ringIdentity({
 }
 
 function recordsIdentity(capture: CaptureCounters, parts: StatusParts): RecordsIdentity {
-  const { intake, spool, publisher } = parts
-  const totals = collectorCounters(capture, intake.counts.received, spool.counts.lostRecords)
-  const { recordsEncoded: encoded, recordsMerged: merged, recordsSampledOut: sampledOut, lost } = totals
+  const { intake, spool, publisher, store } = parts
+  const totals = collectorCounters(capture, intake.counts.received, spool.counts)
+  const { recordsEncoded: encoded, recordsMerged: merged, recordsSampledOut: sampledOut } = totals
+  const sequence_gap = store?.counts.lostRecords ?? 0
+  const lost = sequence_gap === 0 ? totals.lost : { ...totals.lost, sequence_gap }
   const published = publisher.counts.publishedRecords
-  const queued = spool.counts.waitingRecords + publisher.counts.sealedRecords
-  const holds = encoded === published + merged + sampledOut + queued + lost.spool_full
+  const stored = store?.counts.waitingRecords ?? 0
+  const queued = spool.counts.waitingRecords + publisher.counts.sealedRecords + stored
+  const holds = encoded === published + merged + sampledOut + queued + lost.spool_full + sequence_gap
   return { encoded, published, merged, sampledOut, queued, lost, holds }
 }

@@ -59,7 +59,7 @@ function setUp(spoolBatches: number) {
     clock,
     window,
     random: () => 0.5,
-    seal: createSealer(identity, counters, () => clock.nowMs()),
+    seal: createSealer(identity, counters, () => clock.nowMs()).seal,
     onTrouble: () => troubles++,
     onRecovered: () => recoveries++,
   })

@@ -1,17 +1,20 @@
 import type { BusPublisher } from '@skybraid/shared'
 import type { Clock } from '../clock.ts'
 import type { Spool, SpoolEntry } from '../spool/spool.ts'
+import type { BatchStore } from './batch-store.ts'
 import type { SealedBatch } from './seal.ts'
 
 /**
  * Moves batches from the spool to the bus. Invariants:
- *   at most `window` batches are sealed and not acknowledged; everything else waits in the spool;
+ *   at most `window` batches are under way: sealed, in memory and not acknowledged; everything else waits in the spool
+ *   or, sealed, in the store, whose batches are older than the spool's and go first;
  *   a sealed batch is published until the bus takes it, always with the same bytes;
- *   after a rejection nothing new is sealed until every rejected batch was published again, oldest first.
+ *   after a rejection nothing new goes out until every rejected batch was published again, oldest first.
  */
 export interface PublisherOptions {
   readonly bus: BusPublisher
   readonly spool: Spool
+  readonly store?: BatchStore
   readonly seal: (entry: SpoolEntry) => SealedBatch
   readonly clock: Clock
   readonly window?: number
@@ -26,15 +29,23 @@ export interface PublisherOptions {
 export interface PublisherCounts {
   publishedBatches: number
   publishedRecords: number
+  /** Under way. */
   sealedBatches: number
   sealedRecords: number
   rejections: number
+  /** Batches of a former boot that the bus took, and their records, which are in none of the others. */
+  formerBatches: number
+  formerRecords: number
 }
 
 export interface Publisher {
   readonly counts: Readonly<PublisherCounts>
   /** To be called after entries were added to the spool. */
   pump(): void
+  /** Does not wait any longer before it tries again: the bus is back. */
+  retryNow(): void
+  /** Puts what is left into the store, in order, and publishes nothing from now on. Answers how many records did not fit. */
+  stow(): number
   /** Resolves to true when nothing waits any more, or to false after `deadlineMs`. */
   drained(deadlineMs: number): Promise<boolean>
   /** Publishes nothing from now on. */
@@ -42,7 +53,7 @@ export interface Publisher {
 }
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { bus, spool, seal, clock, window = 16, firstRetryMs = 100, longestRetryMs = 5_000 } = options
+  const { bus, spool, store, seal, clock, window = 16, firstRetryMs = 100, longestRetryMs = 5_000 } = options
   const random = options.random ?? Math.random
   const counts = {
     publishedBatches: 0,
@@ -50,7 +61,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     sealedBatches: 0,
     sealedRecords: 0,
     rejections: 0,
+    formerBatches: 0,
+    formerRecords: 0,
   }
+  const underWay = new Set<SealedBatch>()
   let rejected: SealedBatch[] = []
   let inFlight = 0
   let troubled = false
@@ -61,14 +75,45 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function pump(): void {
     while (!stopped && rejected.length === 0 && counts.sealedBatches < window) {
-      const entry = spool.take()
-      if (entry === undefined) break
-      const batch = seal(entry)
-      counts.sealedBatches++
-      counts.sealedRecords += batch.recordCount
+      const batch = nextBatch()
+      if (batch === undefined) break
+      begin(batch)
       send(batch)
     }
-    if (counts.sealedBatches === 0 && spool.counts.waitingBatches === 0) for (const wake of waiters) wake()
+    if (isEmpty()) for (const wake of waiters) wake()
+  }
+
+  function begin(batch: SealedBatch): void {
+    underWay.add(batch)
+    counts.sealedBatches++
+    if (!batch.isFormer) counts.sealedRecords += batch.recordCount
+  }
+
+  function end(batch: SealedBatch): boolean {
+    if (!underWay.delete(batch)) return false
+    counts.sealedBatches--
+    if (!batch.isFormer) counts.sealedRecords -= batch.recordCount
+    return true
+  }
+
+  /** What does not fit stays under way, and so counted. */
+  function stowOne(batch: SealedBatch): void {
+    if (batch.isFormer === true || store?.put(batch) === true) end(batch)
+  }
+
+  function nextBatch(): SealedBatch | undefined {
+    const stored = store?.next()
+    if (stored !== undefined) return stored
+    const entry = spool.take()
+    return entry === undefined ? undefined : seal(entry)
+  }
+
+  function isEmpty(): boolean {
+    return (
+      counts.sealedBatches === 0 &&
+      spool.counts.waitingBatches === 0 &&
+      (store?.counts.waitingBatches ?? 0) === 0
+    )
   }
 
   function send(batch: SealedBatch): void {
@@ -81,10 +126,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function acknowledged(batch: SealedBatch): void {
     inFlight--
-    counts.sealedBatches--
-    counts.sealedRecords -= batch.recordCount
-    counts.publishedBatches++
-    counts.publishedRecords += batch.recordCount
+    // put into the store meanwhile: whoever publishes it again does no harm
+    if (!end(batch)) return
+    store?.forget(batch)
+    countPublished(batch)
     if (troubled && rejected.length === 0) {
       troubled = false
       retryRounds = 0
@@ -94,9 +139,20 @@ export function createPublisher(options: PublisherOptions): Publisher {
     pump()
   }
 
+  function countPublished(batch: SealedBatch): void {
+    if (batch.isFormer) {
+      counts.formerBatches++
+      counts.formerRecords += batch.recordCount
+      return
+    }
+    counts.publishedBatches++
+    counts.publishedRecords += batch.recordCount
+  }
+
   function refused(batch: SealedBatch, error: unknown): void {
     inFlight--
     counts.rejections++
+    if (!underWay.has(batch)) return
     if (!troubled) options.onTrouble?.(error)
     troubled = true
     rejected.push(batch)
@@ -117,17 +173,34 @@ export function createPublisher(options: PublisherOptions): Publisher {
     for (const batch of again) send(batch)
   }
 
+  function stop(): void {
+    stopped = true
+    cancelRetry?.()
+    cancelRetry = undefined
+  }
+
   return {
     counts,
     pump,
-    stop() {
-      stopped = true
-      cancelRetry?.()
-      cancelRetry = undefined
+    stop,
+    retryNow() {
+      if (cancelRetry === undefined) return
+      cancelRetry()
+      retry()
+    },
+    stow() {
+      stop()
+      for (const batch of [...underWay].sort((a, b) => a.order - b.order)) stowOne(batch)
+      for (let entry = spool.take(); entry !== undefined; entry = spool.take()) {
+        const batch = seal(entry)
+        begin(batch)
+        stowOne(batch)
+      }
+      return counts.sealedRecords
     },
     drained(deadlineMs) {
       pump()
-      if (counts.sealedBatches === 0 && spool.counts.waitingBatches === 0) return Promise.resolve(true)
+      if (isEmpty()) return Promise.resolve(true)
       return new Promise(resolve => {
         const finish = (complete: boolean) => {
           cancelDeadline()

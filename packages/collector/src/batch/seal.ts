@@ -26,21 +26,25 @@ export interface SealedBatch {
   readonly order: number
   readonly recordCount: number
   readonly message: BusMessage
+  /** Of a former boot of this node: its records are not this boot's. */
+  readonly isFormer?: boolean
 }
 
-/**
- * Turns entries into messages: gives each the next sequence number of its partition, states how many records came
- * before it, and puts the header in front of the body. The bytes never change afterwards.
- */
-export function createSealer(
-  identity: Identity,
-  counters: () => SealCounters,
-  nowMs: () => number,
-): (entry: SpoolEntry) => SealedBatch {
+export interface Sealer {
+  /**
+   * Turns an entry into a message: gives it the next sequence number of its partition, states how many records came
+   * before it, and puts the header in front of the body. The bytes never change afterwards.
+   */
+  seal(entry: SpoolEntry): SealedBatch
+  /** The batch that was sealed last never left: its number is free again. */
+  takeBack(batch: SealedBatch): void
+}
+
+export function createSealer(identity: Identity, counters: () => SealCounters, nowMs: () => number): Sealer {
   const partitions = new Map<number, { sequence: number; records: number }>()
   const nodeToken = identity.node.replaceAll('.', '_')
   let order = 0
-  return entry => {
+  function seal(entry: SpoolEntry): SealedBatch {
     const partition = partitions.get(entry.partition) ?? { sequence: 0, records: 0 }
     partitions.set(entry.partition, partition)
     const { lost, ...counts } = counters()
@@ -67,6 +71,16 @@ export function createSealer(
     const head = { node, bootId, sequence: partition.sequence, recordCount }
     const message = { node: nodeToken, partition: entry.partition, data, head }
     return { order: order++, recordCount, message }
+  }
+  return {
+    seal,
+    takeBack({ recordCount, message }) {
+      const partition = partitions.get(message.partition)
+      if (partition === undefined || partition.sequence !== message.head?.sequence) return
+      partition.sequence--
+      partition.records -= recordCount
+      order--
+    },
   }
 }
 

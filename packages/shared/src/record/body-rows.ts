@@ -1,7 +1,7 @@
 import type { BodyFields } from './body-fields.ts'
 import { byteText } from './body-fields.ts'
 import { type U32Column, type U64Column, u32ColumnFields, u64ColumnFields } from './columns.ts'
-import { isV6, Kind, protocolOf, State, stateOf } from './kind.ts'
+import { isV6, Kind, State, stateOf } from './kind.ts'
 
 type NarrowColumn = Exclude<U32Column, 'wideAt' | 'wideHigh'>
 
@@ -129,14 +129,13 @@ const sameInBoth = [
   'ports',
   'owner',
 ] as const
-const identityBits =
-  Kind.protocolMask |
-  Kind.v6 |
-  (Kind.roleMask << Kind.roleShift) |
-  Kind.roleGuessed |
-  Kind.adopted |
-  Kind.inherited |
-  Kind.mptcp
+/** Bits of `kind` that may differ from one reading of a flow to the next; all others say how it is known. */
+const readingBits =
+  (Kind.stateMask << Kind.stateShift) |
+  (Kind.reasonMask << Kind.reasonShift) |
+  Kind.first |
+  Kind.quiet |
+  Kind.announcedAgain
 
 /**
  * Joins the record at word `b` into the earlier one at `a`, if together they say the same as apart: one flow, known in
@@ -173,7 +172,7 @@ const totals = ['bytesSentTotal', 'bytesReceivedTotal'] as const
 function areAdjacent(words: Uint32Array, a: number, b: number): boolean {
   const kindA = words[a + rowWord.kind]
   const kindB = words[b + rowWord.kind]
-  if (((kindA ^ kindB) & identityBits) !== 0 || protocolOf(kindA) === 0) return false
+  if (((kindA ^ kindB) & ~readingBits) !== 0) return false
   if (stateOf(kindA) !== State.open || (kindB & Kind.first) !== 0) return false
   if (stateOf(kindB) !== State.open && stateOf(kindB) !== State.closed) return false
   if (words[b + rowWord.handshakeUs] !== 0) return false
