@@ -6,6 +6,11 @@ export interface NodeSpec {
 
 const nodeName = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/
 
+/** A name of a node as Kubernetes allows it, which fits into a subject of the bus once its dots are replaced. */
+export function isNodeName(text: string): boolean {
+  return /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(text)
+}
+
 /**
  * Parses `NAME=CGROUPDIR` of --node. Returns a sentence instead if it is malformed. Names are those Kubernetes allows,
  * so that they fit into a subject of the bus.

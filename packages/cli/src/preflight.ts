@@ -28,18 +28,26 @@ const neededCapabilities = [
 const sysAdmin = 1n << 21n
 const withoutCapture = '--help, --version and --print-config still work'
 
+/** What listens, and with which option its address is chosen. */
+export interface Listener {
+  readonly flag: string
+  readonly who: string
+}
+
+const api: Listener = { flag: '--listen', who: 'the API' }
+
 /**
  * Judges a machine before anything is loaded. Returns every problem found, the most basic first; an empty list means
  * that capture should work. Pure: the facts are read by `readSystemFacts`.
  */
-export function findProblems(facts: SystemFacts): Problem[] {
+export function findProblems(facts: SystemFacts, listener: Listener = api): Problem[] {
   const found = [
     kernelProblem(facts),
     capabilityProblem(facts),
     btfProblem(facts),
     lockdownProblem(facts),
     ...cgroupProblems(facts),
-    portProblem(facts.listen),
+    portProblem(facts.listen, listener),
   ]
   return found.filter(problem => problem !== undefined)
 }
@@ -117,26 +125,29 @@ function cgroupProblems({ cgroup2Root, cgroups }: SystemFacts): Problem[] {
   ]
 }
 
-function portProblem({ address, answer, suggestion }: SystemFacts['listen']): Problem | undefined {
+function portProblem(
+  { address, answer, suggestion }: SystemFacts['listen'],
+  { flag, who }: Listener,
+): Problem | undefined {
   if (answer === 'free') return undefined
   const sentences: Record<Exclude<PortAnswer, 'free'>, { code: ProblemCode; sentence: string }> = {
     taken: {
       code: 'port_taken',
       sentence:
-        `Another program listens on ${address}, so the API cannot; capture itself would work; ` +
-        `choose another address, for example --listen ${suggestion}.`,
+        `Another program listens on ${address}, so ${who} cannot; capture itself would work; ` +
+        `choose another address, for example ${flag} ${suggestion}.`,
     },
     not_here: {
       code: 'address_not_here',
       sentence:
-        `${address} is not an address of this machine, so the API cannot listen on it; capture itself would work; ` +
-        'choose another, for example --listen 127.0.0.1:7100.',
+        `${address} is not an address of this machine, so ${who} cannot listen on it; capture itself would work; ` +
+        `choose another, for example ${flag} 127.0.0.1:7100.`,
     },
     refused: {
       code: 'port_refused',
       sentence:
         `The system does not let this user listen on ${address}; capture itself would work; ` +
-        `choose a port above 1023, for example --listen ${suggestion}.`,
+        `choose a port above 1023, for example ${flag} ${suggestion}.`,
     },
   }
   return sentences[answer]

@@ -14,6 +14,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     about: 'observe this machine: collector, aggregator and API in one process (the default)',
     load: async () => (await import('./standalone/run-standalone.ts')).runStandalone,
   },
+  collector: {
+    about: 'observe one node and publish to NATS',
+    load: async () => (await import('./collector/run-collector.ts')).runCollector,
+  },
   tap: {
     about: 'print flow records as they pass over the bus, or from a file',
     load: async () => (await import('./tap/run-tap.ts')).runTap,

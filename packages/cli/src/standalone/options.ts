@@ -1,6 +1,7 @@
 import { aggregatorConfigSchema } from '@skybraid/aggregator'
 import { collectorConfigSchema } from '@skybraid/collector'
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
+import { logLevelOption } from '../log-level.ts'
 import { parseNodeSpec } from '../node-spec.ts'
 
 const { node: _node, cgroup: _cgroup, ...collector } = collectorConfigSchema
@@ -18,13 +19,7 @@ export const standaloneOptions = defineOptions({
     check: (list: readonly string[]) => list.map(parseNodeSpec).find(spec => typeof spec === 'string'),
   },
   ...collector,
-  'log-level': {
-    type: 'string',
-    description: 'Least severe log lines to print',
-    default: 'info',
-    values: ['trace', 'debug', 'info', 'warn', 'error'],
-    env: 'SKYBRAID_LOG_LEVEL',
-  },
+  ...logLevelOption,
   table: {
     type: 'boolean',
     description: 'Do not show the live table on a terminal',

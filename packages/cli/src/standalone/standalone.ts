@@ -1,9 +1,9 @@
 import { type Aggregator, startAggregator } from '@skybraid/aggregator'
 import { type Collector, startCollector } from '@skybraid/collector'
 import { createInProcessBus } from '@skybraid/shared'
+import { attachReport } from '../attach-report.ts'
 import type { Console } from '../console.ts'
 import type { NodeSpec } from '../node-spec.ts'
-import { attachReport } from './attach-report.ts'
 import type { StandaloneConfig } from './options.ts'
 
 export interface Standalone {

@@ -50,7 +50,8 @@ export function decodeBatchFile(file: Uint8Array<ArrayBuffer>, node: string): Se
     message: {
       node: node.replaceAll('.', '_'),
       partition,
-      data: file.subarray(dataAt),
+      // no Buffer, whatever the file was read as
+      data: new Uint8Array(file.buffer, file.byteOffset + dataAt, file.length - dataAt),
       head: { node, bootId, sequence, recordCount },
     },
   }

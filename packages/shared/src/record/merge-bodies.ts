@@ -2,6 +2,9 @@ import { readBodyFields } from './body-fields.ts'
 import { appendRows, type BodyRows, createBodyRows, joinRows, rowWord, rowWords } from './body-rows.ts'
 import { addName, type BodyPart, type Names, writeBodies } from './body-writer.ts'
 
+/** Fewer but larger bodies are no gain by themselves. */
+const worthwhile = 15 / 16
+
 /**
  * Joins adjacent records of one flow over several bodies of one partition and minute, given in order. What they add up
  * to per flow and minute stays the same; what goes is that it was read in between. Answers fewer bytes than it was
@@ -18,9 +21,8 @@ export function mergeBodies(parts: readonly BodyPart[]): BodyPart[] | undefined 
     appendRows(rows, fields, recordCount)
   }
   const live = joinAll(rows)
-  if (live.length === records && parts.length === 1) return undefined
   const merged = writeBodies(rows, live, names)
-  return merged !== undefined && bytesOf(merged) < bytesOf(parts) ? merged : undefined
+  return merged !== undefined && bytesOf(merged) < worthwhile * bytesOf(parts) ? merged : undefined
 }
 
 /** Rows that are left, in order. A flow's rows keep their order: what can't be joined begins anew. */

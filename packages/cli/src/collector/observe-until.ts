@@ -1,0 +1,127 @@
+import { type Collector, startCollector } from '@skybraid/collector'
+import {
+  collectorMetrics,
+  createJetStreamPublisher,
+  type JetStreamPublisher,
+  openFileStore,
+  type Readiness,
+  startStatusServer,
+} from '@skybraid/collector/program'
+import { formatHostPort } from '@skybraid/shared'
+import { connectNats, type NatsLink } from '@skybraid/shared/nats'
+import { attachReport } from '../attach-report.ts'
+import { type Console, createConsole } from '../console.ts'
+import { ExitCode } from '../exit-code.ts'
+import { complain, complainOf, type Surroundings } from '../surroundings.ts'
+import { readVersion } from '../version.ts'
+import type { CollectorProgramConfig } from './options.ts'
+
+export type NodeConfig = CollectorProgramConfig & { readonly node: string }
+
+/** Captures at once, publishes as soon as the bus can be reached, and ends when told to or when it never can. */
+export async function observeUntil(
+  stop: Promise<string>,
+  config: NodeConfig,
+  around: Surroundings,
+): Promise<number> {
+  const console = createConsole(around.stdout, config.logLevel)
+  const { log } = console
+  console.say(`skybraid collector ${readVersion()}, node ${config.node}, cluster ${config.cluster}`)
+  const encoding = config.compress === 'none' ? 'raw' : 'zstd'
+  const bus = createJetStreamPublisher({ cluster: config.cluster, encoding, log })
+  const collector = await startWithStore(config, bus, console)
+  for (const line of attachReport([collector])) console.say(line)
+  const connecting = connectInBackground(config, bus, console)
+  let isStopping = false
+  try {
+    const pages = await startStatusServer({
+      listen: config.statusListen,
+      readiness: () => readinessOf(bus, isStopping),
+      status: () => ({ version: readVersion(), ...collector.status(), bus: bus.status() }),
+      metrics: () => collectorMetrics(readVersion(), collector.status(), bus.status(), processFigures()),
+    })
+    console.say(`status: http://${formatHostPort(pages.address)}/status`)
+    const fatal = await Promise.race([stop, connecting.failed])
+    isStopping = true
+    const code = await end(collector, around, console)
+    await connecting.close()
+    await pages.close()
+    return typeof fatal === 'string' ? code : complainOf(fatal, around)
+  } catch (error) {
+    await collector.close()
+    await connecting.close()
+    throw error
+  }
+}
+
+async function startWithStore(
+  config: NodeConfig,
+  bus: JetStreamPublisher,
+  { log }: Console,
+): Promise<Collector> {
+  const { cluster, node, spoolDir: directory, spoolDirSize: capacityBytes, drain: drainMs } = config
+  const bootId = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
+  const store =
+    directory === undefined
+      ? {}
+      : { store: openFileStore({ directory, capacityBytes, cluster, node, bootId, log }) }
+  return startCollector({ config, bus, log, bootId, drainMs, ...store })
+}
+
+interface Connecting {
+  /** Resolves to the reason if the bus can never be used. */
+  readonly failed: Promise<unknown>
+  close(): Promise<void>
+}
+
+function connectInBackground(config: NodeConfig, bus: JetStreamPublisher, { log }: Console): Connecting {
+  const waiting = new AbortController()
+  const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>()
+  let link: NatsLink | undefined
+  const name = `skybraid-collector ${config.node}`
+  const done = connectNats({ config, name, log, signal: waiting.signal }).then(
+    connected => {
+      link = connected
+      bus.use(connected)
+      log.info({ server: connected.state().server }, 'connected to the bus')
+    },
+    (error: unknown) => {
+      if (!waiting.signal.aborted) fail(error)
+    },
+  )
+  return {
+    failed,
+    async close() {
+      waiting.abort()
+      await done
+      await link?.close()
+    },
+  }
+}
+
+function readinessOf(bus: JetStreamPublisher, isStopping: boolean): Readiness {
+  const { connected, lastRefusal } = bus.status()
+  const reasons: string[] = []
+  if (isStopping) reasons.push('It is shutting down.')
+  if (!connected) reasons.push('It is not connected to the bus; records wait in the spool.')
+  else if (lastRefusal !== undefined) reasons.push(`The bus does not take batches: ${lastRefusal.message}`)
+  return { ready: reasons.length === 0, reasons }
+}
+
+async function end(collector: Collector, around: Surroundings, console: Console): Promise<number> {
+  const { unacknowledged, stored } = await collector.close()
+  if (stored > 0)
+    console.say(`${stored} records wait in the spool's folder for the next collector of this node.`)
+  if (unacknowledged === 0) {
+    console.say('Everything is detached.')
+    return ExitCode.ok
+  }
+  const text = `${unacknowledged} records were left: the bus did not acknowledge them in time.`
+  return complain(around, ExitCode.leftBehind, [text])
+}
+
+function processFigures() {
+  const { rss: rssBytes, heapUsed: heapUsedBytes } = process.memoryUsage()
+  const { user, system } = process.cpuUsage()
+  return { rssBytes, heapUsedBytes, cpuSeconds: (user + system) / 1e6 }
+}
