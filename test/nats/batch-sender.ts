@@ -3,15 +3,14 @@ import { type BatchParts, batchOf } from '../../packages/cli/src/flow-lines/rows
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import {
   compressFlowPayload,
-  connectNats,
   ensureStreams,
   flowHeaders,
   flowMessageId,
   flowSubject,
   type NatsLink,
-  natsConfigSchema,
   streamConfigSchema,
 } from '../../packages/shared/src/nats/index.ts'
+import { linkWith } from './bus-link.ts'
 
 /** A collector's end of the bus, without a kernel: it sends batches of invented records. */
 export interface BatchSender {
@@ -28,14 +27,12 @@ export interface SendOptions {
   readonly subjectNode?: string
 }
 
-const silent = { info: () => undefined, warn: () => undefined }
 const tenRecords = Array.from({ length: 10 }, (_, index) => ({ localPort: 40_000 + index }))
 
 export async function connectSender(url: string): Promise<BatchSender> {
-  const config = loadConfig(natsConfigSchema, { args: ['--nats', url], env: {} })
   const streams = loadConfig(streamConfigSchema, { args: [], env: {} })
-  if (!config.ok || !streams.ok) throw new Error('the options of the test are wrong')
-  const link = await connectNats({ config: config.config, name: 'sender', log: silent, random: () => 0 })
+  if (!streams.ok) throw new Error(streams.errors.join(' '))
+  const link = await linkWith(['--nats', url], { name: 'sender', spreadMs: 500 })
   await ensureStreams(link.jsm, 'local', streams.config)
   const send = async (parts: BatchParts, { compress = false, subjectNode }: SendOptions = {}) => {
     const payload = batchOf(parts)

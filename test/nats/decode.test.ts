@@ -2,25 +2,20 @@ import { spawn } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { until } from '../lab/until.ts'
 import { connectSender } from './batch-sender.ts'
+import { afterTest, serverForTest } from './cleanup.ts'
 import { natsProgram } from './nats-program.ts'
-import { NatsServer } from './nats-server.ts'
 import { subscribed } from './tap-program.ts'
 
 const main = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
 
 describe('skybraid decode', () => {
   it('makes batches readable in the stock nats program, raw and compressed ones', async () => {
-    const server = await NatsServer.start()
-    cleanups.push(() => server.stop())
+    const server = await serverForTest()
     const sender = await connectSender(server.url)
-    cleanups.push(() => sender.link.close())
+    afterTest(() => sender.link.close())
     const skybraid = join(server.folder, 'skybraid')
     writeFileSync(skybraid, `#!/bin/sh\nexec '${process.execPath}' --conditions=source '${main}' "$@"\n`)
     chmodSync(skybraid, 0o755)
@@ -35,7 +30,7 @@ describe('skybraid decode', () => {
       `${skybraid} decode`,
     ]
     const nats = spawn(natsProgram('cli'), args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    cleanups.push(() => nats.kill('SIGKILL'))
+    afterTest(() => nats.kill('SIGKILL'))
     let out = ''
     nats.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
     await subscribed(server)

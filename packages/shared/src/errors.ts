@@ -4,7 +4,7 @@ export const errorCodes = {
   SB_CAPTURE: 'the kernel could not be observed',
   SB_BUS_FULL: 'the bus has no room now; the same batch can be published again later',
   SB_BUS_CLOSED: 'the bus was closed',
-  SB_BUS_REFUSED: 'the bus cannot be reached, or does not give what a program asks for',
+  SB_BUS_REFUSED: 'the bus does not give what a program asks for',
   SB_BUS_JETSTREAM: 'the server of the bus has no JetStream',
   SB_BUS_STREAM: 'a stream of the bus could not be made or looked at',
   SB_BUS_UNREACHABLE: 'no server of the bus could be used',
