@@ -168,7 +168,7 @@ function createStack() {
   const index = createEntityIndex()
   const topology = createTopology({ index, startMs })
   const capacity = connections + 200_000
-  const join = createJoin({ book: topology, entities: index, names: index, hashSeed: 1, capacity })
+  const join = createJoin({ book: topology.book, entities: index, names: index, hashSeed: 1, capacity })
   const nodes = [index.node('north'), index.node('south')]
   return { join, nodes, topology, columns: createFlowColumns() }
 }

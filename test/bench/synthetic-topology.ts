@@ -38,14 +38,14 @@ export class SyntheticTraffic {
       const client = owners[Math.floor(this.#random() * services)]
       // a few services are called by many
       const server = owners[Math.floor(this.#random() * this.#random() * services)]
-      this.edges.push(this.topology.edge(client, server, 1, 8000 + (i % 50), -1, 0))
+      this.edges.push(this.topology.book(0).edge(client, server, 1, 8000 + (i % 50), -1, 0))
     }
   }
 
   /** Books a minute of every edge, both ends joined, about four connections each. */
   fill(minute: number): void {
     for (const edge of this.edges) {
-      const row = this.topology.row(edge, minute)
+      const row = this.topology.book(0).row(edge, minute)
       const connections = this.#near(4, 1)
       this.#countConnections(row, connections)
       this.#countTraffic(row, connections)
@@ -57,14 +57,14 @@ export class SyntheticTraffic {
   touch(minute: number): void {
     const { topology } = this
     for (const edge of this.edges) {
-      const row = topology.row(edge, minute)
-      topology.counters[row + Counter.clientBytesSent] += 1
-      topology.sample(row, Histogram.clientRttUs, 300, 1)
+      const row = topology.book(0).row(edge, minute)
+      topology.book(0).counters[row + Counter.clientBytesSent] += 1
+      topology.book(0).sample(row, Histogram.clientRttUs, 300, 1)
     }
   }
 
   #countConnections(row: number, n: number): void {
-    const { counters } = this.topology
+    const { counters } = this.topology.book(0)
     for (const name of [
       'openedJoined',
       'clientOpened',
@@ -78,7 +78,7 @@ export class SyntheticTraffic {
   }
 
   #countTraffic(row: number, n: number): void {
-    const { counters } = this.topology
+    const { counters } = this.topology.book(0)
     const add = (client: keyof typeof Counter, server: keyof typeof Counter, amount: number) => {
       counters[row + Counter[client]] += amount
       counters[row + Counter[server]] += amount
@@ -103,12 +103,9 @@ export class SyntheticTraffic {
     for (let i = 0; i < n; i++)
       for (const histogram of Object.values(Histogram)) {
         const isDuration = histogram >= Histogram.clientDurationMs
-        this.topology.sample(
-          row,
-          histogram,
-          isDuration ? this.#near(200, 1) : this.#near(roundTripUs, 0.3),
-          1,
-        )
+        this.topology
+          .book(0)
+          .sample(row, histogram, isDuration ? this.#near(200, 1) : this.#near(roundTripUs, 0.3), 1)
       }
   }
 

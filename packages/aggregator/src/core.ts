@@ -1,9 +1,14 @@
 import { randomInt } from 'node:crypto'
-import type { BusMessage } from '@skybraid/shared'
+import { type BusMessage, createFlowColumns, type FlowColumns } from '@skybraid/shared'
 import type { ApiReader } from './api/api-deps.ts'
-import { createIngest, type Ingest } from './ingest/ingest.ts'
-import { createJoin } from './join/join.ts'
-import { LossBooking } from './loss-booking.ts'
+import { BootOrdinals } from './ingest/boot-ordinals.ts'
+import { addedTotals, type IngestFigures, type IngestTotals, ingestStatus } from './ingest/ingest-status.ts'
+import { createJoin, type Join } from './join/join.ts'
+import {
+  createPartitionCore,
+  type PartitionCore,
+  type PartitionCoreOptions,
+} from './partition/partition-core.ts'
 import { createEntityIndex } from './resolve/entity-index.ts'
 import type { IngestStatus } from './topology/answer.ts'
 import type { Segment } from './topology/segment.ts'
@@ -29,9 +34,28 @@ export interface Core {
   tick(nowMs: number): void
 }
 
-export function createCore(options: CoreOptions): Core {
+/** How one partition begins, see `createPartitionCore`. */
+export type PartitionStart = Pick<
+  PartitionCoreOptions,
+  'startMs' | 'closedThrough' | 'goesOnFrom' | 'onRound'
+>
+
+/** What the partitions of a process share, and their answers as one. */
+export interface PartitionedCore {
+  readonly reader: ApiReader
+  readonly topology: Topology
+  open(partition: number, start: PartitionStart): PartitionCore
+  /** Drops a partition; its figures stay in the sums. */
+  close(core: PartitionCore): void
+  /** Merges, forgets and packs; partitions have clocks of their own. */
+  tidy(nowMs: number): void
+}
+
+export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   const keptMinutes = Math.ceil(options.retentionMs / 60_000)
   const index = createEntityIndex()
+  const partitions = new Map<number, PartitionCore>()
+  const closed: IngestTotals[] = []
   const topology = createTopology({
     index,
     startMs: options.startMs,
@@ -40,31 +64,89 @@ export function createCore(options: CoreOptions): Core {
     mergedMinutesKept: keptMinutes,
     notes: options.notes ?? [],
     flows: (query, nowMs) => join.flows(query, nowMs),
-    ingestStatus: nowMs => statusOf(ingest, topology, nowMs),
+    ingestStatus: nowMs => statusOf(figures(), join, topology, nowMs),
     ...(options.onSegment === undefined ? {} : { onSegment: options.onSegment }),
   })
   const join = createJoin({
-    book: topology,
+    book: topology.book,
     entities: index,
     names: index,
     capacity: options.joinCapacity,
     hashSeed: randomInt(2 ** 32),
   })
-  const ingest = createIngest({ join, windows: topology, names: index })
-  const losses = new LossBooking(topology.lose)
+  const ordinals = new BootOrdinals()
+  const columns: FlowColumns = createFlowColumns()
+
+  function figures(): IngestFigures[] {
+    return [
+      ...[...partitions.values()].map(each => each.figures()),
+      ...closed.map(t => ({ ...t, nodes: [] })),
+    ]
+  }
+
   return {
     reader: topology,
     topology,
-    accept: ingest.accept,
+    open(partition, start) {
+      const core = createPartitionCore({
+        ...start,
+        partition,
+        topology,
+        join,
+        names: index,
+        ordinals,
+        columns,
+      })
+      partitions.set(partition, core)
+      return core
+    },
+    close(core) {
+      const { received, applied, duplicates, lost } = core.figures()
+      closed.splice(0, closed.length, addedTotals([...closed, { received, applied, duplicates, lost }]))
+      partitions.delete(core.partition)
+      core.drop()
+    },
+    tidy: topology.tidy,
+  }
+}
+
+/** Every partition that something comes for, as it comes, by one clock; there is no stream to read again. */
+export function createCore(options: CoreOptions): Core {
+  const shared = createPartitionedCore(options)
+  const partitions = new Map<number, PartitionCore>()
+  const open = (partition: number) => {
+    const core = shared.open(partition, { startMs: options.startMs })
+    partitions.set(partition, core)
+    return core
+  }
+  open(0)
+  let sequence = 0
+  return {
+    reader: shared.reader,
+    topology: shared.topology,
+    accept(message, nowMs) {
+      // what names a partition that can't be is refused, and counted, by the first one
+      const isPossible = message.partition >= 0 && message.partition < maxPartitions
+      const partition = isPossible ? message.partition : 0
+      const core = partitions.get(partition) ?? open(partition)
+      core.accept(message, { sequence: ++sequence, unixMs: nowMs })
+    },
     tick(nowMs) {
-      join.tick(nowMs)
-      losses.update(ingest.status(nowMs), nowMs)
-      topology.advance(nowMs)
+      for (const core of partitions.values()) core.tick(nowMs)
+      shared.tidy(nowMs)
     },
   }
 }
 
-function statusOf(ingest: Ingest, topology: Topology, nowMs: number): IngestStatus {
+/** As many as the join has tables for. */
+const maxPartitions = 64
+
+function statusOf(
+  all: readonly IngestFigures[],
+  join: Join,
+  topology: Topology,
+  nowMs: number,
+): IngestStatus {
   const { edges, openMinutes, closedSegments } = topology.stats()
-  return { ...ingest.status(nowMs), edges, openMinutes, closedSegments }
+  return { ...ingestStatus(all, nowMs), join: join.counts(), edges, openMinutes, closedSegments }
 }

@@ -1,5 +1,4 @@
 import { type LossPlace, lossPlaces } from '@skybraid/shared'
-import type { IngestStatus } from './topology/answer.ts'
 
 /** Books an amount, which may be negative, to a minute; the topology. */
 export type BookLoss = (place: LossPlace, unixMinute: number, records: number) => void
@@ -8,6 +7,14 @@ interface Booked {
   total: number
   /** What was booked to which minute, newest last; a gap that fills later is taken back from there. */
   readonly minutes: { readonly minute: number; records: number }[]
+}
+
+/** What is booked of one place of somebody, in a form that can be written and read back. */
+export interface BookedState {
+  readonly whose: string
+  readonly place: string
+  readonly total: number
+  readonly minutes: readonly (readonly [number, number])[]
 }
 
 /** How far back a loss can be taken back; the topology corrects no minute older than that. */
@@ -19,40 +26,53 @@ const memoryMinutes = 15
  */
 export class LossBooking {
   readonly #book: BookLoss
-  #booked = new Map<string, Booked>()
+  readonly #booked = new Map<string, Map<LossPlace, Booked>>()
 
   constructor(book: BookLoss) {
     this.#book = book
   }
 
-  /** Books what changed since the last call. */
-  update({ nodes, identity }: Pick<IngestStatus, 'nodes' | 'identity'>, nowMs: number): void {
+  /** Books what changed of somebody's totals since the last call. */
+  follow(whose: string, lost: Readonly<Record<string, number>>, nowMs: number): void {
     const minute = Math.floor(nowMs / 60_000)
-    const known = this.#booked
-    // boots that are no longer listed are forgotten; what they lost stays booked
-    this.#booked = new Map()
-    this.#follow(known, 'here', identity.lost, minute)
-    for (const { node, bootId, identity: own } of nodes) {
-      this.#follow(known, JSON.stringify([node, bootId]), own.records.lost, minute)
-    }
-  }
-
-  #follow(
-    known: ReadonlyMap<string, Booked>,
-    whose: string,
-    lost: Readonly<Record<string, number>>,
-    minute: number,
-  ): void {
+    const known = this.#booked.get(whose) ?? new Map<LossPlace, Booked>()
     for (const place of Object.keys(lossPlaces) as LossPlace[]) {
-      const key = `${whose} ${place}`
       const total = lost[place] ?? 0
-      const booked = known.get(key) ?? (total === 0 ? undefined : { total: 0, minutes: [] })
+      const booked = known.get(place) ?? (total === 0 ? undefined : { total: 0, minutes: [] })
       if (booked === undefined) continue
-      this.#booked.set(key, booked)
+      known.set(place, booked)
       const change = total - booked.total
       booked.total = total
       if (change > 0) this.#add(booked, place, minute, change)
       else if (change < 0) this.#takeBack(booked, place, -change)
+    }
+    if (known.size > 0) this.#booked.set(whose, known)
+  }
+
+  /** Nothing more is heard of somebody; what was lost stays booked. */
+  forget(whose: string): void {
+    this.#booked.delete(whose)
+  }
+
+  state(): BookedState[] {
+    return [...this.#booked].flatMap(([whose, places]) =>
+      [...places].map(([place, { total, minutes }]) => ({
+        whose,
+        place,
+        total,
+        minutes: minutes.map(each => [each.minute, each.records] as const),
+      })),
+    )
+  }
+
+  /** Takes over what was booked before, without booking it. */
+  restore(list: readonly BookedState[]): void {
+    for (const { whose, place, total, minutes } of list) {
+      if (!Object.hasOwn(lossPlaces, place)) continue
+      const places = this.#booked.get(whose) ?? new Map<LossPlace, Booked>()
+      this.#booked.set(whose, places)
+      const kept = minutes.map(([minute, records]) => ({ minute, records }))
+      places.set(place as LossPlace, { total, minutes: kept })
     }
   }
 

@@ -1,4 +1,5 @@
 import type { BatchHeader } from '@skybraid/shared'
+import type { BootState } from './ingest-state.ts'
 import { type Arrival, type SequenceLimits, SequenceLog } from './sequence-log.ts'
 
 interface Partition {
@@ -25,6 +26,8 @@ const maxMarkers = 4
 /** What overtook other batches waits this long for them; it is as long as batches are believed to be under way. */
 const patienceMs = 20_000
 
+export type BootLimits = SequenceLimits & { readonly maxPartitions: number }
+
 /** What came from one start of one collector. Bounded: at most `maxPartitions` partitions. */
 export class BootLog {
   readonly bootId: string
@@ -44,18 +47,63 @@ export class BootLog {
   batches = 0
   records = 0
   duplicates = 0
+  /** Grows whenever what is known to be lost changes. */
+  lossChanges = 0
   readonly #partitions = new Map<number, Partition>()
-  readonly #limits: SequenceLimits & { readonly maxPartitions: number }
+  /** While catching up: what came again, by partition. */
+  #again: Map<number, SequenceLog> | undefined
+  readonly #limits: BootLimits
 
-  constructor(
-    header: BatchHeader,
-    ordinal: number,
-    limits: SequenceLimits & { readonly maxPartitions: number },
-  ) {
-    this.bootId = header.bootId
-    this.firstSentMs = header.sentUnixMs
+  constructor(bootId: string, firstSentMs: number, ordinal: number, limits: BootLimits) {
+    this.bootId = bootId
+    this.firstSentMs = firstSentMs
     this.ordinal = ordinal
     this.#limits = limits
+  }
+
+  static restored(state: BootState, ordinal: number, limits: BootLimits): BootLog {
+    const log = new BootLog(state.bootId, state.firstSentMs, ordinal, limits)
+    const { counters } = log
+    counters.encoded = state.encoded
+    counters.merged = state.merged
+    counters.sampledOut = state.sampledOut
+    counters.ringProduced = state.ringProduced
+    counters.ringConsumed = state.ringConsumed
+    for (const [place, records] of state.lost.slice(0, maxLossPlaces)) counters.lost.set(place, records)
+    log.capabilities = state.capabilities
+    log.batches = state.batches
+    log.records = state.records
+    log.duplicates = state.duplicates
+    for (const { partition, stopped, ...rest } of state.logs.slice(0, limits.maxPartitions))
+      log.#partitions.set(partition, { log: SequenceLog.restored(limits, rest), stopped, markers: [] })
+    return log
+  }
+
+  state(): BootState {
+    const { bootId, firstSentMs, capabilities, batches, records, duplicates } = this
+    const { lost, ...counters } = this.counters
+    const logs = [...this.#partitions].map(([partition, { log, stopped }]) => ({
+      partition,
+      stopped,
+      ...log.state(),
+    }))
+    const own = { bootId, firstSentMs, capabilities, batches, records, duplicates }
+    return { ...own, ...counters, lost: [...lost], logs }
+  }
+
+  /** Notes a batch's number in a log that begins with the first one and is forgotten by `endAgain`. */
+  noteAgain(header: BatchHeader, nowMs: number): Arrival {
+    this.#again ??= new Map()
+    let log = this.#again.get(header.partition)
+    if (log === undefined) {
+      log = new SequenceLog(this.#limits, true)
+      this.#again.set(header.partition, log)
+    }
+    return log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
+  }
+
+  endAgain(): void {
+    this.#again = undefined
   }
 
   /** Notes a batch's number. `undefined` if the boot has too many partitions already. */
@@ -66,7 +114,9 @@ export class BootLog {
       partition = { log: new SequenceLog(this.#limits), stopped: false, markers: [] }
       this.#partitions.set(header.partition, partition)
     }
+    const missingBefore = partition.log.missingRecords
     const arrival = partition.log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
+    if (partition.log.missingRecords !== missingBefore) this.lossChanges++
     if (arrival === 'duplicate') this.duplicates += header.recordCount
     if (arrival !== 'new') return arrival
     if (header.sequence === partition.log.highest) partition.stopped = header.cleanStop
@@ -77,6 +127,7 @@ export class BootLog {
   }
 
   isContiguous(partition: number): boolean {
+    if (this.#again?.get(partition)?.contiguous === false) return false
     return this.#partitions.get(partition)?.log.contiguous ?? false
   }
 
@@ -132,7 +183,9 @@ export class BootLog {
     counters.ringConsumed = Math.max(counters.ringConsumed, header.ringConsumed)
     for (const { place, records } of header.losses) {
       if (!counters.lost.has(place) && counters.lost.size >= maxLossPlaces) continue
-      counters.lost.set(place, Math.max(counters.lost.get(place) ?? 0, records))
+      const before = counters.lost.get(place) ?? 0
+      if (records > before) this.lossChanges++
+      counters.lost.set(place, Math.max(before, records))
     }
     this.capabilities = header.capabilities
   }

@@ -10,10 +10,13 @@ import {
 } from '@skybraid/shared'
 import type { ApplyOutcome } from '../join/join-outcome.ts'
 import type { BatchOrigin } from '../join/record-batch.ts'
-import type { IngestStatus, NodeStatus } from '../topology/answer.ts'
+import type { IngestStatus } from '../topology/answer.ts'
 import type { BootLog } from './boot-log.ts'
+import { BootOrdinals } from './boot-ordinals.ts'
+import type { IngestState } from './ingest-state.ts'
+import { type IngestFigures, ingestStatus } from './ingest-status.ts'
 import { NodeLog } from './node-log.ts'
-import { nodeStatus } from './node-status.ts'
+import { lostAtCollector } from './node-status.ts'
 
 /** The part of the join that the ingest drives. */
 export interface IngestJoin {
@@ -35,6 +38,13 @@ export interface IngestNames {
   learnName(node: number, address: DnsName['address'], name: string, seenMs: number): void
 }
 
+/** Who turns running totals of losses into amounts per minute. */
+export interface IngestLosses {
+  /** The totals of somebody's losses by place, whenever they changed. */
+  follow(whose: string, lost: Readonly<Record<string, number>>, nowMs: number): void
+  forget(whose: string): void
+}
+
 export interface IngestOptions {
   readonly join: IngestJoin
   readonly windows: IngestWindows
@@ -46,15 +56,31 @@ export interface IngestOptions {
   readonly maxGaps?: number
   /** A gap older than this stays one: what fills it is late. */
   readonly settleMs?: number
+  /** Shared by the ingests of a process. */
+  readonly ordinals?: BootOrdinals
+  /** Scratch for decoded batches, shared by the ingests of a process. */
+  readonly columns?: FlowColumns
+  readonly losses?: IngestLosses
+  /** Follow what collectors lost themselves: the same in batches of every partition, so one ingest of them does. */
+  readonly followsCollectors?: boolean
+  /** Goes on from what another process knew. */
+  readonly state?: IngestState
 }
 
 export interface Ingest {
   /** Takes one message. Never throws on what a message says; everything is applied or counted. */
   accept(message: BusMessage, nowMs: number): void
+  /**
+   * Takes a message that the given state knows already, to bring the join up to it: nothing is counted. Not after
+   * `accept`.
+   */
+  acceptAgain(message: BusMessage, nowMs: number): void
+  /** The minute of the batch that was taken last, -1 if it was refused. */
+  lastMinute(): number
+  figures(): IngestFigures
+  state(): IngestState
   /** Who reports, and whether the figures add up. */
   status(nowMs: number): Pick<IngestStatus, 'nodes' | 'identity' | 'join'>
-  /** Records lost since the start, by place, over all nodes: at the collectors, on the way and here. */
-  lost(): Record<string, number>
 }
 
 /** A node's clock may be ahead by this much, and a batch this old may still be worth a look. */
@@ -71,18 +97,41 @@ export function createIngest(options: IngestOptions): Ingest {
     settleMs: options.settleMs ?? 15 * 60_000,
     maxPartitions: options.maxPartitions ?? 64,
   }
-  const columns = createFlowColumns()
+  const { losses, followsCollectors = true, state } = options
+  const columns = options.columns ?? createFlowColumns()
+  const ordinals = options.ordinals ?? new BootOrdinals()
   const nodes = new Map<string, NodeLog>()
   const origin: BatchOrigin = { node: 0, boot: 0, contiguous: true }
-  const lost: Partial<Record<LossPlace, number>> = {}
-  // of nodes forgotten since
-  const lostBefore: Record<string, number> = {}
-  let received = 0
-  let applied = 0
-  let duplicates = 0
+  const lost: Partial<Record<LossPlace, number>> = { ...state?.lost }
+  let received = state?.received ?? 0
+  let applied = state?.applied ?? 0
+  let duplicates = state?.duplicates ?? 0
+  let hasLost = false
+  let lastMinute = -1
+  let isCatchingUp = false
+
+  for (const each of state?.nodes ?? []) {
+    const index = nodes.size < maxNodes ? names.node(each.name) : -1
+    if (index < 0) continue
+    const node = NodeLog.restored(each, index, ordinals, limits)
+    nodes.set(each.name, node)
+    if (node.current) join.restarted(index, each.name, node.current.ordinal)
+  }
 
   function lose(place: LossPlace, records: number): void {
-    if (records > 0) lost[place] = (lost[place] ?? 0) + records
+    if (records <= 0) return
+    lost[place] = (lost[place] ?? 0) + records
+    hasLost = true
+  }
+
+  /** Tells what is lost now, here and of this boot, if that changed. */
+  function followLosses(node: NodeLog | undefined, boot: BootLog | undefined, before: number, nowMs: number) {
+    if (hasLost) losses?.follow('here', lost, nowMs)
+    hasLost = false
+    if (!losses || !node || !boot || boot.lossChanges === before) return
+    const gap = boot.missingRecords
+    const own = followsCollectors ? lostAtCollector(boot) : {}
+    losses.follow(lossKey(node, boot), { ...own, sequence_gap: gap }, nowMs)
   }
 
   /** Refuses a batch that was decoded; one without records counts as one, so that it shows. */
@@ -98,7 +147,7 @@ export function createIngest(options: IngestOptions): Ingest {
     if (nodes.size >= maxNodes) forgetSilentNode(nowMs)
     const index = nodes.size < maxNodes ? names.node(header.node) : -1
     if (index < 0) return undefined
-    const node = new NodeLog(header.node, index, limits)
+    const node = new NodeLog(header.node, index, ordinals, limits)
     nodes.set(header.node, node)
     return node
   }
@@ -106,7 +155,7 @@ export function createIngest(options: IngestOptions): Ingest {
   function forgetSilentNode(nowMs: number): void {
     for (const [name, node] of nodes) {
       if (nowMs - node.lastSeenMs < forgetNodeMs) continue
-      addLost(lostBefore, node, nowMs)
+      for (const boot of node.boots) losses?.forget(lossKey(node, boot))
       nodes.delete(name)
       return
     }
@@ -119,12 +168,16 @@ export function createIngest(options: IngestOptions): Ingest {
     return header.baseUnixMs <= nowMs + aheadMs && header.baseUnixMs >= nowMs - behindMs
   }
 
-  function applyRecords(node: NodeLog, boot: BootLog, nowMs: number): void {
+  function joinRecords(node: NodeLog, boot: BootLog, nowMs: number): ApplyOutcome {
     const { header } = columns
     origin.node = node.index
     origin.boot = boot.ordinal
     origin.contiguous = boot.isContiguous(header.partition)
-    const outcome = join.apply(columns, header.partition, origin, nowMs)
+    return join.apply(columns, header.partition, origin, nowMs)
+  }
+
+  function applyRecords(node: NodeLog, boot: BootLog, nowMs: number): void {
+    const outcome = joinRecords(node, boot, nowMs)
     applied += outcome.applied
     lose('late', outcome.late)
     lose('join_table_full', outcome.tableFull)
@@ -152,61 +205,98 @@ export function createIngest(options: IngestOptions): Ingest {
     if (minute >= 0) windows.minuteComplete(node.name, boot.bootId, columns.header.partition, minute)
   }
 
-  return {
-    accept(message, nowMs) {
-      const { header } = columns
-      if (!decodeFlowBatch(message.data, columns).ok) {
-        // How many records it held is not known; they show as a gap of their node. Here the batch counts as one.
-        received++
-        lose('malformed', 1)
-        return
-      }
-      if (!isPlausible(message, header, nowMs)) return refuse('malformed', header)
-      const node = nodeOf(header, nowMs)
-      if (node === undefined) return refuse('cardinality_cap', header)
-      const before = node.current
-      const boot = node.bootOf(header)
-      const arrival = boot.note(header, nowMs)
-      if (arrival === undefined) return refuse('cardinality_cap', header)
-      if (arrival === 'inconsistent') return refuse('malformed', header)
+  function bootOf(node: NodeLog): BootLog {
+    const { header } = columns
+    const before = node.boots
+    const boot = node.bootOf(header)
+    if (node.boots !== before)
+      for (const old of before) if (!node.boots.includes(old)) losses?.forget(lossKey(node, old))
+    return boot
+  }
+
+  /** Takes a batch that was decoded. */
+  function take(message: BusMessage, nowMs: number): void {
+    const { header } = columns
+    const node = isPlausible(message, header, nowMs) ? nodeOf(header, nowMs) : 'implausible'
+    if (node === 'implausible') refuse('malformed', header)
+    else if (node === undefined) refuse('cardinality_cap', header)
+    else takeFrom(node, nowMs)
+  }
+
+  function takeFrom(node: NodeLog, nowMs: number): void {
+    const { header } = columns
+    const before = node.current
+    const boot = bootOf(node)
+    const changesBefore = boot.lossChanges
+    const arrival = boot.note(header, nowMs)
+    if (arrival === undefined) refuse('cardinality_cap', header)
+    else if (arrival === 'inconsistent') refuse('malformed', header)
+    else {
+      lastMinute = Math.floor(header.baseUnixMs / 60_000)
       if (boot === node.current && boot !== before) join.restarted(node.index, node.name, boot.ordinal)
       follow(node, boot, nowMs)
       received += header.recordCount
-      if (arrival === 'duplicate') {
-        duplicates += header.recordCount
-        return
+      if (arrival === 'new') applyNew(node, boot, nowMs)
+      else if (arrival === 'duplicate') duplicates += header.recordCount
+      else lose('late', header.recordCount)
+    }
+    followLosses(node, boot, changesBefore, nowMs)
+  }
+
+  function applyNew(node: NodeLog, boot: BootLog, nowMs: number): void {
+    learnNames(node)
+    if (columns.header.recordCount > 0) applyRecords(node, boot, nowMs)
+    completeMinute(node, boot, nowMs)
+  }
+
+  return {
+    accept(message, nowMs) {
+      if (isCatchingUp) for (const node of nodes.values()) for (const boot of node.boots) boot.endAgain()
+      isCatchingUp = false
+      lastMinute = -1
+      if (decodeFlowBatch(message.data, columns).ok) take(message, nowMs)
+      else {
+        // How many records it held is not known; they show as a gap of their node. Here the batch counts as one.
+        received++
+        lose('malformed', 1)
       }
-      if (arrival === 'late') return lose('late', header.recordCount)
+      followLosses(undefined, undefined, 0, nowMs)
+    },
+
+    acceptAgain(message, nowMs) {
+      isCatchingUp = true
+      lastMinute = -1
+      const { header } = columns
+      if (!decodeFlowBatch(message.data, columns).ok || !isPlausible(message, header, nowMs)) return
+      const node = nodeOf(header, nowMs)
+      if (node === undefined) return
+      lastMinute = Math.floor(header.baseUnixMs / 60_000)
+      const boot = node.bootOf(header)
+      const arrival = boot.noteAgain(header, nowMs)
+      follow(node, boot, nowMs)
+      if (arrival !== 'new') return
       learnNames(node)
-      if (header.recordCount > 0) applyRecords(node, boot, nowMs)
-      completeMinute(node, boot, nowMs)
+      if (header.recordCount > 0) joinRecords(node, boot, nowMs)
+      if (header.minuteComplete && boot === node.current)
+        windows.minuteComplete(node.name, boot.bootId, header.partition, lastMinute)
     },
 
-    status(nowMs) {
-      const list: NodeStatus[] = []
-      for (const node of nodes.values()) {
-        const status = nodeStatus(node, nowMs)
-        if (status !== undefined) list.push(status)
-      }
-      let sum = applied + duplicates
-      for (const records of Object.values(lost)) sum += records
-      return {
-        nodes: list,
-        identity: { received, applied, duplicates, lost: { ...lost }, holds: received === sum },
-        join: join.counts(),
-      }
-    },
-
-    lost() {
-      const all: Record<string, number> = { ...lostBefore }
-      for (const [place, records] of Object.entries(lost)) all[place] = (all[place] ?? 0) + records
-      for (const node of nodes.values()) addLost(all, node, 0)
-      return all
-    },
+    lastMinute: () => lastMinute,
+    figures: () => ({ nodes: nodes.values(), received, applied, duplicates, lost: { ...lost } }),
+    state: () => ({
+      received,
+      applied,
+      duplicates,
+      lost: { ...lost },
+      nodes: [...nodes.values()].map(node => node.state()),
+    }),
+    status: nowMs => ({
+      ...ingestStatus([{ nodes: nodes.values(), received, applied, duplicates, lost }], nowMs),
+      join: join.counts(),
+    }),
   }
 }
 
-function addLost(sums: Record<string, number>, node: NodeLog, nowMs: number): void {
-  const places = nodeStatus(node, nowMs)?.identity.records.lost ?? {}
-  for (const [place, records] of Object.entries(places)) sums[place] = (sums[place] ?? 0) + records
+function lossKey(node: NodeLog, boot: BootLog): string {
+  return JSON.stringify([node.name, boot.bootId])
 }

@@ -1,7 +1,8 @@
 import type { BatchHeader } from '@skybraid/shared'
-import { BootLog } from './boot-log.ts'
+import { type BootLimits, BootLog } from './boot-log.ts'
+import type { BootOrdinals } from './boot-ordinals.ts'
 import { ClockOffset } from './clock-offset.ts'
-import type { SequenceLimits } from './sequence-log.ts'
+import type { NodeState } from './ingest-state.ts'
 
 const maxBoots = 4
 
@@ -14,13 +15,30 @@ export class NodeLog {
   lastSeenMs = 0
   uncleanRestart = false
   #boots: BootLog[] = []
-  #ordinal = 0
-  readonly #limits: SequenceLimits & { readonly maxPartitions: number }
+  readonly #ordinals: BootOrdinals
+  readonly #limits: BootLimits
 
-  constructor(name: string, index: number, limits: SequenceLimits & { readonly maxPartitions: number }) {
+  constructor(name: string, index: number, ordinals: BootOrdinals, limits: BootLimits) {
     this.name = name
     this.index = index
+    this.#ordinals = ordinals
     this.#limits = limits
+  }
+
+  static restored(state: NodeState, index: number, ordinals: BootOrdinals, limits: BootLimits): NodeLog {
+    const node = new NodeLog(state.name, index, ordinals, limits)
+    node.lastSeenMs = state.lastSeenMs
+    node.uncleanRestart = state.uncleanRestart
+    const oldestFirst = state.boots.slice(0, maxBoots).reverse()
+    node.#boots = oldestFirst
+      .map(boot => BootLog.restored(boot, ordinals.of(index, boot.bootId, true), limits))
+      .reverse()
+    return node
+  }
+
+  state(): NodeState {
+    const { name, lastSeenMs, uncleanRestart } = this
+    return { name, lastSeenMs, uncleanRestart, boots: this.#boots.map(boot => boot.state()) }
   }
 
   /** The newest boot; undefined before the first batch. */
@@ -28,23 +46,26 @@ export class NodeLog {
     return this.#boots[0]
   }
 
+  get boots(): readonly BootLog[] {
+    return this.#boots
+  }
+
   /**
    * The log of a batch's boot. A boot not heard of before is the new current one if it was sent after the current
    * one's first batch; otherwise it is an old one whose batches come late.
    */
   bootOf(header: BatchHeader): BootLog {
-    const known = this.#boots.find(boot => boot.bootId === header.bootId)
+    const { bootId, sentUnixMs } = header
+    const known = this.#boots.find(boot => boot.bootId === bootId)
     if (known !== undefined) return known
     const current = this.#boots[0]
-    if (current === undefined || header.sentUnixMs >= current.firstSentMs) {
+    const isNewest = current === undefined || sentUnixMs >= current.firstSentMs
+    const ordinal = this.#ordinals.of(this.index, bootId, isNewest)
+    const boot = new BootLog(bootId, sentUnixMs, ordinal, this.#limits)
+    if (isNewest) {
       if (current !== undefined) this.uncleanRestart = !current.endedCleanly
-      const boot = new BootLog(header, ++this.#ordinal & 0xff, this.#limits)
       this.#boots = [boot, ...this.#boots].slice(0, maxBoots)
-      return boot
-    }
-    const oldest = this.#boots[this.#boots.length - 1].ordinal
-    const boot = new BootLog(header, (oldest - 1) & 0xff, this.#limits)
-    this.#boots = [...this.#boots.slice(0, maxBoots - 1), boot]
+    } else this.#boots = [...this.#boots.slice(0, maxBoots - 1), boot]
     return boot
   }
 }

@@ -1,6 +1,6 @@
 import { type LossPlace, lossPlaces } from '@skybraid/shared'
 import type { NodeStatus } from '../topology/answer.ts'
-import type { BootLog } from './boot-log.ts'
+import type { BootCounters, BootLog } from './boot-log.ts'
 import type { NodeLog } from './node-log.ts'
 
 const silentAfterMs = 90_000
@@ -20,17 +20,30 @@ const placeNames = new Map<number, LossPlace>(
   (Object.keys(lossPlaces) as LossPlace[]).map(name => [lossPlaces[name], name]),
 )
 
-/** A node's current boot as the aggregator sees it; undefined before its first batch. */
-export function nodeStatus(node: NodeLog, nowMs: number): NodeStatus | undefined {
-  const boot = node.current
-  if (boot === undefined) return undefined
+/** What is known of one boot, added over partitions that were read apart. */
+type BootFigures = Pick<
+  BootLog,
+  'bootId' | 'batches' | 'records' | 'duplicates' | 'capabilities' | 'counters'
+> & {
+  readonly missingRecords: number
+  readonly publishedRecords: number
+}
+
+/** A node's current boot as the aggregator sees it, from the logs of all partitions; undefined before its first batch. */
+export function nodeStatus(logs: readonly NodeLog[], nowMs: number): NodeStatus | undefined {
+  const boots = logs.flatMap(log => log.current ?? [])
+  if (boots.length === 0) return undefined
+  const newest = boots.reduce((a, b) => (b.firstSentMs > a.firstSentMs ? b : a))
+  const boot = addedFigures(boots.filter(each => each.bootId === newest.bootId))
+  const lastSeenMs = Math.max(...logs.map(log => log.lastSeenMs))
+  const heardLast = logs.reduce((a, b) => (b.lastSeenMs > a.lastSeenMs ? b : a))
   return {
-    node: node.name,
+    node: logs[0]!.name,
     bootId: boot.bootId,
-    lastSeen: new Date(node.lastSeenMs).toISOString(),
-    clockOffsetMs: node.clock.ms,
-    reporting: nowMs - node.lastSeenMs <= silentAfterMs,
-    uncleanRestart: node.uncleanRestart,
+    lastSeen: new Date(lastSeenMs).toISOString(),
+    clockOffsetMs: heardLast.clock.ms,
+    reporting: nowMs - lastSeenMs <= silentAfterMs,
+    uncleanRestart: logs.some(log => log.current?.bootId === boot.bootId && log.uncleanRestart),
     batches: boot.batches,
     records: boot.records,
     duplicates: boot.duplicates,
@@ -39,8 +52,35 @@ export function nodeStatus(node: NodeLog, nowMs: number): NodeStatus | undefined
   }
 }
 
+/** Each partition's batches carry the counters of all; the largest are the newest. */
+function addedFigures(boots: readonly BootLog[]): BootFigures {
+  if (boots.length === 1) return boots[0]!
+  const sum = (of: (boot: BootLog) => number) => boots.reduce((total, boot) => total + of(boot), 0)
+  const most = (of: (counters: BootCounters) => number) => Math.max(...boots.map(boot => of(boot.counters)))
+  const lost = new Map<number, number>()
+  for (const { counters } of boots)
+    for (const [place, records] of counters.lost) lost.set(place, Math.max(lost.get(place) ?? 0, records))
+  return {
+    bootId: boots[0]!.bootId,
+    batches: sum(boot => boot.batches),
+    records: sum(boot => boot.records),
+    duplicates: sum(boot => boot.duplicates),
+    missingRecords: sum(boot => boot.missingRecords),
+    publishedRecords: sum(boot => boot.publishedRecords),
+    capabilities: boots[0]!.capabilities,
+    counters: {
+      encoded: most(c => c.encoded),
+      merged: most(c => c.merged),
+      sampledOut: most(c => c.sampledOut),
+      ringProduced: most(c => c.ringProduced),
+      ringConsumed: most(c => c.ringConsumed),
+      lost,
+    },
+  }
+}
+
 /** produced = consumed + full + what was still in the ring when the batch was sealed. */
-function ringIdentity(boot: BootLog): NodeStatus['identity']['ring'] {
+function ringIdentity(boot: BootFigures): NodeStatus['identity']['ring'] {
   const { ringProduced: produced, ringConsumed: consumed, lost } = boot.counters
   const full = lost.get(lossPlaces.ring_full) ?? 0
   return { produced, consumed, full, holds: produced >= consumed + full }
@@ -51,7 +91,7 @@ function ringIdentity(boot: BootLog): NodeStatus['identity']['ring'] {
  * are those of its newest batch, so inFlight is what it had sealed later or not at all by then. Other places lose
  * what never became a record; they are listed and are not part of the sum.
  */
-function recordsIdentity(boot: BootLog): NodeStatus['identity']['records'] {
+function recordsIdentity(boot: BootFigures): NodeStatus['identity']['records'] {
   const { encoded, merged, sampledOut, lost } = boot.counters
   const gap = boot.missingRecords
   const spool = lost.get(lossPlaces.spool_full) ?? 0
@@ -62,18 +102,18 @@ function recordsIdentity(boot: BootLog): NodeStatus['identity']['records'] {
     merged,
     sampledOut,
     inFlight,
-    lost: lostByPlace(boot, gap),
+    lost: { ...lostAtCollector(boot), ...(gap > 0 && { sequence_gap: gap }) },
     holds: inFlight >= 0 && boot.records + gap === boot.publishedRecords,
   }
 }
 
-function lostByPlace(boot: BootLog, gap: number): Record<string, number> {
+/** What a collector says it lost, by place. */
+export function lostAtCollector({ counters }: Pick<BootLog, 'counters'>): Record<string, number> {
   const lost: Record<string, number> = {}
-  for (const [place, records] of boot.counters.lost) {
+  for (const [place, records] of counters.lost) {
     const name = placeNames.get(place)
     if (name !== undefined && records > 0) lost[name] = records
   }
-  if (gap > 0) lost.sequence_gap = gap
   return lost
 }
 

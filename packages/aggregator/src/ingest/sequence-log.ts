@@ -1,3 +1,5 @@
+import type { GapState, SequenceState } from './ingest-state.ts'
+
 /** What a batch's sequence number says about it. */
 export type Arrival = 'new' | 'duplicate' | 'late' | 'inconsistent'
 
@@ -11,7 +13,12 @@ interface Gap {
   readonly sinceMs: number
   /** Too old to be applied any more: what comes now is late. */
   settled: boolean
+  /** Lies before the first number that this log has seen: not known to be missing. */
+  readonly isBefore?: boolean
 }
+
+/** A log's state, without whose it is. */
+export type LogState = Omit<SequenceState, 'partition' | 'stopped'>
 
 /** Most records that one batch may hold. */
 export interface SequenceLimits {
@@ -31,14 +38,31 @@ export class SequenceLog {
   #nextRecord = 0
   readonly #gaps: Gap[] = []
   readonly #limits: SequenceLimits
+  readonly #joinsIn: boolean
 
-  constructor(limits: SequenceLimits) {
+  /** With `joinsIn` the first number that comes is where the log begins: what lies before it may come, or not. */
+  constructor(limits: SequenceLimits, joinsIn = false) {
     this.#limits = limits
+    this.#joinsIn = joinsIn
+  }
+
+  static restored(limits: SequenceLimits, state: LogState): SequenceLog {
+    const log = new SequenceLog(limits)
+    log.highest = state.highest
+    log.missingRecords = state.missingRecords
+    log.#nextRecord = state.records
+    log.#gaps.push(...state.gaps.slice(-limits.maxGaps).map(gap => ({ ...gap })))
+    return log
+  }
+
+  state(): LogState {
+    const gaps: GapState[] = this.#gaps.map(({ isBefore: _, ...gap }) => gap)
+    return { highest: this.highest, records: this.#nextRecord, missingRecords: this.missingRecords, gaps }
   }
 
   /** Nothing before the highest number is outstanding. */
   get contiguous(): boolean {
-    return this.#gaps.every(gap => gap.settled)
+    return this.#gaps.every(gap => gap.settled || gap.isBefore)
   }
 
   /** Something before this number is missing that was noticed after `sinceMs`, so that it may still be on its way. */
@@ -63,6 +87,7 @@ export class SequenceLog {
     const skipped = sequence - this.highest - 1
     const records = firstRecord - this.#nextRecord
     if (records < 0 || records > skipped * this.#limits.recordsPerBatch) return 'inconsistent'
+    const isBefore = this.#joinsIn && this.highest === 0
     if (skipped > 0) {
       this.#gaps.push({
         from: this.highest + 1,
@@ -71,8 +96,9 @@ export class SequenceLog {
         toRecord: firstRecord,
         sinceMs: nowMs,
         settled: false,
+        isBefore,
       })
-      this.missingRecords += records
+      if (!isBefore) this.missingRecords += records
       // The oldest gap is given up: its records stay missing, and what comes of it counts as a duplicate.
       if (this.#gaps.length > this.#limits.maxGaps) this.#gaps.shift()
     }
@@ -96,7 +122,7 @@ export class SequenceLog {
     if (sequence < gap.to) pieces.push({ ...gap, from: sequence + 1, fromRecord: firstRecord + count })
     this.#gaps.splice(index, 1, ...pieces)
     while (this.#gaps.length > this.#limits.maxGaps) this.#gaps.shift()
-    this.missingRecords -= count
+    if (!gap.isBefore) this.missingRecords -= count
     return 'new'
   }
 

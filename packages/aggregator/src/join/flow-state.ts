@@ -31,6 +31,13 @@ const lastingBits =
 
 /** What one side of a slot knows, and how a record changes it. Books nothing except what is missing. */
 export class FlowState {
+  /**
+   * Records come again from somewhere in the middle, to bring the table up to what it was: a flow that is new by a
+   * record that is not its first had earlier ones.
+   */
+  isCatchingUp = false
+  /** Flows of which that was so. */
+  cameMidway = 0
   readonly #store: ConnectionStore
   readonly #entities: EntitySource
   readonly #missing: MissingBytes
@@ -60,7 +67,11 @@ export class FlowState {
     this.#keepAddresses(words, start, side, batch, i)
     if ((words[start + Head.flags] & SlotFlag.classMask) === SlotClass.udp)
       this.#keepUdpKey(words, start, side)
-    this.#beginTotals(slot * 2 + side, batch, i)
+    if (this.isCatchingUp && (u32.kind[i] & Kind.first) === 0) {
+      words[s + Side.flags] |= SideFlag.midway
+      this.cameMidway++
+    }
+    this.#beginTotals(slot * 2 + side, batch, i, words[s + Side.flags])
   }
 
   /** True if the record changes when the flow opened, how, or that it ended: what the lifecycle is booked from. */
@@ -196,8 +207,8 @@ export class FlowState {
   }
 
   /** The totals begin at 0 for an opened flow, otherwise where the earliest record that came says. */
-  #beginTotals(flow: number, batch: RecordBatch, i: number): void {
-    if ((batch.columns.u32.kind[i] & Kind.adopted) === 0) return
+  #beginTotals(flow: number, batch: RecordBatch, i: number, flags: number): void {
+    if ((batch.columns.u32.kind[i] & Kind.adopted) === 0 && (flags & SideFlag.midway) === 0) return
     const doubles = this.#store.doubles(flow >>> 1)
     const reached = reachedAt(slotStart(flow >>> 1), flow & 1)
     doubles[reached] = Math.max(0, batch.sentTotal(i) - batch.bytesSentDelta(i))
@@ -221,7 +232,8 @@ export class FlowState {
     const maxSent = doubles[reached]
     const maxReceived = doubles[reached + 1]
     const kind = batch.columns.u32.kind[i]
-    const isOpening = (kind & Kind.adopted) === 0 && (words[s + Side.flags] & SideFlag.sawOpen) === 0
+    const isOpening =
+      (kind & Kind.adopted) === 0 && (words[s + Side.flags] & (SideFlag.sawOpen | SideFlag.midway)) === 0
     // the usual case: the record continues where the previous one ended
     const seamless = sent - deltaSent === maxSent && received - deltaReceived === maxReceived
     if (sent > maxSent) doubles[reached] = sent
@@ -266,6 +278,7 @@ export class FlowState {
     toMs: number,
     nowMs: number,
   ): void {
+    if ((words[s + Side.flags] & SideFlag.midway) !== 0) return
     const [baseSent, baseReceived] = this.#base(reading.flow, words, s, maxSent, maxReceived)
     if (reading.sent > baseSent || reading.received > baseReceived) return
     const stretch = {

@@ -102,6 +102,15 @@ export class JoinTable {
     this.missing.settle(nowMs)
   }
 
+  /** Earlier records than the first one of a flow are known elsewhere: see `FlowState`. */
+  set isCatchingUp(isCatchingUp: boolean) {
+    this.#state.isCatchingUp = isCatchingUp
+  }
+
+  get cameMidway(): number {
+    return this.#state.cameMidway
+  }
+
   /** How many connections are open, by which ends are known, and how many ended ones are remembered. */
   counts(): JoinCounts {
     const [, clientOnly, serverOnly, joined] = this.#booking.openCounts
@@ -304,12 +313,17 @@ export class JoinTable {
     const silent = Math.floor(nowMs / 1000) - words[start + Head.heard]
     if (silent < forgetCompleteSeconds) return
     const complete = SlotFlag.complete * 3
-    if (silent >= forgetSeconds || (flags & complete) === complete) {
+    if (silent >= forgetSeconds || ((flags & complete) === complete && !this.#awaitsMissing(slot))) {
       this.#remove(slot)
     } else if (silent >= forgetSilentOpenSeconds && (flags & SlotFlag.expired) === 0 && !this.#isOver(slot)) {
       this.store.setFlag(slot, SlotFlag.expired)
       this.#booking.updateGauge(slot)
     }
+  }
+
+  /** What is missing is booked when it has become final, not when the clock hand happens to pass. */
+  #awaitsMissing(slot: number): boolean {
+    return this.missing.awaits(slot * 2) || this.missing.awaits(slot * 2 + 1)
   }
 
   #remove(slot: number): void {

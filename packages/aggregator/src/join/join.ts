@@ -10,7 +10,8 @@ import { JoinTable } from './join-table.ts'
 import type { BatchOrigin } from './record-batch.ts'
 
 export interface JoinOptions {
-  readonly book: EdgeBook
+  /** One book for all partitions, or the one of each. */
+  readonly book: EdgeBook | ((partition: number) => EdgeBook)
   readonly entities: EntitySource
   readonly names: FlowNames
   /** Connections and remembered ends, over all partitions; 272 bytes each. */
@@ -28,8 +29,17 @@ export interface JoinOptions {
 export interface Join {
   /** Adds a batch that was not seen before; the answer accounts for every record and is reused by the next call. */
   apply(columns: FlowColumns, partition: number, origin: BatchOrigin, nowMs: number): ApplyOutcome
-  /** Lets time pass. At least once a second. */
-  tick(nowMs: number): void
+  /** Lets time pass, for all partitions or for one. At least once a second. */
+  tick(nowMs: number, partition?: number): void
+  /**
+   * While a partition catches up, flows may come in the middle: then nothing before the first record is missing, and
+   * how many those were is counted.
+   */
+  catchUp(partition: number, isCatchingUp: boolean): void
+  /** Flows of a partition that came in the middle while it caught up. */
+  cameMidway(partition: number): number
+  /** Forgets a partition's connections. */
+  drop(partition: number): void
   /** A collector started (again): what earlier boots of it reported is unconfirmed until it says so again. */
   restarted(node: number, name: string, boot: number): void
   flows(
@@ -56,7 +66,8 @@ export function createJoin(options: JoinOptions): Join {
     const known = tables.get(partition)
     if (known !== undefined) return known
     if (tables.size >= maxPartitions) return undefined
-    const { book, entities, hashSeed, oneByOne } = options
+    const { entities, hashSeed, oneByOne } = options
+    const book = typeof options.book === 'function' ? options.book(partition) : options.book
     const hash = { hashSeed: hashSeed + partition, oneByOne: oneByOne === true }
     const created = new JoinTable({ book, entities, allowance, ring, ...hash })
     tables.set(partition, created)
@@ -70,8 +81,18 @@ export function createJoin(options: JoinOptions): Join {
       refused.tableFull = columns.count
       return refused
     },
-    tick(nowMs) {
-      for (const each of tables.values()) each.tick(nowMs)
+    tick(nowMs, partition) {
+      if (partition !== undefined) tables.get(partition)?.tick(nowMs)
+      else for (const each of tables.values()) each.tick(nowMs)
+    },
+    catchUp(partition, isCatchingUp) {
+      const target = table(partition)
+      if (target !== undefined) target.isCatchingUp = isCatchingUp
+    },
+    cameMidway: partition => tables.get(partition)?.cameMidway ?? 0,
+    drop(partition) {
+      allowance.left += tables.get(partition)?.store.slots.live ?? 0
+      tables.delete(partition)
     },
     restarted(node, name, boot) {
       nodes.set(node, { name, boot })

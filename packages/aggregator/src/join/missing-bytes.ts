@@ -119,6 +119,11 @@ export class MissingBytes {
     }
   }
 
+  /** Something of the flow is missing that is not booked yet. */
+  awaits(flow: number): boolean {
+    return this.#holes.get(flow)?.some(hole => !hole.booked) ?? false
+  }
+
   /** The flow is forgotten: what is still missing of it is final. */
   forget(flow: number): void {
     const holes = this.#holes.get(flow)

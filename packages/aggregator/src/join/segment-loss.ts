@@ -43,7 +43,8 @@ export class SegmentLoss {
     const ended = (together & SideFlag.ended) !== 0
     const quiet = (together & Kind.quiet) !== 0
     if (!ended && !quiet) return
-    const fromStart = (together & SideFlag.sawOpen) !== 0
+    const midway = (clientFlags | serverFlags) & SideFlag.midway
+    const fromStart = (together & SideFlag.sawOpen) !== 0 && midway === 0
     this.#compareDirection(slot, 0, ended, quiet, fromStart, row)
     this.#compareDirection(slot, 1, ended, quiet, fromStart, row)
   }

@@ -85,6 +85,8 @@ export const SlotFlag = {
 
 /** Bits of a side's flags beside those of `Kind` (0 to 18). */
 export const SideFlag = {
+  /** First heard of in the middle, while catching up: what came before is booked, and nothing of it is missing. */
+  midway: 1 << 19,
   /** Some collector saw it open, so it counts as opened and its totals begin at 0. */
   sawOpen: 1 << 20,
   ended: 1 << 21,

@@ -41,9 +41,11 @@ function run(atMs: number) {
       pid: 1,
     })
     const node = index.node('n1')
-    const edge = topology.edge(index.ofOwner(node, owner('a')), index.ofOwner(node, owner('b')), 1, 80, -1, 0)
-    const row = topology.row(edge, minute)
-    topology.counters[row + Counter.openedJoined] += opened
+    const edge = topology
+      .book(0)
+      .edge(index.ofOwner(node, owner('a')), index.ofOwner(node, owner('b')), 1, 80, -1, 0)
+    const row = topology.book(0).row(edge, minute)
+    topology.book(0).counters[row + Counter.openedJoined] += opened
   }
   return { store, topology, loaded, book }
 }

@@ -20,7 +20,7 @@ function setUp() {
   )
   ends.push(...[1, 2].map(last => index.ofAddress(node, 0, 0, v4MappedWord, 0x00000012 + last * 2 ** 24)))
   const edge = (from: number, to: number, protocol: number) =>
-    topology.edge(ends[from], ends[to], protocol, 80, -1, 0)
+    topology.book(0).edge(ends[from], ends[to], protocol, 80, -1, 0)
   return { index, topology, node, edge }
 }
 
@@ -108,12 +108,14 @@ it('turns what a live view shows into the newest answer, whatever happens in bet
         const minute = Math.floor(nowMs / minuteMs)
         if (s.kind === 'name')
           index.learnName(t.node, Uint8Array.of(0x12, 0, 0, s.last), `name${s.as}.example`, nowMs)
-        if (s.kind === 'open') topology.open(t.edge(s.from, s.to, 1), s.side, 1)
+        if (s.kind === 'open') topology.book(0).open(t.edge(s.from, s.to, 1), s.side, 1)
         if (s.kind === 'book') {
-          const row = topology.row(t.edge(s.from, s.to, s.protocol), minute - s.late)
+          const row = topology.book(0).row(t.edge(s.from, s.to, s.protocol), minute - s.late)
           if (row >= 0) {
-            topology.counters[row + s.counter] += s.back ? -topology.counters[row + s.counter] : s.value
-            topology.sample(row, s.histogram, s.value, 1)
+            topology.book(0).counters[row + s.counter] += s.back
+              ? -topology.book(0).counters[row + s.counter]
+              : s.value
+            topology.book(0).sample(row, s.histogram, s.value, 1)
           }
         }
         const toMs = (minute + 1) * minuteMs
@@ -144,7 +146,7 @@ it('turns what a live view shows into the newest answer, whatever happens in bet
 it('says nothing where nothing changed, and writes only the edges that did', () => {
   const t = setUp()
   const { topology } = t
-  for (const to of [1, 2, 3]) topology.counters[topology.row(t.edge(0, to, 1), m0)] += 1
+  for (const to of [1, 2, 3]) topology.book(0).counters[topology.book(0).row(t.edge(0, to, 1), m0)] += 1
   const query = { fromMs: m0 * minuteMs, toMs: (m0 + 1) * minuteMs, groupBy: 'process' as const, limit: 500 }
   const first = topology.changedSince(query, m0 * minuteMs, undefined)
   expect(first.isWhole).toBe(true)
@@ -152,7 +154,7 @@ it('says nothing where nothing changed, and writes only the edges that did', () 
     isWhole: false,
     patch: undefined,
   })
-  topology.counters[topology.row(t.edge(0, 2, 1), m0)] += 1
+  topology.book(0).counters[topology.book(0).row(t.edge(0, 2, 1), m0)] += 1
   const { patch } = topology.changedSince(query, m0 * minuteMs, first.mark)
   expect(JSON.parse(Buffer.from(patch!).toString())).toMatchObject({
     nodes: { add: [], update: [], remove: [] },

@@ -34,8 +34,9 @@ export interface EvaluationSource {
   readonly index: EntityIndex
   readonly folds: FoldCache
   readonly parts: RangeParts
-  /** Gauges at the end of the range; undefined for those of right now. */
-  readonly gauges: OpenGauges | undefined
+  /** Gauges at the end of the range, to be added, those of the edges right now among them or not. */
+  readonly gauges: readonly OpenGauges[]
+  readonly isLive: boolean
   readonly scratch: SumsScratch
   /** Closed sums kept for this fold and this length of range. */
   readonly closedOf: (fold: Fold) => ClosedSums
@@ -86,8 +87,8 @@ function withNote(found: Evaluation, query: TopologyQuery, level: Level, nodes: 
 function evaluateAt(source: EvaluationSource, query: TopologyQuery, level: Level): Evaluation {
   const fold = source.folds.get({ ...level, atMs: query.toMs })
   const sums = sumRange(source.parts, fold.slotOf, fold.slots, source.closedOf(fold), source.scratch)
-  if (source.gauges) addGauges(sums, source.gauges, fold.slotOf)
-  else addLiveGauges(sums, source.edges, fold.slotOf)
+  for (const gauges of source.gauges) addGauges(sums, gauges, fold.slotOf)
+  if (source.isLive) addLiveGauges(sums, source.edges, fold.slotOf)
   const passes = edgeFilter(fold, sums, query)
   let slots: Int32Array = fold.order.filter(passes)
   const notes: string[] = []

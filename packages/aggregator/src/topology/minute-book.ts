@@ -2,53 +2,69 @@ import { batchLimits } from '@skybraid/shared'
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import { counterCount } from './counters.ts'
 import type { EdgeBook, EdgeId } from './edge-book.ts'
+import { edgeNames } from './edge-names.ts'
 import type { EdgeTable } from './edge-table.ts'
+import { createGaugeBook } from './gauge-book.ts'
 import { bucketOf } from './latency-bucket.ts'
 import { bucketsPerHistogram } from './latency-entries.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
-import { createRowPool, type RowPool } from './row-pool.ts'
+import { type RowPool, voidRow } from './row-pool.ts'
 import { noteSample } from './sample-log.ts'
-import {
-  createSegmentPacker,
-  emptySegment,
-  noGauges,
-  type OpenGauges,
-  type Segment,
-  type SegmentRows,
-} from './segment.ts'
+import { createSegmentPacker, emptySegment, noGauges, type Segment } from './segment.ts'
 import type { SegmentArchive } from './segment-archive.ts'
 import { encodeInSteps } from './segment-bytes.ts'
-import { mergeSegments } from './segment-merge.ts'
+import { sortedRows } from './sorted-rows.ts'
 import type { Watermark } from './watermark.ts'
-import { createWorkQueue } from './work-queue.ts'
+import type { WorkQueue } from './work-queue.ts'
 
 export interface MinuteBookOptions {
   readonly index: EntityIndex
   /** Unix milliseconds of the start: earlier minutes are missing unless segments are loaded. */
   readonly startMs: number
-  /** Rows of open minutes and open corrections together, at most 500,000. */
-  readonly maxOpenRows?: number
   /** A closed minute can be corrected this long after its end. */
   readonly correctableMinutes?: number
-  /** So many rows of closed minutes are packed at each `advance`, or more where many wait. */
-  readonly rowsPerAdvance?: number
   /** Gets the bytes of every segment soon after it closed; merged ones span ten minutes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
 }
 
 export interface MinuteBookDeps extends MinuteBookOptions {
+  readonly partition: number
   readonly edges: EdgeTable
   readonly archive: SegmentArchive
   readonly watermark: Watermark
-  /** Numbers are freed and given again only when more edges than this are in use. */
-  readonly sweepAbove: number
-  /** Edge or entity numbers were freed. */
-  readonly onSweep: () => void
+  /** Shared by the books of a process. */
+  readonly pool: RowPool
+  readonly work: WorkQueue
+  /** The last minute that earlier segments close, where there are any. */
+  readonly closedThrough?: number
+  /** Called when a round is cut, with the last minute that it closes; what it answers goes with the round. */
+  readonly stateAtCut?: (closedThrough: number) => unknown
+  /** Gets every round once it is packed. Then nothing of it counts as safe before it is committed. */
+  readonly onRound?: (round: BookRound) => void
 }
 
-/** Rows of the minutes that can be written, and the closing of minutes. */
-export interface MinuteBook extends Omit<EdgeBook, 'edge'> {
+/** What one closing makes: the minutes that are over and all corrections of earlier ones, cut at the same moment. */
+export interface BookRound {
+  readonly closedThrough: number
+  /** What `stateAtCut` answered. */
+  readonly state: unknown
+  /** One per segment. */
+  readonly bytes: readonly Uint8Array[]
+}
+
+/** Records lost in a minute that is open, by number of the place. */
+export interface OpenLosses {
+  readonly minute: number
+  readonly losses: readonly number[]
+}
+
+/** Rows of one partition's minutes that can be written, and the closing of minutes. */
+export interface MinuteBook extends EdgeBook {
+  heard: Watermark['heard']
+  minuteComplete: Watermark['minuteComplete']
+  live: Watermark['live']
   advance(nowMs: number): void
+  /** Ends everything that is open, as parts that a later process continues. */
   flush(nowMs: number): void
   lose(place: number, minute: number, records: number): void
   closedMinute(): number
@@ -58,41 +74,57 @@ export interface MinuteBook extends Omit<EdgeBook, 'edge'> {
   /** Grows with everything booked in a range. */
   touches(fromMinute: number, toMinute: number): string
   openMinutes(): number
-  openRows(): number
+  markEdges(isUsed: Uint8Array): void
   noteLoaded(segment: Segment): void
+  /**
+   * From here on, what is booked to minutes up to this one is void, because segments hold it already, and so is every
+   * loss; no minute closes. With undefined, everything counts again.
+   */
+  seal(throughMinute: number | undefined): void
+  /** Losses of the minutes after the closed ones, and how to put them back. */
+  openLosses(): OpenLosses[]
+  restoreLosses(list: readonly OpenLosses[]): void
+  /** The round is safe. */
+  commit(round: BookRound): void
+  /** Takes everything out that is open or in a round that is not safe. Nothing may be booked afterwards. */
+  drop(): void
+}
+
+interface CutRound extends BookRound {
+  readonly bytes: Uint8Array[]
+  /** In the archive, packed or not yet. */
+  readonly parts: Set<Segment>
+  unpacked: number
 }
 
 const minuteMs = 60_000
-/** Corrections are gathered this long before they become a segment. */
-const correctionMinutes = 1
 /** Clocks of nodes may be this far ahead. */
 const aheadMinutes = 2
-const sweepMinutes = 10
 /** Packing goes by steps of so many rows; an `advance` with this many takes some milliseconds. */
 const rowsPerStep = 500
-const rowsPerAdvance = 1500
 /** What goes over all rows at once, like sorting them, counts as much as packing this share of them. */
 const sectionShare = 8
+/** How long after its end a closed minute can be corrected. */
+export const correctableMinutes = 15
 /** Longer without `advance` means that the process did not run: those minutes are missing, not empty. */
 const pauseMinutes = 5
 
 export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
-  const { edges, archive, watermark, index } = deps
-  const correctable = deps.correctableMinutes ?? 15
-  const pool = createRowPool(Math.min(deps.maxOpenRows ?? 400_000, 500_000))
+  const { partition, edges, archive, watermark, index, pool, work } = deps
+  const { minuteOf: minuteOfRow, edgeOf: edgeOfRow } = pool
+  const correctable = deps.correctableMinutes ?? correctableMinutes
+  const gauges = createGaugeBook(edges)
   const open = new Map<number, OpenMinute>()
-  const ownerOfRow: OpenMinute[] = []
-  const edgeOfRow: EdgeId[] = []
-  const correctionSince = new Map<number, number>()
   /** Closed, not yet packed. */
   const frozen = new Set<OpenMinute>()
-  const merging = new Set<number>()
-  const work = createWorkQueue()
+  /** Cut, not yet committed. */
+  const rounds = new Set<CutRound>()
   let nowMinute = minuteOf(deps.startMs)
-  let closed = nowMinute - 1
-  let sweptMinute = nowMinute
+  let closed = deps.closedThrough ?? nowMinute - 1
+  let committed = closed
+  let sealedThrough: number | undefined
+  let isDropped = false
   let last: OpenMinute | undefined
-  let gaugeTouches = 0
   const sampleRows = new Int32Array(batchLimits.records)
   const sampleKeys = new Int32Array(batchLimits.records)
 
@@ -103,10 +135,10 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       return known
     }
     if (minute > nowMinute + aheadMinutes || minute < nowMinute - correctable - 1) return undefined
-    if (minute <= closed && !archive.has(minute)) return undefined
+    if (sealedThrough !== undefined && minute <= sealedThrough) return voidMinute
+    if (minute <= closed && !archive.hasPart(partition, minute)) return undefined
     last = createOpenMinute(minute, Math.max(1024, edges.limit))
     open.set(minute, last)
-    if (minute <= closed) correctionSince.set(minute, nowMinute)
     return last
   }
 
@@ -117,7 +149,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     into.rowOf[edge] = row + 1
     into.edges.push(edge)
     into.rows.push(row)
-    ownerOfRow[row] = into
+    minuteOfRow[row] = into
     edgeOfRow[row] = edge
     return row * counterCount
   }
@@ -125,6 +157,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   function row(edge: EdgeId, minute: number): number {
     const into = last !== undefined && last.minute === minute ? last : openMinute(minute)
     if (into === undefined || edge < 0) return -1
+    if (into === voidMinute) return voidRow
     into.touches++
     const known = edge < into.rowOf.length ? into.rowOf[edge] : 0
     return known !== 0 ? (known - 1) * counterCount : addRow(into, edge)
@@ -134,6 +167,10 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     const into = last !== undefined && last.minute === minute ? last : openMinute(minute)
     if (into === undefined) {
       offsets.fill(-1, 0, count)
+      return
+    }
+    if (into === voidMinute) {
+      offsets.fill(voidRow, 0, count)
       return
     }
     into.touches += count
@@ -150,86 +187,91 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     }
   }
 
+  /** Ends everything up to `through`: the minutes that are not closed yet, and all corrections of closed ones. */
+  function cutRound(through: number, nowMs: number): void {
+    const due = [...open.keys()].filter(minute => minute <= closed).sort((a, b) => a - b)
+    for (let minute = closed + 1; minute <= through; minute++) due.push(minute)
+    const cut: [OpenMinute, Segment][] = due.map(minute => freeze(minute, minute > closed, false, nowMs))
+    closed = Math.max(closed, through)
+    const round: CutRound = {
+      closedThrough: closed,
+      state: deps.stateAtCut?.(closed),
+      bytes: [],
+      parts: new Set(cut.map(([, part]) => part)),
+      unpacked: cut.length,
+    }
+    if (deps.onRound) rounds.add(round)
+    for (const [from, part] of cut) work.add(packMinute(from, part, round, nowMs), from.edges.length)
+  }
+
   /**
    * Ends the writing to a minute. From here on its part is closed: an empty segment stands for it until the rows,
    * which still answer questions, are packed.
    */
-  function freeze(minute: number, isPartial: boolean, nowMs: number): void {
-    const isCorrection = minute <= closed
+  function freeze(minute: number, isBase: boolean, isPartial: boolean, nowMs: number): [OpenMinute, Segment] {
     const from = open.get(minute) ?? createOpenMinute(minute, 0)
     const head = {
       fromMinute: minute,
       minutes: 1,
-      number: archive.nextNumber(minute),
+      partition,
+      number: archive.nextNumber(partition, minute),
       isPartial,
-      isCorrection,
+      isCorrection: !isBase,
       present: 1,
       ...watermark.finished(minute, nowMs),
     }
-    const part = emptySegment(head, isCorrection ? noGauges : gaugesNow(edges), from.losses)
+    const part = emptySegment(head, isBase ? gauges.now() : noGauges, from.losses)
     archive.add(part)
     frozen.add(from)
     open.delete(minute)
-    correctionSince.delete(minute)
     if (last === from) last = undefined
-    work.add(packMinute(from, part, nowMs), from.edges.length)
+    return [from, part]
   }
 
-  function* packMinute(from: OpenMinute, part: Segment, nowMs: number): Generator<number, void> {
+  function* packMinute(
+    from: OpenMinute,
+    part: Segment,
+    round: CutRound | undefined,
+    nowMs: number,
+  ): Generator<number, void> {
+    if (isDropped) return
     const rows = sortedRows(from, pool)
     const wholeColumns = from.edges.length / sectionShare
     yield wholeColumns
     const packer = createSegmentPacker(part, rows, part.open, part.losses)
-    while (packer.step(rowsPerStep)) yield rowsPerStep
-    yield wholeColumns
+    while (!isDropped && packer.step(rowsPerStep)) yield rowsPerStep
+    if (isDropped) return
     const segment: Segment = { ...packer.finish(), content: from.content }
     const isEmpty = segment.edges.length === 0 && segment.losses.every(n => n === 0)
-    const isKept = !(part.isCorrection && isEmpty)
-    archive.replace(part, isKept ? segment : undefined)
+    const kept = part.isCorrection && isEmpty ? undefined : segment
+    archive.replace(part, kept)
+    round?.parts.delete(part)
+    if (kept) round?.parts.add(kept)
     frozen.delete(from)
     for (const r of from.rows) pool.give(r)
     yield wholeColumns
-    if (isKept) yield* publish(segment, nowMs)
+    if (kept) yield* publish(kept, round, nowMs)
+    if (round && --round.unpacked === 0 && !isDropped) deps.onRound?.(round)
   }
 
-  function* mergeBlock(block: number, nowMs: number): Generator<number, void> {
-    const { head, parts } = archive.partsOfBlock(block)
-    const merged = yield* mergeSegments(head, parts, edges.limit, rowsPerStep)
-    merging.delete(block)
-    archive.add(merged)
-    yield* publish(merged, nowMs)
-  }
-
-  function* publish(segment: Segment, nowMs: number): Generator<number, void> {
-    if (!deps.onSegment) return
+  function* publish(segment: Segment, round: CutRound | undefined, nowMs: number): Generator<number, void> {
+    if (!deps.onSegment && !deps.onRound) return
     const atMs = Math.min(nowMs, (segment.fromMinute + segment.minutes) * minuteMs)
-    const bytes = yield* encodeInSteps(segment, namesAt(atMs))
-    deps.onSegment(bytes, segment)
-  }
-
-  function namesAt(atMs: number) {
-    return {
-      edge: (e: EdgeId) => ({
-        client: edges.client[e],
-        server: edges.server[e],
-        via: edges.via[e],
-        viaPort: edges.viaPort[e],
-        protocol: edges.protocol[e],
-        port: edges.port[e],
-      }),
-      entity: (id: number) => index.entity(id)!,
-      knowledge: (id: number) => index.knowledge(id, atMs),
-    }
+    const bytes = yield* encodeInSteps(segment, edgeNames(edges, index, atMs))
+    deps.onSegment?.(bytes, segment)
+    round?.bytes.push(bytes)
   }
 
   function closeDue(nowMs: number): void {
-    while (closed < nowMinute && watermark.isComplete(closed + 1, nowMs)) {
-      const minute = closed + 1
-      // the running minute itself can't be over before its end, whatever a fast clock says
-      if (nowMs < (minute + 1) * minuteMs) return
-      freeze(minute, false, nowMs)
-      closed = minute
-    }
+    let through = closed
+    // the running minute itself can't be over before its end, whatever a fast clock says
+    while (
+      through < nowMinute &&
+      nowMs >= (through + 2) * minuteMs &&
+      watermark.isComplete(through + 1, nowMs)
+    )
+      through++
+    if (through > closed) cutRound(through, nowMs)
   }
 
   function skipPause(): void {
@@ -238,71 +280,40 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     closed = Math.max(closed, firstOpen - 1)
   }
 
-  function closeCorrections(nowMs: number): void {
-    for (const [minute, since] of correctionSince) {
-      if (nowMinute - since >= correctionMinutes) freeze(minute, false, nowMs)
-    }
-  }
-
-  function mergeSettled(nowMs: number): void {
-    for (const block of archive.mergeable(Math.min(closed + 1, nowMinute - correctable - 1))) {
-      if (merging.has(block)) continue
-      merging.add(block)
-      work.add(mergeBlock(block, nowMs), edges.inUse)
-    }
-  }
-
-  function sweep(): void {
-    // what is being packed holds edges that no segment shows yet
-    if (nowMinute - sweptMinute < sweepMinutes || work.length > 0) return
-    sweptMinute = nowMinute
-    if (edges.inUse <= deps.sweepAbove && index.stats().entities <= deps.sweepAbove) return
-    const isUsed = new Uint8Array(edges.limit)
-    archive.forEachEdge(e => {
-      isUsed[e] = 1
-    })
-    for (const minute of open.values()) for (const e of minute.edges) isUsed[e] = 1
-    edges.sweep(e => isUsed[e] === 1)
-    const usedEntities = new Set<number>()
-    for (let e = 0; e < edges.limit; e++)
-      if (edges.protocol[e] !== 0)
-        for (const id of [edges.client[e], edges.server[e], edges.via[e]]) usedEntities.add(id)
-    index.sweep(id => usedEntities.has(id))
-    deps.onSweep()
-  }
-
   return {
+    edge: edges.intern,
+    heard: watermark.heard,
+    minuteComplete: watermark.minuteComplete,
+    live: watermark.live,
     row,
     rows,
     get counters() {
       return pool.counters
     },
     sample(offset, histogram, value, count) {
+      if (offset === voidRow) return
       const r = (offset / counterCount) | 0
       const key = histogram * bucketsPerHistogram + bucketOf(value)
-      const { latencies, log } = ownerOfRow[r]
+      const { latencies, log } = minuteOfRow[r]
       latencies.add(r, key, count)
       if (log.isOn) noteSample(log, edgeOfRow[r], key, count)
     },
     samples(offsets, histograms, values, count) {
-      if (count === 0) return
+      if (count === 0 || offsets[0] === voidRow) return
       for (let i = 0; i < count; i++) {
         sampleRows[i] = offsets[i] / counterCount
         sampleKeys[i] = histograms[i] * bucketsPerHistogram + bucketOf(values[i])
       }
-      const { latencies, log } = ownerOfRow[sampleRows[0]]
+      const { latencies, log } = minuteOfRow[sampleRows[0]]
       latencies.addEach(sampleRows, sampleKeys, count)
       if (!log.isOn) return
       for (let i = 0; i < count; i++) noteSample(log, edgeOfRow[sampleRows[i]], sampleKeys[i], 1)
     },
     open(edge, side, change) {
-      if (edge < 0) return
-      gaugeTouches++
-      const gauge =
-        side === 'joined' ? edges.openJoined : side === 'client' ? edges.openClient : edges.openServer
-      gauge[edge] += change
+      if (edge >= 0) gauges.add(edge, side, change)
     },
     lose(place, minute, records) {
+      if (sealedThrough !== undefined) return
       const into = openMinute(minute) ?? openMinute(nowMinute)
       if (!into) return
       into.touches++
@@ -311,19 +322,15 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     advance(nowMs) {
       const before = nowMinute
       nowMinute = Math.max(nowMinute, minuteOf(nowMs))
+      if (sealedThrough !== undefined) return
       if (nowMinute - before > pauseMinutes) skipPause()
       closeDue(nowMs)
-      if (nowMinute !== before) {
-        closeCorrections(nowMs)
-        mergeSettled(nowMs)
-        archive.forget(nowMinute)
-      }
-      work.advance(deps.rowsPerAdvance ?? rowsPerAdvance)
-      sweep()
     },
     flush(nowMs) {
-      for (const minute of [...open.keys()].sort((a, b) => a - b)) freeze(minute, minute > closed, nowMs)
-      work.finish()
+      for (const minute of [...open.keys()].sort((a, b) => a - b)) {
+        const [from, part] = freeze(minute, minute > closed, minute > closed, nowMs)
+        work.add(packMinute(from, part, undefined, nowMs), from.edges.length)
+      }
     },
     closedMinute: () => closed,
     isOpen: minute => minute > closed && minute <= nowMinute,
@@ -332,44 +339,52 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     touches(fromMinute, toMinute) {
       let sum = 0
       for (const m of open.values()) if (m.minute >= fromMinute && m.minute < toMinute) sum += m.touches
-      return `${sum}${toMinute > closed + 1 ? `.${gaugeTouches}.${nowMinute}` : ''}`
+      return `${sum}${toMinute > closed + 1 ? `.${gauges.touches}.${nowMinute}` : ''}`
     },
-    openMinutes: () => open.size - correctionSince.size,
-    openRows: () => pool.inUse,
+    openMinutes: () => [...open.keys()].filter(minute => minute > closed).length,
+    markEdges(isUsed) {
+      for (const minute of open.values()) for (const e of minute.edges) isUsed[e] = 1
+    },
     noteLoaded(segment) {
       if (segment.isPartial || segment.isCorrection) return
       closed = Math.max(closed, segment.fromMinute + segment.minutes - 1)
     },
+    seal(throughMinute) {
+      sealedThrough = throughMinute
+    },
+    openLosses: () =>
+      [...open.values()]
+        .filter(({ minute, losses }) => minute > closed && losses.some(n => n !== 0))
+        .map(({ minute, losses }) => ({ minute, losses: [...losses] })),
+    restoreLosses(list) {
+      for (const { minute, losses } of list) {
+        const into = openMinute(minute)
+        if (!into) continue
+        into.touches++
+        for (let place = 0; place < into.losses.length; place++) into.losses[place] += losses[place] ?? 0
+      }
+    },
+    commit(round) {
+      rounds.delete(round as CutRound)
+      committed = Math.max(committed, round.closedThrough)
+    },
+    drop() {
+      isDropped = true
+      if (deps.onRound) closed = committed
+      gauges.clear()
+      for (const round of rounds) for (const part of round.parts) archive.remove(part)
+      for (const { rows: taken } of [...open.values(), ...frozen]) for (const r of taken) pool.give(r)
+      rounds.clear()
+      open.clear()
+      frozen.clear()
+      last = undefined
+    },
   }
 }
+
+/** Stands for every minute whose bookings are void. */
+const voidMinute = createOpenMinute(Number.NaN, 0)
 
 function minuteOf(ms: number): number {
   return Math.floor(ms / minuteMs)
-}
-
-/** The rows of an open minute in order of their edges. */
-function sortedRows(from: OpenMinute, pool: RowPool): SegmentRows {
-  const edges = Uint32Array.from(from.edges).sort()
-  const rows = Uint32Array.from(edges, edge => from.rowOf[edge] - 1)
-  return {
-    edges,
-    get counters() {
-      return pool.counters
-    },
-    at: i => rows[i] * counterCount,
-    addLatencies: (i, sums) => from.latencies.addTo(rows[i], sums),
-  }
-}
-
-function gaugesNow(edges: EdgeTable): OpenGauges {
-  const ids: EdgeId[] = []
-  for (let e = 0; e < edges.limit; e++)
-    if (edges.openClient[e] > 0 || edges.openServer[e] > 0 || edges.openJoined[e] > 0) ids.push(e)
-  const column = (of: Int32Array) => Uint32Array.from(ids, e => Math.max(0, of[e]))
-  return {
-    edges: Uint32Array.from(ids),
-    client: column(edges.openClient),
-    server: column(edges.openServer),
-    joined: column(edges.openJoined),
-  }
 }

@@ -1,6 +1,11 @@
 import { counterCount } from './counters.ts'
+import type { EdgeId } from './edge-book.ts'
+import type { OpenMinute } from './open-minute.ts'
 
 const firstRows = 256
+
+/** Takes what must not be booked; nobody reads it. */
+export const voidRow = 0
 
 /** Rows of counters of all open minutes in one array: freed rows are zeroed and given again. */
 export interface RowPool {
@@ -10,23 +15,28 @@ export interface RowPool {
   /** Replaced when the pool grows. */
   readonly counters: Float64Array
   readonly inUse: number
+  /** By row: whose minute it is, and of which edge. Kept by those who take rows. */
+  readonly minuteOf: OpenMinute[]
+  readonly edgeOf: EdgeId[]
 }
 
 export function createRowPool(maxRows: number): RowPool {
   let counters = new Float64Array(firstRows * counterCount)
-  let limit = 0
+  let limit = voidRow + 1
   const free: number[] = []
   return {
+    minuteOf: [],
+    edgeOf: [],
     get counters() {
       return counters
     },
     get inUse() {
-      return limit - free.length
+      return limit - free.length - 1
     },
     take() {
       const reused = free.pop()
       if (reused !== undefined) return reused
-      if (limit >= maxRows) return -1
+      if (limit > maxRows) return -1
       if ((limit + 1) * counterCount > counters.length) {
         const larger = new Float64Array(counters.length * 2)
         larger.set(counters)

@@ -15,15 +15,22 @@ export interface ArchiveOptions {
 export interface SegmentArchive {
   /** Adds a part of a minute, or a merged segment. */
   add(segment: Segment): void
-  /** Number of the next part of a minute. */
-  nextNumber(minute: number): number
+  /** Number of the next part of a partition's minute. */
+  nextNumber(partition: number, minute: number): number
   has(minute: number): boolean
+  /** Some part of the partition's minute is there, by itself. */
+  hasPart(partition: number, minute: number): boolean
   hasBlock(block: number): boolean
   /** Segments that together hold `[fromMinute, toMinute)`, and how far that range had to be widened. */
   find(fromMinute: number, toMinute: number): { segments: Segment[]; fromMinute: number; toMinute: number }
   parts(minute: number): readonly Segment[]
   /** Puts the same part in another form in its place, or takes out one that turned out to hold nothing. */
   replace(part: Segment, by: Segment | undefined): void
+  remove(part: Segment): void
+  /** Takes the merged form of a minute's block out where the minutes are still there; answers the block. */
+  reopen(minute: number): number
+  /** Only the merged form of this minute is left: nothing can be added to it. */
+  isMergedOnly(minute: number): boolean
   /** Rises whenever what `find` answers for a range changes, but for the form. */
   generation(fromMinute: number, toMinute: number): number
   /** First minutes of the blocks that end before `settledMinute` and are not merged yet. */
@@ -93,6 +100,7 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
     const head = {
       fromMinute: block,
       minutes: blockMinutes,
+      partition: 0,
       number: 0,
       isPartial: false,
       isCorrection: false,
@@ -122,7 +130,13 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
 
   return {
     add,
-    nextNumber: minute => Math.max(-1, ...(minutes.get(minute) ?? []).map(p => p.number)) + 1,
+    nextNumber(partition, minute) {
+      let next = 0
+      for (const part of minutes.get(minute) ?? [])
+        if (part.partition === partition) next = Math.max(next, part.number + 1)
+      return next
+    },
+    hasPart: (partition, minute) => (minutes.get(minute) ?? []).some(part => part.partition === partition),
     has: minute => minutes.has(minute) || isPresent(blocks.get(blockOf(minute)), minute),
     hasBlock: block => blocks.has(block),
     parts: minute => minutes.get(minute) ?? [],
@@ -147,7 +161,26 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
       const at = parts?.indexOf(part) ?? -1
       if (!parts || at < 0) return
       parts.splice(at, 1, ...(by ? [by] : []))
+      if (parts.length === 0) minutes.delete(part.fromMinute)
       bytes += (by ? segmentBytes(by) : 0) - segmentBytes(part)
+    },
+    remove(part) {
+      const parts = minutes.get(part.fromMinute)
+      const at = parts?.indexOf(part) ?? -1
+      if (!parts || at < 0) return
+      parts.splice(at, 1)
+      if (parts.length === 0) minutes.delete(part.fromMinute)
+      bytes -= segmentBytes(part)
+      noteChange(part.fromMinute, 1)
+    },
+    reopen(minute) {
+      const merged = blocks.get(blockOf(minute))
+      if (merged && hasMinutesOf(merged)) dropBlock(blockOf(minute))
+      return blockOf(minute)
+    },
+    isMergedOnly(minute) {
+      const merged = blocks.get(blockOf(minute))
+      return merged !== undefined && !hasMinutesOf(merged)
     },
     generation(fromMinute, toMinute) {
       let last = 0

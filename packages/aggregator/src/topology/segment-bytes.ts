@@ -43,7 +43,8 @@ export const segmentHeader = {
 export const headerWords = 20
 export const segmentMagic = 0x47534253 // "SBSG"
 export const segmentVersion = 1
-export const SegmentFlag = { partial: 1, correction: 2 } as const
+/** The upper half of the flags is the partition. */
+export const SegmentFlag = { partial: 1, correction: 2, partitionShift: 16 } as const
 export const entityWords = 12
 export const edgeWords = 5
 
@@ -208,7 +209,9 @@ interface Sizes {
 function writeHeader(bytes: Uint8Array, segment: Segment, sizes: Sizes): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const flags =
-    (segment.isPartial ? SegmentFlag.partial : 0) | (segment.isCorrection ? SegmentFlag.correction : 0)
+    (segment.isPartial ? SegmentFlag.partial : 0) |
+    (segment.isCorrection ? SegmentFlag.correction : 0) |
+    (segment.partition << SegmentFlag.partitionShift)
   const fields: { readonly [F in keyof typeof segmentHeader]: number } = {
     magic: segmentMagic,
     version: segmentVersion,

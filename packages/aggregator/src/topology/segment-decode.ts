@@ -117,12 +117,13 @@ function readHead(field: Field): SegmentHead {
   const minutes = field('minutes')
   const present = field('present')
   check(minutes === 1 || minutes === 10)
-  check(present < 2 ** minutes && present > 0 && field('flags') < 4)
+  check(present < 2 ** minutes && present > 0 && (field('flags') & 0xffff) < 4)
   // unix minutes until the year 9000: dates that JavaScript can hold
   check(field('fromMinute') < 3_700_000_000)
   return {
     fromMinute: field('fromMinute'),
     minutes,
+    partition: field('flags') >>> SegmentFlag.partitionShift,
     number: field('number'),
     isPartial: (field('flags') & SegmentFlag.partial) !== 0,
     isCorrection: (field('flags') & SegmentFlag.correction) !== 0,

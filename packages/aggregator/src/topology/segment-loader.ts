@@ -1,6 +1,6 @@
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import type { EdgeTable } from './edge-table.ts'
-import type { OpenGauges, Segment } from './segment.ts'
+import type { OpenGauges, Segment, SegmentHead } from './segment.ts'
 import type { SegmentArchive } from './segment-archive.ts'
 import { edgeWords } from './segment-bytes.ts'
 import { type DecodedSegment, decodeSegment, type SegmentRefusal } from './segment-decode.ts'
@@ -9,7 +9,12 @@ export type LoadResult =
   | { readonly ok: true; readonly segment: Segment }
   | { readonly ok: false; readonly reason: LoadRefusal }
 
-export type LoadRefusal = SegmentRefusal | 'cardinality_cap' | 'already_loaded'
+export type LoadRefusal =
+  | SegmentRefusal
+  | 'cardinality_cap'
+  | 'already_loaded'
+  | 'already_merged'
+  | 'other_partition'
 
 export interface SegmentLoaderDeps {
   readonly index: EntityIndex
@@ -20,7 +25,8 @@ export interface SegmentLoaderDeps {
 
 /** Brings segments of an earlier process into this one: its entities and edges get this process' numbers. */
 export interface SegmentLoader {
-  load(bytes: Uint8Array): LoadResult
+  /** With a partition, only a part of one of its minutes is taken, and only while its minute can be added to. */
+  load(bytes: Uint8Array, partition?: number): LoadResult
   refused(): Readonly<Record<string, number>>
 }
 
@@ -58,12 +64,15 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
   }
 
   return {
-    load(bytes) {
+    load(bytes, partition) {
       const result = decodeSegment(bytes)
       if (!result.ok) return refuse(result.reason)
       const decoded = result.segment
       const { head } = decoded
-      if (isLoaded(archive, head.fromMinute, head.minutes, head.number)) return refuse('already_loaded')
+      if (partition !== undefined && (head.partition !== partition || head.minutes !== 1))
+        return refuse('other_partition')
+      if (partition !== undefined && archive.isMergedOnly(head.fromMinute)) return refuse('already_merged')
+      if (isLoaded(archive, head)) return refuse('already_loaded')
       const ids = internEdges(decoded)
       if (!ids) return refuse('cardinality_cap')
       if (hasRepeated(ids)) return refuse('inconsistent')
@@ -76,9 +85,9 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
   }
 }
 
-function isLoaded(archive: SegmentArchive, minute: number, minutes: number, number: number): boolean {
-  if (minutes > 1) return archive.hasBlock(minute)
-  return archive.parts(minute).some(p => p.number === number)
+function isLoaded(archive: SegmentArchive, { fromMinute, minutes, partition, number }: SegmentHead): boolean {
+  if (minutes > 1) return archive.hasBlock(fromMinute)
+  return archive.parts(fromMinute).some(p => p.partition === partition && p.number === number)
 }
 
 function hasRepeated(ids: Uint32Array): boolean {

@@ -2,7 +2,7 @@ import { addCounters } from './closed-sums.ts'
 import { counterCount } from './counters.ts'
 import { addEntries, type LatencySums } from './latency-entries.ts'
 import { lossPlaceCount } from './open-minute.ts'
-import { createSegmentPacker, lastGauges, type Segment, type SegmentHead } from './segment.ts'
+import { addedGauges, createSegmentPacker, lastGauges, type Segment, type SegmentHead } from './segment.ts'
 
 /** Adding a row's counters takes about a quarter of the time that packing it takes. */
 const addingShare = 4
@@ -37,7 +37,7 @@ export function* mergeSegments(
     }
   }
   const rows = { edges, counters, at: (row: number) => row * counterCount, addLatencies }
-  const packer = createSegmentPacker(head, rows, lastGauges(parts), losses)
+  const packer = createSegmentPacker(head, rows, addedGauges(lastGauges(parts)), losses)
   while (packer.step(rowsPerStep)) yield rowsPerStep
   return packer.finish()
 }

@@ -48,6 +48,7 @@ function setUp(atMs = startMs, running = 0, more: { readonly rowsPerAdvance?: nu
   const segments: Uint8Array[] = []
   const onSegment = (bytes: Uint8Array) => segments.push(bytes)
   const topology = createTopology({ index, startMs: atMs, onSegment, graceMs: 1e9, ...more })
+  topology.book(0)
   for (let m = 0; m <= running; m++) topology.advance(atMs + m * minuteMs)
   const owner = { cgroup: '/x', podUid: '', pid: 1 }
   const processes = Array.from({ length: 4 }, (_, i) =>
@@ -69,24 +70,19 @@ function setUp(atMs = startMs, running = 0, more: { readonly rowsPerAdvance?: nu
   ] as const
   // edges are interned when first used, so that numbers differ between processes
   const edge = (i: number) =>
-    topology.edge(
-      ends[i][0],
-      ends[i][1],
-      i === 2 ? 2 : 1,
-      80 + (i % 2),
-      i === 1 ? outside : -1,
-      i === 1 ? 53 : 0,
-    )
+    topology
+      .book(0)
+      .edge(ends[i][0], ends[i][1], i === 2 ? 2 : 1, 80 + (i % 2), i === 1 ? outside : -1, i === 1 ? 53 : 0)
   const book = (b: Booking, sign: 1 | -1 = 1) => {
-    const row = topology.row(edge(b.edge), m0 + b.minute)
+    const row = topology.book(0).row(edge(b.edge), m0 + b.minute)
     expect(row).toBeGreaterThanOrEqual(0)
-    for (const [counter, amount] of b.amounts) topology.counters[row + counter] += sign * amount
-    for (const [histogram, value] of b.samples) topology.sample(row, histogram, value, sign)
+    for (const [counter, amount] of b.amounts) topology.book(0).counters[row + counter] += sign * amount
+    for (const [histogram, value] of b.samples) topology.book(0).sample(row, histogram, value, sign)
   }
   const closeUntil = (minute: number) => {
     for (let m = m0; m <= m0 + minute; m++) {
-      topology.heard('n', 'boot', 0, (m + 1) * minuteMs)
-      topology.minuteComplete('n', 'boot', 0, m)
+      topology.book(0).heard('n', 'boot', 0, (m + 1) * minuteMs)
+      topology.book(0).minuteComplete('n', 'boot', 0, m)
       topology.advance((m + 1) * minuteMs)
     }
   }

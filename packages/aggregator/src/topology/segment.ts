@@ -22,7 +22,9 @@ export interface SegmentHead {
   /** First unix minute and how many minutes it spans: 1, or 10 when merged. */
   readonly fromMinute: number
   readonly minutes: number
-  /** 0 for the first part of a minute, then counting up. Parts of a minute are added. */
+  /** Whose rows these are; 0 where minutes are merged, because all partitions are in it. */
+  readonly partition: number
+  /** 0 for a partition's first part of a minute, then counting up. Parts of a minute are added. */
   readonly number: number
   /** The minute went on after this part: a shutdown, not its end. */
   readonly isPartial: boolean
@@ -202,15 +204,44 @@ export const noGauges: OpenGauges = {
   joined: new Uint32Array(0),
 }
 
-/** The gauges at the end of what the parts span. */
-export function lastGauges(parts: readonly Segment[]): OpenGauges {
-  let last: Segment | undefined
+/** The gauges at the end of what the parts span: those of each partition's last part, or of a merged one after them. */
+export function lastGauges(parts: readonly Segment[]): OpenGauges[] {
+  let merged: Segment | undefined
+  const last = new Map<number, Segment>()
   for (const part of parts) {
     if (part.isCorrection) continue
-    const isLater = !last || part.fromMinute > last.fromMinute
-    if (isLater || (part.fromMinute === last?.fromMinute && part.number > last.number)) last = part
+    if (part.minutes > 1) {
+      if (!merged || part.fromMinute > merged.fromMinute) merged = part
+      continue
+    }
+    const known = last.get(part.partition)
+    const isLater = !known || part.fromMinute > known.fromMinute
+    if (isLater || (part.fromMinute === known.fromMinute && part.number > known.number))
+      last.set(part.partition, part)
   }
-  return last?.open ?? noGauges
+  const after = merged?.fromMinute ?? Number.NEGATIVE_INFINITY
+  const singles = [...last.values()].filter(part => part.fromMinute > after)
+  if (singles.length > 0) return singles.map(part => part.open)
+  return merged ? [merged.open] : []
+}
+
+/** Sums by edge. */
+export function addedGauges(all: readonly OpenGauges[]): OpenGauges {
+  if (all.length <= 1) return all[0] ?? noGauges
+  const sums = new Map<number, [number, number, number]>()
+  for (const { edges, client, server, joined } of all)
+    for (let i = 0; i < edges.length; i++) {
+      const sum = sums.get(edges[i])
+      if (!sum) sums.set(edges[i], [client[i], server[i], joined[i]])
+      else {
+        sum[0] += client[i]
+        sum[1] += server[i]
+        sum[2] += joined[i]
+      }
+    }
+  const ids = Uint32Array.from(sums.keys()).sort()
+  const column = (of: 0 | 1 | 2) => Uint32Array.from(ids, edge => sums.get(edge)?.[of] ?? 0)
+  return { edges: ids, client: column(0), server: column(1), joined: column(2) }
 }
 
 /** A segment of this head that has no rows (yet). */

@@ -17,6 +17,7 @@ function setUp(options: Partial<Parameters<typeof createTopology>[0]> = {}) {
   const index = createEntityIndex()
   const segments: Uint8Array[] = []
   const topology = createTopology({ index, startMs, onSegment: bytes => segments.push(bytes), ...options })
+  topology.book(0)
   topology.advance(startMs)
   return { index, topology, segments }
 }
@@ -30,9 +31,9 @@ function book({ index, topology }: ReturnType<typeof setUp>, after = 0): number 
   const node = index.node('n1')
   const curl = index.ofOwner(node, owner('curl', 'session-1.scope'))
   const nginx = index.ofOwner(node, owner('nginx', 'nginx.service'))
-  const edge = topology.edge(curl, nginx, 1, 80, -1, 0)
-  const row = topology.row(edge, m0 + after)
-  const { counters } = topology
+  const edge = topology.book(0).edge(curl, nginx, 1, 80, -1, 0)
+  const row = topology.book(0).row(edge, m0 + after)
+  const { counters } = topology.book(0)
   counters[row + Counter.openedJoined] += 3
   counters[row + Counter.clientOpened] += 3
   counters[row + Counter.serverAccepted] += 3
@@ -43,13 +44,13 @@ function book({ index, topology }: ReturnType<typeof setUp>, after = 0): number 
   counters[row + Counter.clientRetransmits] += 9
   counters[row + Counter.clientToServerLost] += 4
   counters[row + Counter.clientToServerCompared] += 100
-  for (const us of [100, 200, 300, 4000]) topology.sample(row, Histogram.clientRttUs, us, 1)
+  for (const us of [100, 200, 300, 4000]) topology.book(0).sample(row, Histogram.clientRttUs, us, 1)
   return edge
 }
 
 function closeMinute(topology: Topology, minute: number): void {
-  topology.heard('n1', 'b', 0, minute * minuteMs + 59_000)
-  topology.minuteComplete('n1', 'b', 0, minute)
+  topology.book(0).heard('n1', 'b', 0, minute * minuteMs + 59_000)
+  topology.book(0).minuteComplete('n1', 'b', 0, minute)
   topology.advance((minute + 1) * minuteMs + 10)
 }
 
@@ -57,7 +58,7 @@ describe('createTopology', () => {
   it('answers the running minute with both sides kept apart', () => {
     const t = setUp()
     const edge = book(t)
-    t.topology.open(edge, 'joined', 1)
+    t.topology.book(0).open(edge, 'joined', 1)
     const answer = t.topology.topology(query(), startMs + 1000)
     expect(answer.window).toEqual({
       from: new Date(startMs).toISOString(),
@@ -116,8 +117,8 @@ describe('createTopology', () => {
     const t = setUp()
     const node = t.index.node('n1')
     const [curl, nginx] = ['curl', 'nginx'].map(name => t.index.ofOwner(node, owner(name)))
-    const row = t.topology.row(t.topology.edge(curl, nginx, 1, 80, -1, 0), m0)
-    const { counters } = t.topology
+    const row = t.topology.book(0).row(t.topology.book(0).edge(curl, nginx, 1, 80, -1, 0), m0)
+    const { counters } = t.topology.book(0)
     counters[row + Counter.openedJoined] += 1
     counters[row + Counter.clientOpened] += 1
     counters[row + Counter.serverAccepted] += 1
@@ -152,9 +153,9 @@ describe('createTopology', () => {
     const edge = book(t)
     closeMinute(t.topology, m0)
     const generation = t.topology.generation(startMs, startMs + minuteMs)
-    const row = t.topology.row(edge, m0)
-    t.topology.counters[row + Counter.openedJoined] -= 2
-    t.topology.sample(row, Histogram.clientRttUs, 4000, -1)
+    const row = t.topology.book(0).row(edge, m0)
+    t.topology.book(0).counters[row + Counter.openedJoined] -= 2
+    t.topology.book(0).sample(row, Histogram.clientRttUs, 4000, -1)
     expect(t.topology.generation(startMs, startMs + minuteMs)).not.toBe(generation)
     const live = t.topology.topology(query({ toMs: startMs + minuteMs }), startMs + 62_000)
     expect(live.edges[0].tcp?.opened).toBe(1)
@@ -165,8 +166,8 @@ describe('createTopology', () => {
       live.edges,
     )
     for (let i = 4; i <= 20; i++) closeMinute(t.topology, m0 + i)
-    expect(t.topology.row(edge, m0)).toBe(-1)
-    expect(t.topology.row(edge, m0 + 1000)).toBe(-1)
+    expect(t.topology.book(0).row(edge, m0)).toBe(-1)
+    expect(t.topology.book(0).row(edge, m0 + 1000)).toBe(-1)
   })
 
   it('names outside addresses by DNS from the answer on, and own addresses by the host', () => {
@@ -178,8 +179,8 @@ describe('createTopology', () => {
     const own = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0200000a)
     const loopback = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0100007f)
     for (const [i, target] of [outside, own, loopback].entries()) {
-      const row = topology.row(topology.edge(curl, target, 1, 80 + i, -1, 0), m0)
-      topology.counters[row + Counter.openedClientOnly] += 1
+      const row = topology.book(0).row(topology.book(0).edge(curl, target, 1, 80 + i, -1, 0), m0)
+      topology.book(0).counters[row + Counter.openedClientOnly] += 1
     }
     const targets = () => topology.topology(query(), startMs + 1000).edges.map(e => e.target)
     expect(targets()).toEqual(['host/n1', 'outside/10.0.0.2', 'outside/18.0.0.1'].sort())
@@ -198,8 +199,8 @@ describe('createTopology', () => {
     const server = t.index.ofOwner(node, owner('server', 'server.service'))
     for (let i = 0; i < 20; i++) {
       const client = t.index.ofOwner(node, owner(`worker${i}`, 'workers.service'))
-      const row = t.topology.row(t.topology.edge(client, server, 1, 80, -1, 0), m0)
-      t.topology.counters[row + Counter.openedJoined] += 1
+      const row = t.topology.book(0).row(t.topology.book(0).edge(client, server, 1, 80, -1, 0), m0)
+      t.topology.book(0).counters[row + Counter.openedJoined] += 1
     }
     const all = t.topology.topology(query({ limit: 21 }), startMs + 1000)
     expect(all.nodes).toHaveLength(21)

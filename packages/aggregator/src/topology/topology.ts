@@ -1,4 +1,4 @@
-import { type LossPlace, lossPlaces } from '@skybraid/shared'
+import { lossPlaces } from '@skybraid/shared'
 import { LRUCache } from 'lru-cache'
 import type {
   AnswerMark,
@@ -20,21 +20,27 @@ import {
 } from './answer-text.ts'
 import { isComparable, markAnswer, type OwnMark } from './change-feed.ts'
 import { createClosedSumsCache } from './closed-sums.ts'
-import type { EdgeBook } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
 import { observedBy } from './edge-view.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Fold } from './fold.ts'
 import { createFoldCache } from './fold-cache.ts'
-import { createMinuteBook, type MinuteBookOptions } from './minute-book.ts'
+import { correctableMinutes, type MinuteBook, type MinuteBookOptions } from './minute-book.ts'
+import { type BookStart, createPartitionBooks } from './partition-books.ts'
 import { createSumsScratch, type RangeParts } from './range-sums.ts'
-import { lastGauges } from './segment.ts'
+import { createRowPool } from './row-pool.ts'
 import { type ArchiveOptions, createSegmentArchive } from './segment-archive.ts'
+import { createSegmentKeeper } from './segment-keeper.ts'
 import { createSegmentLoader, type LoadResult } from './segment-loader.ts'
-import { createWatermark, type Watermark, type WatermarkOptions } from './watermark.ts'
+import type { WatermarkOptions } from './watermark.ts'
+import { createWorkQueue } from './work-queue.ts'
 
 export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, MinuteBookOptions {
   readonly maxEdges?: number
+  /** Rows of open minutes and open corrections together, at most 500,000. */
+  readonly maxOpenRows?: number
+  /** So many rows of closed minutes are packed at each `advance`, or more where many wait. */
+  readonly rowsPerAdvance?: number
   /** What the join and the ingest answer; without them there are no flows and no losses of theirs. */
   readonly flows?: (query: FlowQuery, nowMs: number) => ReturnType<TopologyReader['flows']>
   readonly ingestStatus?: (nowMs: number) => IngestStatus
@@ -57,20 +63,30 @@ export interface TopologyStats {
   readonly refusedSegments: Readonly<Record<string, number>>
 }
 
-/** Edges per minute, from the rows that the join books to answers and segments. All times are arguments. */
-export interface Topology extends EdgeBook, TopologyReader {
+/**
+ * Edges per minute, from the rows that the join books to answers and segments. What partitions of the bus were booked
+ * apart is added in every answer. All times are arguments.
+ */
+export interface Topology extends TopologyReader {
   topologyJson(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>
   changedSince(query: TopologyQuery, nowMs: number, before: AnswerMark | undefined): TopologyChange
-  heard: Watermark['heard']
-  minuteComplete: Watermark['minuteComplete']
+  /** The book of a partition that this process books; opened when first asked for. */
+  book(partition: number): MinuteBook
+  openBook(partition: number, start: BookStart): MinuteBook
+  /** Drops what the partition's book holds and no segment keeps. */
+  closeBook(partition: number): void
   /** Closes minutes that are due, merges and forgets old ones. Call at least once a second. */
   advance(nowMs: number): void
-  /** Books records lost in a minute, so that answers about it say so, also after a restart. */
-  lose(place: LossPlace, unixMinute: number, records: number): void
+  /** Packs some rows of closed minutes. */
+  pack(): void
+  /** As `advance`, for books that each have a clock of their own. */
+  tidy(nowMs: number): void
   /** Closes everything that is open, as a part that a later process continues. For a shutdown. */
   flush(nowMs: number): void
   /** Takes over a segment of an earlier process. Whatever the bytes are, it is loaded or refused with a reason. */
   load(bytes: Uint8Array): LoadResult
+  /** Takes over a part of a partition's minute that its owner, here or elsewhere, has appended. */
+  follow(bytes: Uint8Array, partition: number): LoadResult
   stats(): TopologyStats
 }
 
@@ -91,6 +107,7 @@ interface RangeCounts {
 }
 
 const minuteMs = 60_000
+const rowsPerAdvance = 1500
 const noFlows: FlowView[] = []
 
 export function createTopology(options: TopologyOptions): Topology {
@@ -98,53 +115,68 @@ export function createTopology(options: TopologyOptions): Topology {
   const maxEdges = options.maxEdges ?? 262_144
   const edges = createEdgeTable(maxEdges)
   const archive = createSegmentArchive(options)
-  const watermark = createWatermark(options)
   const folds = createFoldCache(edges, index)
-  const book = createMinuteBook({
+  const pool = createRowPool(Math.min(options.maxOpenRows ?? 400_000, 500_000))
+  const work = createWorkQueue()
+  const books = createPartitionBooks({ ...options, edges, archive, pool, work })
+  const keeper = createSegmentKeeper({
     ...options,
     edges,
     archive,
-    watermark,
+    work,
+    settledMinute: nowMinute => Math.min(books.closedMinute() + 1, nowMinute - correctableMinutes - 1),
     sweepAbove: maxEdges / 2,
+    markOpenEdges: isUsed => {
+      for (const book of books.all()) book.markEdges(isUsed)
+    },
     onSweep: () => {
       folds.clear()
       closed.clear()
     },
   })
-  const loader = createSegmentLoader({ index, edges, archive, onLoaded: book.noteLoaded })
+  const loader = createSegmentLoader({ index, edges, archive, onLoaded: books.noteLoaded })
   const answerScratch = createAnswerScratch()
   const sumsScratch = createSumsScratch()
   const closed = createClosedSumsCache()
   const knownCounts = new LRUCache<string, RangeCounts>({ max: 64 })
   let lastText: Uint8Array<ArrayBuffer> | undefined
 
+  function pack(): void {
+    work.advance(options.rowsPerAdvance ?? rowsPerAdvance)
+  }
+
+  function tidy(nowMs: number): void {
+    keeper.advance(nowMs)
+    pack()
+  }
+
   function evaluateQuery(query: TopologyQuery): RangeEvaluation {
     const range = partsOf(query.fromMs, query.toMs)
-    const gauges = range.isLive ? undefined : lastGauges(range.parts.segments)
+    const gauges = books.gaugesOf(range.parts.segments, range.isLive)
     const minutes = range.toMinute - range.fromMinute
     const closedOf = (fold: Fold) => closed.get(fold, minutes)
-    const source = { edges, index, folds, parts: range.parts, gauges, scratch: sumsScratch, closedOf }
+    const { parts, isLive } = range
+    const source = { edges, index, folds, parts, gauges, isLive, scratch: sumsScratch, closedOf }
     const found = evaluate(source, query)
     return { found, fromMinute: range.fromMinute, toMinute: range.toMinute }
   }
 
   function partsOf(fromMs: number, toMs: number) {
     const { segments, fromMinute, toMinute } = archive.find(minuteOf(fromMs), Math.ceil(toMs / minuteMs))
-    const parts: RangeParts = { segments, open: book.openWithin(fromMinute, toMinute), pool: book.counters }
-    // the last minute that isn't closed decides: then what is open now is what is open at the end
-    return { parts, fromMinute, toMinute, isLive: toMinute > book.closedMinute() + 1 }
+    const parts: RangeParts = { segments, open: books.openWithin(fromMinute, toMinute), pool: pool.counters }
+    return { parts, fromMinute, toMinute, isLive: books.isLive(toMinute) }
   }
 
   function generation(fromMs: number, toMs: number): string {
     const { fromMinute, toMinute } = archive.find(minuteOf(fromMs), Math.ceil(toMs / minuteMs))
-    const open = book.touches(fromMinute, toMinute)
+    const open = books.touches(fromMinute, toMinute)
     return `${options.startMs}.${archive.generation(fromMinute, toMinute)}.${open}.${index.revisionAt(toMs)}`
   }
 
   function missingMinutes(fromMinute: number, toMinute: number, nowMs: number): number {
     let missing = 0
     const end = Math.min(toMinute, minuteOf(nowMs) + 1)
-    for (let m = fromMinute; m < end; m++) if (!archive.has(m) && !book.isOpen(m)) missing++
+    for (let m = fromMinute; m < end; m++) if (!archive.has(m) && !books.isOpen(m)) missing++
     return missing
   }
 
@@ -186,7 +218,7 @@ export function createTopology(options: TopologyOptions): Topology {
       reporting = Math.min(reporting, seen.reporting)
     }
     for (const segment of archive.find(fromMinute, toMinute).segments) if (!segment.isCorrection) add(segment)
-    if (toMinute > book.closedMinute() + 1) add(watermark.live(nowMs))
+    for (const seen of books.live(toMinute, nowMs)) add(seen)
     return { expected, reporting: Number.isFinite(reporting) ? reporting : 0 }
   }
 
@@ -197,7 +229,7 @@ export function createTopology(options: TopologyOptions): Topology {
     return {
       fromMs: fromMinute * minuteMs,
       toMs: toMinute * minuteMs,
-      isClosed: toMinute <= book.closedMinute() + 1,
+      isClosed: toMinute <= books.closedMinute() + 1,
       completeness: describe(countsOf(evaluated), nowMs),
       notes: isWidened ? [...notes, widened] : notes,
     }
@@ -231,21 +263,25 @@ export function createTopology(options: TopologyOptions): Topology {
   }
 
   return {
-    edge: (...key) => edges.intern(...key),
-    row: book.row,
-    rows: book.rows,
-    get counters() {
-      return book.counters
+    book: partition => books.get(partition) ?? books.open(partition, {}),
+    openBook: books.open,
+    closeBook: books.close,
+    advance(nowMs) {
+      for (const book of books.all()) book.advance(nowMs)
+      tidy(nowMs)
     },
-    sample: book.sample,
-    samples: book.samples,
-    open: book.open,
-    heard: watermark.heard,
-    minuteComplete: watermark.minuteComplete,
-    advance: book.advance,
-    lose: (place, minute, records) => book.lose(lossPlaces[place], minute, records),
-    flush: book.flush,
+    pack,
+    tidy,
+    flush(nowMs) {
+      for (const book of books.all()) book.flush(nowMs)
+      work.finish()
+    },
     load: loader.load,
+    follow(bytes, partition) {
+      const loaded = loader.load(bytes, partition)
+      if (loaded.ok) keeper.reopen(loaded.segment.fromMinute)
+      return loaded
+    },
     topology(query, nowMs) {
       lastText = topologyJson({ ...query, detail: true }, nowMs, lastText)
       return JSON.parse(ascii.decode(lastText)) as TopologyAnswer
@@ -254,7 +290,7 @@ export function createTopology(options: TopologyOptions): Topology {
     changedSince,
     flows: (query, nowMs) => options.flows?.(query, nowMs) ?? { flows: noFlows },
     generation,
-    closedMinute: book.closedMinute,
+    closedMinute: books.closedMinute,
     completeness(fromMs, toMs, nowMs) {
       const key = `${fromMs} ${toMs} ${generation(fromMs, toMs)}`
       let counts = knownCounts.get(key)
@@ -269,8 +305,8 @@ export function createTopology(options: TopologyOptions): Topology {
     stats: () => ({
       edges: edges.inUse,
       entities: index.stats().entities,
-      openMinutes: book.openMinutes(),
-      openRows: book.openRows(),
+      openMinutes: Math.max(0, ...books.all().map(book => book.openMinutes())),
+      openRows: pool.inUse,
       closedSegments: archive.count,
       segmentBytes: archive.bytes,
       droppedMinutes: archive.dropped,

@@ -1,0 +1,192 @@
+import type { BusMessage, FlowColumns } from '@skybraid/shared'
+import { lossPlaces } from '@skybraid/shared'
+import type { BootOrdinals } from '../ingest/boot-ordinals.ts'
+import { createIngest, type IngestNames } from '../ingest/ingest.ts'
+import type { IngestFigures } from '../ingest/ingest-status.ts'
+import type { Join } from '../join/join.ts'
+import { LossBooking } from '../loss-booking.ts'
+import type { BookRound } from '../topology/minute-book.ts'
+import type { Topology } from '../topology/topology.ts'
+import type { RoundState } from './round-state.ts'
+
+/** A round that is ready to be appended. */
+export interface PartitionRound extends BookRound {
+  readonly state: RoundState
+}
+
+export interface PartitionCoreOptions {
+  readonly partition: number
+  readonly topology: Topology
+  /** Of all partitions; its book for this one is the topology's. */
+  readonly join: Join
+  readonly names: IngestNames
+  readonly ordinals: BootOrdinals
+  readonly columns: FlowColumns
+  /** Unix milliseconds at which this partition's first minute begins, if it does not go on from a round. */
+  readonly startMs?: number
+  /** Closed minutes that there are already are those before this one. */
+  readonly closedThrough?: number
+  /** The last round that was appended: this partition goes on from there. */
+  readonly goesOnFrom?: RoundState
+  /** Gets every round, once. Without it nothing is ever appended. */
+  readonly onRound?: (round: PartitionRound) => void
+}
+
+/** Where in the stream a message lies: its sequence, and when the stream took it. */
+export interface StreamPosition {
+  readonly sequence: number
+  readonly unixMs: number
+}
+
+/**
+ * One partition: sequence numbers, join, minutes, losses. Its clock is the stream's: the same messages give the same
+ * minutes whenever they are read.
+ *
+ * One that goes on from a round first takes messages again that the round knows. Until the position of the round, what
+ * is booked to closed minutes is void, because it is in segments; what is booked to later minutes counts; losses and
+ * sequence numbers are those that came with the round.
+ */
+export interface PartitionCore {
+  readonly partition: number
+  /** Takes the stream's next message. */
+  accept(message: BusMessage, position: StreamPosition): void
+  /** Lets time pass while nothing waits to be read. */
+  tick(nowMs: number): void
+  /** Nothing is left in the stream up to the position that this partition went on from. */
+  endCatchUp(): void
+  commit(round: PartitionRound): void
+  /** Takes out what is not in a committed round. Not usable any more. */
+  drop(): void
+  figures(): IngestFigures
+  status(): PartitionStatus
+}
+
+export interface PartitionStatus {
+  /** Position of the message taken last. */
+  readonly sequence: number
+  readonly closedThrough: number
+  readonly isCatchingUp: boolean
+  /** Flows that came in the middle while catching up. */
+  readonly cameMidway: number
+  /** This partition's clock. */
+  readonly clockMs: number
+}
+
+const minuteMs = 60_000
+const stepMs = 200
+/** After a longer silence of the stream minutes are skipped, not closed one by one. */
+const longestSilenceMinutes = 30
+
+export function createPartitionCore(options: PartitionCoreOptions): PartitionCore {
+  const { partition, topology, join, goesOnFrom, onRound } = options
+  const openSince = new Map<number, number>()
+  let catchUpFrom = goesOnFrom
+  let sequence = goesOnFrom?.appliedThrough ?? 0
+  let clockMs = goesOnFrom ? Number.NEGATIVE_INFINITY : (options.startMs ?? Number.NEGATIVE_INFINITY)
+  let steppedMs = clockMs
+
+  const closedThrough = goesOnFrom?.closedThrough ?? options.closedThrough
+  const book = topology.openBook(partition, {
+    ...(options.startMs === undefined ? {} : { startMs: options.startMs }),
+    ...(goesOnFrom === undefined ? {} : { startMs: goesOnFrom.appliedMs - 15 * minuteMs }),
+    ...(closedThrough === undefined ? {} : { closedThrough }),
+    ...(onRound && {
+      stateAtCut: stateOfRound,
+      onRound: (round: BookRound) => onRound(round as PartitionRound),
+    }),
+  })
+  const losses = new LossBooking((place, minute, records) => book.lose(lossPlaces[place], minute, records))
+  const ingest = createIngest({
+    join,
+    windows: book,
+    names: options.names,
+    ordinals: options.ordinals,
+    columns: options.columns,
+    losses,
+    followsCollectors: partition === 0,
+    ...(goesOnFrom && { state: goesOnFrom.ingest }),
+  })
+  if (goesOnFrom) {
+    book.seal(goesOnFrom.closedThrough)
+    join.catchUp(partition, true)
+  }
+
+  function stateOfRound(through: number): RoundState {
+    for (const minute of openSince.keys()) if (minute <= through) openSince.delete(minute)
+    return {
+      closedThrough: through,
+      appliedThrough: sequence,
+      appliedMs: clockMs,
+      openSinceMs: Math.min(clockMs, ...openSince.values()),
+      ingest: ingest.state(),
+      losses: losses.state(),
+      openLosses: book.openLosses(),
+    }
+  }
+
+  function step(nowMs: number): void {
+    steppedMs = nowMs
+    join.tick(nowMs, partition)
+    book.advance(nowMs)
+  }
+
+  /** Minute by minute, so that it makes no difference whether somebody was there while time passed. */
+  function advanceTo(nowMs: number): void {
+    if (nowMs <= clockMs) return
+    const from = Math.floor(clockMs / minuteMs) + 1
+    const to = Math.floor(nowMs / minuteMs)
+    if (to - from < longestSilenceMinutes)
+      for (let minute = from; minute <= to; minute++) {
+        clockMs = minute * minuteMs
+        step(clockMs)
+      }
+    clockMs = nowMs
+    if (nowMs - steppedMs < stepMs) return
+    step(nowMs)
+    topology.pack()
+  }
+
+  function endCatchUp(): void {
+    if (!catchUpFrom) return
+    const { appliedMs, openLosses, losses: booked } = catchUpFrom
+    advanceTo(appliedMs)
+    step(appliedMs)
+    catchUpFrom = undefined
+    join.catchUp(partition, false)
+    losses.restore(booked)
+    book.seal(undefined)
+    book.restoreLosses(openLosses)
+  }
+
+  return {
+    partition,
+    accept(message, position) {
+      if (catchUpFrom && position.sequence > catchUpFrom.appliedThrough) endCatchUp()
+      advanceTo(position.unixMs)
+      if (catchUpFrom) ingest.acceptAgain(message, position.unixMs)
+      else {
+        ingest.accept(message, position.unixMs)
+        sequence = position.sequence
+      }
+      const minute = ingest.lastMinute()
+      if (minute > book.closedMinute() && !openSince.has(minute)) openSince.set(minute, position.unixMs)
+    },
+    tick(nowMs) {
+      if (!catchUpFrom) advanceTo(nowMs)
+    },
+    endCatchUp,
+    commit: book.commit,
+    drop() {
+      join.drop(partition)
+      topology.closeBook(partition)
+    },
+    figures: ingest.figures,
+    status: () => ({
+      sequence,
+      closedThrough: book.closedMinute(),
+      isCatchingUp: catchUpFrom !== undefined,
+      cameMidway: join.cameMidway(partition),
+      clockMs,
+    }),
+  }
+}
