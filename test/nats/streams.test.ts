@@ -1,31 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { loadConfig } from '../../packages/shared/src/index.ts'
-import {
-  ensureStreams,
-  type StreamSettings,
-  streamConfigSchema,
-} from '../../packages/shared/src/nats/index.ts'
+import { ensureStreams } from '../../packages/shared/src/nats/index.ts'
 import { linkWith } from './bus-link.ts'
 import { linkForTest, serverForTest } from './cleanup.ts'
 import type { NatsServer } from './nats-server.ts'
-
-function settings(...args: string[]): StreamSettings {
-  const loaded = loadConfig(streamConfigSchema, { args, env: {} })
-  if (!loaded.ok) throw new Error(loaded.errors.join(' '))
-  return loaded.config
-}
+import { streamSettings } from './stream-settings.ts'
 
 const linkTo = (server: NatsServer) => linkForTest(linkWith(['--nats', server.url]))
 
 describe('streams of the bus', () => {
   it('are made as documented, and adopted the next time without a difference', async () => {
     const { jsm } = await linkTo(await serverForTest())
-    const created = await ensureStreams(jsm, 'prod', settings())
+    const created = await ensureStreams(jsm, 'prod', streamSettings())
     expect(created).toEqual([
       { stream: 'SKYBRAID_FLOW_prod', outcome: 'created', differences: [] },
       { stream: 'SKYBRAID_ROLLUP_prod', outcome: 'created', differences: [] },
     ])
-    const adopted = await ensureStreams(jsm, 'prod', settings())
+    const adopted = await ensureStreams(jsm, 'prod', streamSettings())
     expect(adopted).toEqual(created.map(report => ({ ...report, outcome: 'adopted' })))
     const { config } = await jsm.streams.info('SKYBRAID_FLOW_prod')
     expect(config).toMatchObject({
@@ -44,8 +34,8 @@ describe('streams of the bus', () => {
 
   it('with other settings are told and stay as they are', async () => {
     const { jsm } = await linkTo(await serverForTest())
-    await ensureStreams(jsm, 'prod', settings('--flow-max-age=5m', '--stream-storage=memory'))
-    const [flow, rollup] = await ensureStreams(jsm, 'prod', settings())
+    await ensureStreams(jsm, 'prod', streamSettings('--flow-max-age=5m', '--stream-storage=memory'))
+    const [flow, rollup] = await ensureStreams(jsm, 'prod', streamSettings())
     const storage = { setting: 'storage', wanted: 'file', found: 'memory' }
     expect(flow!.differences).toEqual([
       storage,
@@ -58,7 +48,7 @@ describe('streams of the bus', () => {
   it('are made once by several that start together', async () => {
     const server = await serverForTest()
     const links = await Promise.all([1, 2, 3, 4].map(() => linkTo(server)))
-    const reports = await Promise.all(links.map(({ jsm }) => ensureStreams(jsm, 'prod', settings())))
+    const reports = await Promise.all(links.map(({ jsm }) => ensureStreams(jsm, 'prod', streamSettings())))
     expect(reports.flat().every(report => report.differences.length === 0)).toBe(true)
   })
 
@@ -73,7 +63,7 @@ describe('streams of the bus', () => {
     ],
   ])('cannot be made with %s, and that is said', async (_, options, args, reason) => {
     const { jsm } = await linkTo(await serverForTest(options))
-    const making = ensureStreams(jsm, 'prod', settings(...args))
+    const making = ensureStreams(jsm, 'prod', streamSettings(...args))
     await expect(making).rejects.toMatchObject({ code: expect.stringMatching(/^SB_BUS_/) })
     await expect(making).rejects.toThrow(reason)
   })
