@@ -100,5 +100,7 @@ else
   ensure_commands
 fi
 ensure_npm_packages
-[[ "${1:-}" == --tests ]] && ensure_nats
-exit 0
+if [[ "${1:-}" == --tests ]]; then
+  ensure_nats
+  bash scripts/python-consumer.sh >/dev/null 9>&- || true # its test says why it is skipped
+fi

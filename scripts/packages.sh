@@ -14,7 +14,7 @@ test_packages=(
   "${demo_packages[@]}"
   procps conntrack iputils-ping ethtool tcpdump tshark   # what the kernel counted, what was on the wire
   wrk iperf3 socat netcat-openbsd python3 dnsutils       # more programs under observation
-  python3-venv                                           # a consumer of the bus in another language
+  python3-venv openssl                                   # a consumer of the bus in another language, certificates
   liburing-dev                                           # a client that uses io_uring
   libclang-rt-dev clang-format protobuf-compiler git     # sanitizers, formats
   qemu-system-x86 busybox-static cpio e2fsprogs xz-utils # other kernels

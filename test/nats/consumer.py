@@ -1,50 +1,39 @@
-"""Prints the flow batches of a skybraid bus, one line each: consumer.py URL SUBJECT COUNT
+"""Adds up per node what the flow records of a cluster say: consumer.py NATS-URL CLUSTER BATCHES
 
-Needs from PyPI nats-py, protobuf and zstandard, and flow_pb2.py:
-  protoc --python_out=. -I proto proto/skybraid/v1/flow.proto
+Needs nats-py, protobuf and zstandard from PyPI, and the module that this makes:
+protoc -I proto --python_out=DIRECTORY proto/skybraid/v1/flow.proto (PYTHONPATH=DIRECTORY)
 """
-
-import asyncio
-import ipaddress
-import sys
-
-import nats
-import zstandard
+import asyncio, collections, io, json, sys, nats, zstandard
 from skybraid.v1.flow_pb2 import FlowBatch
 
-PROTOCOLS = {1: "tcp", 2: "udp"}
+def payload(message, largest=256 * 1024):
+    if (message.headers or {}).get("Content-Encoding") != "zstd":
+        return message.data
+    return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(message.data)).read(largest + 1)
 
+def column(batch, name):
+    values = list(getattr(batch, name)) or [0] * batch.record_count
+    number = FlowBatch.DESCRIPTOR.fields_by_name[name].number
+    for at, high in zip(batch.wide_at, batch.wide_high):
+        if at & 255 == number:
+            values[at >> 8] += high << 32
+    return values
 
-def address(batch: FlowBatch, row: int, word: int) -> str:
-    if batch.kind[row] & 4:
-        return str(ipaddress.IPv6Address(batch.v6_addresses[16 * word : 16 * word + 16]))
-    return str(ipaddress.IPv4Address(word.to_bytes(4, "little")))
-
-
-def column(values, row: int) -> int:
-    return values[row] if values else 0  # a column of zeros is left out
-
-
-async def main(url: str, subject: str, count: int) -> None:
-    client = await nats.connect(url)
-    messages = await client.subscribe(subject)
-    await client.flush()
-    print("ready", flush=True)
-    for _ in range(count):
-        message = await messages.next_msg(timeout=60)
-        data = message.data
-        if message.headers.get("Content-Encoding") == "zstd":
-            data = zstandard.ZstdDecompressor().decompress(data, max_output_size=256 * 1024)
-        batch = FlowBatch.FromString(data)
-        print(f"{message.subject} {batch.node} {batch.boot_id:016x} {batch.sequence}: {batch.record_count} records")
-        for row in range(batch.record_count):
-            owner = batch.owners[column(batch.owner, row)].process
-            local = address(batch, row, column(batch.local_address, row))
-            remote = address(batch, row, column(batch.remote_address, row))
-            ports = column(batch.ports, row)
-            sent = column(batch.bytes_sent, row)
-            print(f"  {PROTOCOLS[batch.kind[row] & 3]} {owner} {local}:{ports >> 16} {remote}:{ports & 0xFFFF} {sent}", flush=True)
-    await client.close()
-
+async def main(url, cluster, batches):
+    sums, seen = collections.defaultdict(collections.Counter), set()
+    bus = await nats.connect(url)
+    async for message in (await bus.subscribe(f"skybraid.v1.{cluster}.flow.>")).messages:
+        batch = FlowBatch.FromString(payload(message))
+        identity = (batch.node, batch.boot_id, batch.partition, batch.sequence)
+        if batch.schema_version == 1 and identity not in seen:
+            seen.add(identity)
+            scale = [1 << (kind >> 19 & 15) for kind in column(batch, "kind")]
+            sums[batch.node]["records"] += batch.record_count
+            for name in ("bytes_sent", "bytes_received", "segments_sent", "retransmitted_segments"):
+                sums[batch.node][name] += sum(map(int.__mul__, column(batch, name), scale))
+        if (batches := batches - 1) == 0:
+            break
+    print(json.dumps(sums))
+    await bus.close()
 
 asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

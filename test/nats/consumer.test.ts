@@ -1,66 +1,144 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { headers } from '@nats-io/transport-node'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { encodeFlowBatch, type FlowColumns } from '../../packages/shared/src/index.ts'
+import {
+  compressFlowPayload,
+  flowHeaders,
+  flowMessageId,
+  flowSubject,
+  type NatsLink,
+} from '../../packages/shared/src/nats/index.ts'
+import { batchSeed, columnsFrom } from '../../packages/shared/src/record/batch.testing.ts'
 import { until } from '../lab/until.ts'
-import { connectSender } from './batch-sender.ts'
-import { afterTest, serverForTest } from './cleanup.ts'
+import { linkWith } from './bus-link.ts'
+import { afterTest, linkForTest, serverForTest } from './cleanup.ts'
+import type { NatsServer } from './nats-server.ts'
 
 const script = fileURLToPath(new URL('consumer.py', import.meta.url))
 const finder = fileURLToPath(new URL('../../scripts/python-consumer.sh', import.meta.url))
 
-/** Python and the folder of the generated code, or why there are none. */
-function python(): { readonly path: string; readonly folder: string } | string {
+interface Python {
+  readonly path: string
+  /** Folder of the code that protoc made. */
+  readonly modules: string
+}
+
+/** Python with the libraries, or why there is none. */
+function findPython(): Python | string {
   try {
-    const [path, folder] = execFileSync('bash', [finder], { encoding: 'utf8', stdio: 'pipe' })
-      .trim()
-      .split('\n')
-    return { path: path!, folder: folder! }
+    const output = execFileSync('bash', [finder], { encoding: 'utf8', stdio: 'pipe' })
+    const [path, modules] = output.trim().split('\n')
+    return { path: path!, modules: modules! }
   } catch (error) {
-    return String((error as { stderr?: string }).stderr ?? error).trim()
+    return ((error as { stderr?: string }).stderr ?? String(error)).trim()
   }
 }
 
-const found = python()
-const why = typeof found === 'string' ? `(skipped: ${found})` : ''
+const python = findPython()
+const skipped = typeof python === 'string' ? `, skipped: ${python}` : ''
 
-describe.skipIf(typeof found === 'string')(`a consumer in another language ${why}`, () => {
-  it('reads raw and compressed batches with libraries from PyPI and the published proto', async () => {
-    if (typeof found === 'string') return
+const sumsOf = {
+  bytes_sent: 'bytesSent',
+  bytes_received: 'bytesReceived',
+  segments_sent: 'segmentsSent',
+  retransmitted_segments: 'retransmittedSegments',
+} as const
+const fieldNumbers = { bytesSent: 46, bytesReceived: 47, segmentsSent: 48, retransmittedSegments: 52 }
+
+/** Batches of every shape, from two nodes; every third record is a sample. */
+function batches(count: number): FlowColumns[] {
+  return fc.sample(batchSeed, { numRuns: count, seed: 40 }).map((seed, index) => {
+    const columns = columnsFrom(seed)
+    const named = { cluster: 'prod', node: `n${index % 2}`, partition: index % 4, sequence: index + 1 }
+    Object.assign(columns.header, named)
+    for (let row = 0; row < columns.count; row += 3) columns.u32.kind[row]! |= (row % 16) << 19
+    return columns
+  })
+}
+
+/** As texts: the sums exceed what a double holds. */
+function expectedSums(list: readonly FlowColumns[]): Record<string, Record<string, string>> {
+  const sums = (columns: readonly FlowColumns[]) => ({
+    records: String(columns.reduce((sum, { count }) => sum + count, 0)),
+    ...Object.fromEntries(
+      Object.entries(sumsOf).map(([name, column]) => [name, String(sumOf(columns, column))]),
+    ),
+  })
+  const byNode = Object.groupBy(list, columns => columns.header.node)
+  return Object.fromEntries(Object.entries(byNode).map(([node, columns]) => [node, sums(columns ?? [])]))
+}
+
+function sumOf(list: readonly FlowColumns[], column: keyof typeof fieldNumbers): bigint {
+  let sum = 0n
+  for (const columns of list) {
+    for (let row = 0; row < columns.count; row++) sum += scaled(columns, column, row)
+  }
+  return sum
+}
+
+function scaled({ u32, wideCount }: FlowColumns, column: keyof typeof fieldNumbers, row: number): bigint {
+  let value = BigInt(u32[column][row]!)
+  for (let wide = 0; wide < wideCount; wide++) {
+    if (u32.wideAt[wide] === ((row << 8) | fieldNumbers[column])) value += BigInt(u32.wideHigh[wide]!) << 32n
+  }
+  return value << BigInt((u32.kind[row]! >>> 19) & 15)
+}
+
+function publish(link: NatsLink, columns: FlowColumns, encoding: 'raw' | 'zstd'): void {
+  const { node, bootId, partition, sequence } = columns.header
+  const head = { node, bootId, partition, sequence, recordCount: columns.count, encoding }
+  const list = headers()
+  for (const [name, value] of flowHeaders(head)) list.set(name, value)
+  list.set('Nats-Msg-Id', flowMessageId(head))
+  const batch = encodeFlowBatch(columns)
+  link.connection.publish(
+    flowSubject('prod', partition, node),
+    encoding === 'raw' ? batch : compressFlowPayload(batch),
+    { headers: list },
+  )
+}
+
+/** Starts the consumer and waits until it listens; `output` is what it prints before it ends. */
+async function startConsumer(server: NatsServer, count: number): Promise<{ output: Promise<string> }> {
+  const { path, modules } = python as Python
+  const args = [script, server.url, 'prod', String(count)]
+  const child = spawn(path, args, { env: { PYTHONPATH: modules }, stdio: ['ignore', 'pipe', 'pipe'] })
+  afterTest(() => child.kill('SIGKILL'))
+  const parts = { out: '', err: '' }
+  child.stdout.on('data', (chunk: Buffer) => {
+    parts.out += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    parts.err += chunk.toString()
+  })
+  const output = new Promise<string>((resolve, reject) =>
+    child.once('close', code => (code === 0 ? resolve(parts.out) : reject(new Error(parts.err)))),
+  )
+  await Promise.race([until('it listens', () => listens(server), { timeoutMs: 30_000 }), output])
+  return { output }
+}
+
+async function listens(server: NatsServer): Promise<boolean> {
+  const { connections } = await server.monitor<{ connections: { subscriptions_list?: string[] }[] }>(
+    'connz?subs=1',
+  )
+  return connections.some(client => client.subscriptions_list?.includes('skybraid.v1.prod.flow.>'))
+}
+
+describe.skipIf(typeof python === 'string')(`a consumer in another language${skipped}`, () => {
+  it('adds up what docs/bus.md lets it read: raw and compressed, wide and sampled, each batch once', async () => {
     const server = await serverForTest()
-    const sender = await connectSender(server.url)
-    afterTest(() => sender.link.close())
-    const consumer = spawn(found.path, [script, server.url, 'skybraid.v1.local.flow.>', '3'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, PYTHONPATH: found.folder },
-    })
-    afterTest(() => consumer.kill('SIGKILL'))
-    let out = ''
-    let err = ''
-    consumer.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
-    consumer.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
-    await until('the consumer subscribes', () => out.startsWith('ready'), { describe: () => err })
-    const records = [
-      { localPort: 40_000, columns: { bytesSent: 79 } },
-      { local: '2001:db8::1', remote: '2001:db8::2' },
-    ]
-    await sender.send({ sequence: 1, records })
-    await sender.send({ sequence: 2, firstRecord: 2, records }, { compress: true })
-    await sender.send({ sequence: 3, firstRecord: 4, records: [], cleanStop: true })
-    await until('the consumer ends', () => consumer.exitCode !== null, { describe: () => out + err })
-    const lines = [
-      '  tcp curl 10.0.0.1:40000 10.0.0.2:80 79',
-      '  tcp curl 2001:db8::1:40000 2001:db8::2:80 0',
-    ]
-    const batch = (sequence: number, count: number) =>
-      `skybraid.v1.local.flow.0.n1 n1 00000000000000aa ${sequence}: ${count} records`
-    expect(out.trimEnd().split('\n')).toEqual([
-      'ready',
-      batch(1, 2),
-      ...lines,
-      batch(2, 2),
-      ...lines,
-      batch(3, 0),
-    ])
-    expect(consumer.exitCode).toBe(0)
+    const link = await linkForTest(linkWith(['--nats', server.url]))
+    const list = batches(60)
+    const { output } = await startConsumer(server, list.length + 2)
+    for (const [index, columns] of list.entries()) publish(link, columns, index % 3 === 0 ? 'raw' : 'zstd')
+    publish(link, list[7]!, 'raw')
+    publish(link, list[8]!, 'zstd')
+    await link.connection.flush()
+    const withTexts = (await output).replaceAll(/: (\d+)/g, ': "$1"')
+    expect(JSON.parse(withTexts)).toEqual(expectedSums(list))
   })
 })

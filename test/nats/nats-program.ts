@@ -18,6 +18,14 @@ export function natsProgram(which: 'server' | 'cli'): string {
   }
 }
 
+export function hasNatsProgram(which: 'server' | 'cli'): boolean {
+  try {
+    return natsProgram(which) !== ''
+  } catch {
+    return false
+  }
+}
+
 /** Whether the nats-server found here is at least this version, such as '2.12'. */
 export function natsServerIsAtLeast(wanted: string): boolean {
   const text = execFileSync(natsProgram('server'), ['--version'], { encoding: 'utf8' })
