@@ -6,12 +6,12 @@ import { describe, expect, it } from 'vitest'
 import { until } from '../lab/until.ts'
 import { connectSender } from './batch-sender.ts'
 import { afterTest, serverForTest } from './cleanup.ts'
-import { natsProgram } from './nats-program.ts'
+import { hasNatsProgram, natsProgram } from './nats-program.ts'
 import { subscribed } from './tap-program.ts'
 
 const main = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
 
-describe('skybraid decode', () => {
+describe.skipIf(!hasNatsProgram('cli'))('skybraid decode', () => {
   it('makes batches readable in the stock nats program, raw and compressed ones', async () => {
     const server = await serverForTest()
     const sender = await connectSender(server.url)

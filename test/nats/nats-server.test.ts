@@ -50,11 +50,12 @@ describe('NatsServer', () => {
     const nc = await connection(server)
     await nc.flush()
     server.pause()
+    await until('it is stopped', async () => (await statusOf(server.pid!)) === 'T')
     let answered = false
     const flushed = nc.flush().then(() => {
       answered = true
     })
-    await until('it is stopped', async () => (await statusOf(server.pid!)) === 'T')
+    await new Promise(resolve => setTimeout(resolve, 100))
     expect(answered).toBe(false)
     server.resume()
     await flushed

@@ -6,6 +6,7 @@ import { EndReason, Protocol, packKind, Role, State } from '../../packages/share
 import { until } from '../lab/until.ts'
 import { type BatchSender, connectSender } from './batch-sender.ts'
 import { afterTest, serverForTest } from './cleanup.ts'
+import { natsServerIsAtLeast } from './nats-program.ts'
 import type { NatsServer, NatsServerOptions } from './nats-server.ts'
 import { startTap, subscribed, type TapObject, type TapProgram } from './tap-program.ts'
 
@@ -130,7 +131,10 @@ describe('skybraid tap, live', () => {
   })
 })
 
-describe('skybraid tap, what the bus kept', () => {
+// several subjects in one consumer
+const canLookBack = natsServerIsAtLeast('2.10')
+
+describe.skipIf(!canLookBack)('skybraid tap, what the bus kept', () => {
   it('goes on from the past to the present without gap or repetition', async () => {
     const { server, sender } = await bus()
     await sender.sendTens(1, 200)
@@ -270,7 +274,7 @@ describe('skybraid tap, when it cannot', () => {
     }
   })
 
-  it('ends quietly when whoever read its output has gone', async () => {
+  it.skipIf(!canLookBack)('ends quietly when whoever read its output has gone', async () => {
     const { server, sender } = await bus()
     await sender.sendTens(1, 300)
     const program = tap([...ndjson(server), '--since', '5m', '-f'], false)
