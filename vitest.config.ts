@@ -27,7 +27,7 @@ export default defineConfig({
         // need a nats-server and no root; each file starts its own on free ports
         test: {
           name: 'bus',
-          include: ['test/nats/**/*.test.ts'],
+          include: ['test/nats/**/*.test.ts', 'test/fault/scenarios/**/*.test.ts'],
           maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,

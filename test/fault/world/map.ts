@@ -28,6 +28,8 @@ export interface MapEdge {
   /** What the server sees instead of the client's own address; 0 if nothing rewrites it. */
   readonly seenAs: number
   readonly name: string
+  /** What it is called while, or because, only one end reports it. */
+  readonly oneSided: readonly string[]
 }
 
 export interface WorldMap {
@@ -102,6 +104,10 @@ function innerEdge(nodes: readonly string[], inner: Inner): MapEdge {
   const target = `host/${nodes[server]}/-/${process}`
   const protocol = isUdp ? 'udp' : 'tcp'
   const via = hasVia ? { via: `${serviceBytes.join('.')}:80` } : {}
+  const dialled = hasVia ? `outside/${serviceBytes.join('.')}` : `host/${nodes[server]}`
+  const snat = [100, 64, (client >> 8) & 0xff, client & 0xff] as const
+  const isSeenAs = !isUdp && c % 2 === 1
+  const seenAs = isSeenAs ? `outside/${snat.join('.')}` : `host/${nodes[client]}`
   return {
     kind: isUdp ? EdgeKind.udp : EdgeKind.tcp,
     client,
@@ -111,8 +117,12 @@ function innerEdge(nodes: readonly string[], inner: Inner): MapEdge {
     port,
     dialled: hasVia ? addressWord(...serviceBytes) : 0,
     dialledPort: hasVia ? 80 : port,
-    seenAs: !isUdp && c % 2 === 1 ? addressWord(100, 64, (client >> 8) & 0xff, client & 0xff) : 0,
+    seenAs: isSeenAs ? addressWord(...snat) : 0,
     name: edgeName({ source, target, protocol, port, ...via }),
+    oneSided: [
+      edgeName({ source, target: dialled, protocol, port: hasVia ? 80 : port }),
+      edgeName({ source: seenAs, target, protocol, port }),
+    ],
   }
 }
 
@@ -134,6 +144,7 @@ function outerEdge(nodes: readonly string[], kind: number, o: number): MapEdge {
     dialledPort: port,
     seenAs: 0,
     name: edgeName({ source, target: `outside/${a}.${b}.${c}.${d}`, protocol: 'tcp', port }),
+    oneSided: [],
   }
 }
 

@@ -43,6 +43,8 @@ export interface World {
   /** Nothing new from now on; what is short ends, what is long stays open and moves nothing. */
   calm(): void
   truth(): Told
+  /** Names that edges may have while only one of their ends is known. */
+  readonly oneSided: readonly string[]
   /** What the comparison of both ends must come to over all minutes, from client to server. */
   segments(): { readonly compared: number; readonly lost: number }
 }
@@ -220,6 +222,7 @@ export function createWorld(settings: WorldSettings): World {
       calmed = true
       scribe.calmMs = Math.min(scribe.calmMs, atMs)
     },
+    oneSided: map.edges.flatMap(edge => edge.oneSided),
     segments: () => ({ ...scribe.segments }),
     truth: () =>
       tellTruth(

@@ -1,0 +1,159 @@
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import { loadConfig } from '../../packages/shared/src/index.ts'
+import { ensureStreams, streamConfigSchema } from '../../packages/shared/src/nats/index.ts'
+import { until } from '../lab/until.ts'
+import { type CollectorsSettings, type Ending, SimulatedCollectors } from './collectors.ts'
+import { compareBounded } from './judge/bounded.ts'
+import { checkBalance, compareMinutes, type Difference, differenceTable, lossOf } from './judge/judge.ts'
+import { coreWitness, type Witness } from './judge/witness.ts'
+import { atMost, type Finding, finding } from './scenario.ts'
+import { foldStream } from './stream-fold.ts'
+import type { WorldSettings } from './world/world.ts'
+
+export const cluster = 'fault'
+
+/** A cluster of twenty nodes with some of everything; about 3,000 records a second. */
+export const usualWorld: Omit<WorldSettings, 'startMs'> = {
+  nodes: 20,
+  prefix: 'n',
+  services: 24,
+  callersPerService: 4,
+  udpServices: 4,
+  outsiders: 6,
+  seed: 1,
+  partitions: 4,
+  flushMs: 500,
+  reportMs: 10_000,
+  announceMs: 300_000,
+  longLived: 1_000,
+  shortPerSecond: 600,
+  udpPerSecond: 120,
+  outsidePerSecond: 30,
+  failedPerSecond: 20,
+}
+
+/** Makes the streams of the cluster on a server, as an aggregator does, with settings of its own. */
+export async function makeStreams(url: string, args: readonly string[] = []): Promise<void> {
+  const loaded = loadConfig(streamConfigSchema, { args: [...args], env: {} })
+  if (!loaded.ok) throw new Error(loaded.errors.join(' '))
+  const connection = await connect({ servers: url, noAsyncTraces: true })
+  try {
+    await ensureStreams(await jetstreamManager(connection), cluster, loaded.config)
+  } finally {
+    await connection.close()
+  }
+}
+
+export function startCollectors(
+  nats: readonly string[],
+  change: Partial<WorldSettings> = {},
+  settings: Partial<CollectorsSettings> = {},
+): Promise<SimulatedCollectors> {
+  return SimulatedCollectors.start({
+    world: { ...usualWorld, ...change },
+    cluster,
+    nats: nats.flatMap(url => ['--nats', url]),
+    ...settings,
+  })
+}
+
+export interface Return {
+  /** Until the bus took something new from any collector, and until it took all that waited at every one; ms. */
+  readonly firstMs: number
+  readonly allMs: number
+}
+
+/** Waits for the end of a fault's effects. */
+export async function aliveAgain(collectors: SimulatedCollectors, timeoutMs = 60_000): Promise<Return> {
+  const begun = performance.now()
+  const before = await collectors.status()
+  const nodes = Object.keys(before.nodes).length
+  let firstMs = 0
+  await until(
+    'every collector is connected and nothing waits',
+    async () => {
+      const { connected, queued, published } = await collectors.status()
+      if (firstMs === 0 && published > before.published) firstMs = performance.now() - begun
+      return connected === nodes && firstMs > 0 && queued < perFlush(before.nodes)
+    },
+    { timeoutMs, everyMs: 50, describe: async () => JSON.stringify(await collectors.status()) },
+  )
+  return { firstMs, allMs: performance.now() - begun }
+}
+
+/** 500 collectors must not come back all at once; so nobody knows whether he is the first or the last. */
+export function backInTime({ firstMs, allMs }: Return): Finding[] {
+  return [
+    atMost('records flow again after', firstMs / 1_000, 10, ' s'),
+    atMost('every collector is back and has caught up after', allMs / 1_000, 30, ' s'),
+  ]
+}
+
+/** Records of one flush of all nodes, generously. */
+function perFlush(nodes: Readonly<Record<string, number>>): number {
+  return 200 * Object.keys(nodes).length
+}
+
+export interface Verdict {
+  /** Records lost by place; then no counter may be above the truth. Without it, all must be equal. */
+  readonly lost?: Readonly<Record<string, number>>
+  /** Minute from which on nothing was lost any more. */
+  readonly exactFrom?: number
+}
+
+/** What is in the stream against the truth. For after the end of all collectors. */
+export async function judgeStream(
+  url: string,
+  collectors: SimulatedCollectors,
+  ending: Ending,
+  verdict: Verdict = {},
+): Promise<Finding[]> {
+  const { truth } = await collectors.truth()
+  const startMs = Math.min(...Object.keys(truth).map(Number)) * 60_000
+  const core = await foldStream(url, cluster, startMs)
+  return judge(coreWitness(core, Date.now), collectors, ending, verdict)
+}
+
+export async function judge(
+  witness: Witness,
+  collectors: SimulatedCollectors,
+  ending: Ending,
+  verdict: Verdict = {},
+): Promise<Finding[]> {
+  const { truth, segments, oneSided } = await collectors.truth()
+  const { lost, exactFrom } = verdict
+  const minutes = Object.keys(truth).map(Number)
+  const edges = new Set(Object.values(truth).flatMap(Object.keys)).size
+  const status = await witness.ingest()
+  const problems = checkBalance({ encoded: ending.nodes, ...(lost && { lost }) }, status)
+  const balance = finding('identities hold', problems.join('; ') || 'all', problems.length === 0)
+  if (lost !== undefined) {
+    const bounds = { oneSided, ...(exactFrom !== undefined && { exactFrom }) }
+    const differences = await compareBounded(truth, witness, bounds)
+    const what = `no counter of ${edges} edges in ${minutes.length} minutes above what was invented`
+    return [compared(what, differences), balance]
+  }
+  const differences = await compareMinutes(truth, witness)
+  const range = [Math.min(...minutes) * 60_000, (Math.max(...minutes) + 1) * 60_000] as const
+  const loss = lossOf(await witness.edges(...range))
+  return [
+    compared(`counters of ${edges} edges in ${minutes.length} minutes as invented`, differences),
+    balance,
+    finding(
+      `segments lost = ${segments.lost} of ${segments.compared}`,
+      `${loss.lost} of ${loss.compared}`,
+      loss.lost === segments.lost && loss.compared === segments.compared,
+    ),
+  ]
+}
+
+function compared(what: string, differences: readonly Difference[]): Finding {
+  const isRight = differences.length === 0
+  return finding(
+    what,
+    isRight ? 'all' : `${differences.length} differ`,
+    isRight,
+    differenceTable(differences),
+  )
+}

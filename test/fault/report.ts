@@ -1,0 +1,39 @@
+import type { Machine } from '../bench/machine.ts'
+import type { Finding } from './scenario.ts'
+
+export interface Run {
+  readonly name: string
+  readonly fault: string
+  readonly seconds: number
+  readonly findings: readonly Finding[]
+  readonly skipped?: string
+}
+
+const introduction = `# Reliability
+
+What happens when parts of skybraid die, hang or are cut off, as measured by \`npm run test:fault\`.
+
+Simulated collectors invent connections and remember every one of them: both ends on different nodes, addresses rewritten on the way, openings, ends, failures, long-lived connections, retransmissions, UDP.
+They are real collectors but for the kernel: the invented records come in as the addon would hand them over, and go through intake, spool and publisher to a real nats-server.
+Each scenario ends with a quiet phase, after which a judge compares every counter of every edge in every minute with what was invented: no edge that nobody invented, every counter right, or its loss counted exactly at a named place ([flow-record.md](flow-record.md#where-records-can-be-lost)).
+
+A short form of these scenarios is part of \`npm test\`; \`npm run test:fault -- --write\` runs all of them and writes this page.
+`
+
+export function reliabilityPage(runs: readonly Run[], machine: Machine, date: string): string {
+  const where = `Measured on ${date}: ${machine.cores} cores (${machine.cpu}), ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node.replace('v', '')}, everything on one machine.`
+  return `${introduction}\n${where}\n\n${runs.map(section).join('\n')}`
+}
+
+function section({ name, fault, seconds, findings, skipped }: Run): string {
+  const title = `## ${name[0]!.toUpperCase()}${name.slice(1)}\n\nFault: ${cell(fault)}.`
+  if (skipped !== undefined) return `${title}\nNot run here: ${cell(skipped)}.\n`
+  const rows = findings.map(
+    ({ what, seen, holds }) => `| ${cell(what)} | ${cell(seen)} | ${holds ? 'yes' : '**no**'} |`,
+  )
+  return `${title}\nThe run took ${seconds.toFixed(0)} s.\n\n| must hold | seen | holds |\n|---|---|---|\n${rows.join('\n')}\n`
+}
+
+function cell(text: string): string {
+  return text.split('\n')[0]!.replaceAll('|', '\\|')
+}

@@ -1,0 +1,44 @@
+/** `short` is for every change, `full` for the whole suite. */
+export type Size = 'short' | 'full'
+
+/** One thing that had to hold, with the figure that was seen. */
+export interface Finding {
+  readonly what: string
+  readonly seen: string
+  readonly holds: boolean
+  /** Differences from the truth, as a table. */
+  readonly detail?: string
+}
+
+export interface Scenario {
+  readonly name: string
+  /** What is done, with its figures in this size. */
+  fault(size: Size): string
+  /** Part of the short set. */
+  readonly isShort: boolean
+  /** Why it cannot run here; undefined if it can. */
+  obstacle?(): string | undefined
+  run(size: Size): Promise<Finding[]>
+}
+
+export function finding(what: string, seen: string | number, holds: boolean, detail?: string): Finding {
+  return { what, seen: String(seen), holds, ...(detail === undefined ? {} : { detail }) }
+}
+
+/** `seen` must not be more than `most`. */
+export function atMost(what: string, seen: number, most: number, unit = ''): Finding {
+  const digits = Number.isInteger(seen) ? 0 : 1
+  return finding(`${what} ≤ ${most}${unit}`, `${seen.toFixed(digits)}${unit}`, seen <= most)
+}
+
+export function exactly(what: string, seen: number, wanted: number): Finding {
+  return finding(`${what} = ${wanted}`, seen, seen === wanted)
+}
+
+/** Findings that do not hold, for a message; empty if all do. */
+export function brokenOnes(findings: readonly Finding[]): string {
+  return findings
+    .filter(({ holds }) => !holds)
+    .map(({ what, seen, detail }) => `${what}: ${seen}${detail === undefined ? '' : `\n${detail}`}`)
+    .join('\n')
+}

@@ -1,0 +1,37 @@
+import { until } from '../../lab/until.ts'
+import { aliveAgain, backInTime, judgeStream, startCollectors } from '../arena.ts'
+import { noServer, onServer, sleep } from '../on-server.ts'
+import { TcpProxy } from '../proxy.ts'
+import { atMost, exactly, type Scenario } from '../scenario.ts'
+
+export const halfOpen: Scenario = {
+  name: 'half-open TCP',
+  fault: () => 'nothing passes any more over connections that stay open; new ones pass',
+  isShort: true,
+  obstacle: noServer,
+  run: () =>
+    onServer(async (server, stack) => {
+      const proxy = await TcpProxy.start({ toPort: server.port, lastsMs: 180_000 })
+      stack.defer(() => proxy.close())
+      const collectors = await startCollectors([proxy.url])
+      stack.defer(() => collectors.end())
+      await sleep(3_000)
+      proxy.swallowExisting()
+      const begun = performance.now()
+      const nodes = Object.keys((await collectors.status()).nodes).length
+      await until('every collector notices', async () => (await collectors.status()).disconnects >= nodes, {
+        timeoutMs: 60_000,
+        everyMs: 100,
+      })
+      const noticedMs = performance.now() - begun
+      const back = await aliveAgain(collectors)
+      await sleep(1_000)
+      const ending = await collectors.stop()
+      return [
+        atMost('noticed by all after', noticedMs / 1_000, 30, ' s'),
+        ...backInTime(back),
+        exactly('records lost', ending.lost + ending.unacknowledged, 0),
+        ...(await judgeStream(server.url, collectors, ending)),
+      ]
+    }),
+}

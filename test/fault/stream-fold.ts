@@ -1,0 +1,47 @@
+import { DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import { type Core, createCore } from '../../packages/aggregator/src/core.ts'
+import {
+  decodeFlowPayload,
+  flowHead,
+  flowStream,
+  parseFlowSubject,
+} from '../../packages/shared/src/nats/index.ts'
+
+const readBytes = 8 << 20
+const mostPayload = 1 << 20
+
+/** What the FLOW stream holds, read from its beginning by an aggregator core of its own, every message at its time. */
+export async function foldStream(url: string, cluster: string, startMs: number): Promise<Core> {
+  const core = createCore({ startMs, joinCapacity: 400_000, maxEdges: 200_000, retentionMs: 24 * 3_600_000 })
+  const connection = await connect({ servers: url, noAsyncTraces: true })
+  try {
+    const jsm = await jetstreamManager(connection)
+    const stream = flowStream(cluster)
+    const { state } = await jsm.streams.info(stream)
+    if (state.messages === 0) return core
+    const consumer = await jetstream(connection).consumers.get(stream, { deliver_policy: DeliverPolicy.All })
+    const messages = await consumer.consume({ max_bytes: readBytes })
+    const timer = setTimeout(() => void messages.close(), 60_000)
+    let tickedMs = 0
+    for await (const message of messages) {
+      const nowMs = Number(message.timestampNanos / 1_000_000n)
+      if (nowMs - tickedMs >= 200) {
+        tickedMs = nowMs
+        core.tick(nowMs)
+      }
+      const subject = parseFlowSubject(message.subject)
+      const head = flowHead(name => message.headers?.get(name))
+      const data = decodeFlowPayload(message.data, head?.encoding ?? 'raw', mostPayload)
+      if (subject === undefined || data === undefined) throw new Error(`unreadable: ${message.subject}`)
+      core.accept({ node: subject.node, partition: subject.partition, data }, nowMs)
+      if (message.seq >= state.last_seq) break
+    }
+    clearTimeout(timer)
+    await messages.close()
+    core.tick(Date.now())
+    return core
+  } finally {
+    await connection.close()
+  }
+}
