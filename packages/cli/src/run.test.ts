@@ -60,6 +60,21 @@ describe('run', () => {
     expect((await outcome(['--version'])).out).toMatch(/^skybraid \d+\.\d+\.\d+\n$/)
   })
 
+  it('tells the options of the collector, and those of the bus with them', async () => {
+    const help = await outcome(['collector', '--help'])
+    expect(help.code).toBe(0)
+    for (const flag of ['--nats URL', '--nats-creds-file', '--spool-dir', '--compress', '--status-listen'])
+      expect(help.out).toContain(flag)
+    expect(help.out).not.toContain('--demo')
+    const { out } = await outcome(['collector', '--print-config', '--node', 'worker-a'], {
+      SKYBRAID_NATS: 'nats://a:4222,nats://b:4222',
+    })
+    expect(out).toMatch(/^node +worker-a +flag$/m)
+    expect(out).toMatch(/^nats +nats:\/\/a:4222,nats:\/\/b:4222 +environment SKYBRAID_NATS$/m)
+    expect(out).toMatch(/^status-listen +127\.0\.0\.1:7101 +default$/m)
+    expect(out).toMatch(/^spool +16MiB +default$/m)
+  })
+
   it('shows where each option came from', async () => {
     const { out } = await outcome(['--print-config', '--flush', '200ms'], {
       SKYBRAID_LISTEN: '127.0.0.1:7300',
@@ -100,6 +115,18 @@ describe('run', () => {
     ['a malformed node', ['--node', 'a'], /NAME=CGROUPDIR/],
     ['nodes that overlap', ['--node', 'a=/x', '--node', 'b=/x/y'], /overlap/],
     ['a malformed duration', ['--flush', 'fast'], /--flush/],
+    ['a collector without a bus', ['collector'], /--nats nats:\/\/HOST:PORT/],
+    [
+      'a node that fits into no subject',
+      ['collector', '--nats', 'nats://a', '--node', 'a b'],
+      /node name "a b" may hold/,
+    ],
+    [
+      'two ways to log in',
+      ['collector', '--nats', 'nats://a', '--nats-token-file', 'x', '--nats-nkey-file', 'y'],
+      /--nats-token-file and --nats-nkey-file exclude each other/,
+    ],
+    ['an unknown way to compress', ['collector', '--compress', 'gzip'], /--compress/],
     ['nodes beside the demo', ['--demo', '--node', 'a=/x'], /--demo/],
   ]
   it.each(wrong)('refuses %s with a sentence and exit code 2', async (_, args, sentence) => {

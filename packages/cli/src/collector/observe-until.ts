@@ -41,12 +41,13 @@ export async function observeUntil(
       metrics: () => collectorMetrics(readVersion(), collector.status(), bus.status(), processFigures()),
     })
     console.say(`status: http://${formatHostPort(pages.address)}/status`)
-    const fatal = await Promise.race([stop, connecting.failed])
+    const reason = await Promise.race([stop, connecting.failed])
     isStopping = true
+    const failure = typeof reason === 'string' ? undefined : complainOf(reason, around)
     const code = await end(collector, around, console)
     await connecting.close()
     await pages.close()
-    return typeof fatal === 'string' ? code : complainOf(fatal, around)
+    return failure ?? code
   } catch (error) {
     await collector.close()
     await connecting.close()

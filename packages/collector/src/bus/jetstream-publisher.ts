@@ -28,6 +28,8 @@ export interface BusStatus {
   /** When `connected` last changed. */
   readonly sinceUnixMs: number
   readonly disconnects: number
+  /** Publishes and subscriptions that the server refused for want of permission. */
+  readonly permissionViolations: number
   readonly lastError: string | undefined
   readonly lastRefusal: { readonly kind: RefusalKind; readonly message: string } | undefined
   /** Acknowledged by the stream, and how many of them it had already. */
@@ -158,6 +160,7 @@ export function createJetStreamPublisher(options: JetStreamPublisherOptions): Je
         server: state?.server,
         sinceUnixMs: state?.sinceUnixMs ?? startedUnixMs,
         disconnects: state?.disconnects ?? 0,
+        permissionViolations: state?.permissionViolations ?? 0,
         lastError: state?.lastError,
         lastRefusal,
         ...counts,

@@ -122,6 +122,11 @@ function busMetrics({ publish }: CollectorStatus, bus: BusStatus): Metric[] {
       bus.disconnects,
     ),
     counter(
+      'skybraid_collector_bus_permission_violations_total',
+      'What the server refused for want of permission.',
+      bus.permissionViolations,
+    ),
+    counter(
       'skybraid_collector_batches_published_total',
       'Batches that the bus acknowledged.',
       publish.batches,
