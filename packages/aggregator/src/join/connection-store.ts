@@ -3,8 +3,19 @@ import { AddressPool } from './address-pool.ts'
 import { HashIndex, indexedValue, sameTag } from './hash-index.ts'
 import { mix, pairHash } from './key-hash.ts'
 import { LedgerPool } from './ledger.ts'
-import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
-import { chunkOf, type SlotAllowance, SlotPool, slotStart } from './slot-pool.ts'
+import {
+  Cold,
+  coldSideAt,
+  Head,
+  HeadSide,
+  headSideAt,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  sideAt,
+} from './slot-layout.ts'
+import { chunkOf, coldStart, type SlotAllowance, SlotPool, slotStart } from './slot-pool.ts'
 import { WideSums } from './wide-sums.ts'
 
 /**
@@ -28,10 +39,6 @@ export class ConnectionStore {
 
   words(slot: number): Uint32Array {
     return this.slots.words[chunkOf(slot)]
-  }
-
-  doubles(slot: number): Float64Array {
-    return this.slots.doubles[chunkOf(slot)]
   }
 
   flags(slot: number): number {
@@ -134,10 +141,10 @@ export class ConnectionStore {
     const words = this.words(slot)
     const at = slotStart(slot)
     if ((words[at + Head.flags] & (SlotFlag.present << side)) === 0) return
-    const s = at + sideAt(side)
-    if ((words[s + Side.flags] & Kind.v6) !== 0) {
-      this.addresses.release(words[s + Side.local])
-      this.addresses.release(words[s + Side.remote])
+    if ((words[at + sideAt(side) + Side.flags] & Kind.v6) !== 0) {
+      const c = coldStart(slot) + coldSideAt(side)
+      this.addresses.release(words[c + Cold.local])
+      this.addresses.release(words[c + Cold.remote])
     }
     this.wideSums.forget(slot * 2 + side)
     if (this.isMovable(slot)) this.releaseLedger(slot, side)
@@ -145,7 +152,7 @@ export class ConnectionStore {
 
   releaseLedger(slot: number, side: number): void {
     const words = this.words(slot)
-    const at = slotStart(slot) + sideAt(side) + Side.ledger
+    const at = slotStart(slot) + headSideAt(side) + HeadSide.ledger
     if (words[at] === 0) return
     this.ledger.release(words[at])
     words[at] = 0

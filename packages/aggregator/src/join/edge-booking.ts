@@ -4,8 +4,20 @@ import { Counter, Histogram } from '../topology/counters.ts'
 import type { EdgeBook, EntityId } from '../topology/edge-book.ts'
 import { type ConnectionStore, minuteOf, unixMsOf } from './connection-store.ts'
 import { Ledger, ledgerAmounts, ledgerChunk, ledgerSamples, ledgerStart } from './ledger.ts'
-import { Head, openedMsAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
-import { slotStart } from './slot-pool.ts'
+import {
+  Cold,
+  coldSideAt,
+  Head,
+  HeadSide,
+  headSideAt,
+  openedMsAt,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  sideAt,
+} from './slot-layout.ts'
+import { coldStart, slotStart } from './slot-pool.ts'
 
 /** Where each of the eight amounts of a record goes; the server's counters follow the client's by this stride. */
 const amountCounters = Int32Array.of(
@@ -155,18 +167,15 @@ export class EdgeBooking {
 
   #edgeFor(slot: number): number {
     const store = this.#store
-    const words = store.words(slot)
-    const client = slotStart(slot) + sideAt(0)
-    const server = slotStart(slot) + sideAt(1)
     const protocol = store.protocol(slot)
-    const clientEntity = store.isPresent(slot, 0) ? words[client + Side.entity] | 0 : this.#remote(slot, 1)
-    const serverEntity = store.isPresent(slot, 1) ? words[server + Side.entity] | 0 : this.#remote(slot, 0)
+    const clientEntity = store.isPresent(slot, 0) ? this.#owner(slot, 0) : this.#remote(slot, 1)
+    const serverEntity = store.isPresent(slot, 1) ? this.#owner(slot, 1) : this.#remote(slot, 0)
     if (clientEntity < 0 || serverEntity < 0) return -1
     if (!store.isPresent(slot, 1)) {
-      const dialled = words[client + Side.ports] & 0xffff
+      const dialled = this.#cold(slot, 0, Cold.ports) & 0xffff
       return this.#book.edge(clientEntity, serverEntity, protocol, dialled, -1, 0)
     }
-    const serverPort = words[server + Side.ports] >>> 16
+    const serverPort = this.#cold(slot, 1, Cold.ports) >>> 16
     if (!store.isPresent(slot, 0) || this.#reachedDirectly(slot)) {
       return this.#book.edge(clientEntity, serverEntity, protocol, serverPort, -1, 0)
     }
@@ -177,22 +186,27 @@ export class EdgeBooking {
       protocol,
       serverPort,
       via,
-      via < 0 ? 0 : words[client + Side.ports] & 0xffff,
+      via < 0 ? 0 : this.#cold(slot, 0, Cold.ports) & 0xffff,
     )
   }
 
   /** The acceptor's own endpoint is the one that was dialled. */
   #reachedDirectly(slot: number): boolean {
-    const words = this.#store.words(slot)
-    const client = slotStart(slot) + sideAt(0)
-    const server = slotStart(slot) + sideAt(1)
-    const sameFamily = ((words[client + Side.flags] ^ words[server + Side.flags]) & Kind.v6) === 0
-    const samePort = (words[client + Side.ports] & 0xffff) === words[server + Side.ports] >>> 16
-    if (!sameFamily || !samePort) return false
-    const dialled = words[client + Side.remote]
-    const own = words[server + Side.local]
-    if ((words[client + Side.flags] & Kind.v6) === 0) return dialled === own
+    const family = this.#store.sideFlags(slot, 0) & Kind.v6
+    if (family !== (this.#store.sideFlags(slot, 1) & Kind.v6)) return false
+    if ((this.#cold(slot, 0, Cold.ports) & 0xffff) !== this.#cold(slot, 1, Cold.ports) >>> 16) return false
+    const dialled = this.#cold(slot, 0, Cold.remote)
+    const own = this.#cold(slot, 1, Cold.local)
+    if (family === 0) return dialled === own
     return this.#store.addresses.same(dialled, own)
+  }
+
+  #cold(slot: number, side: number, word: number): number {
+    return this.#store.words(slot)[coldStart(slot) + coldSideAt(side) + word]
+  }
+
+  #owner(slot: number, side: number): EntityId {
+    return this.#store.words(slot)[slotStart(slot) + headSideAt(side) + HeadSide.entity] | 0
   }
 
   /** The entity of the remote address of a side, as its node calls it. */
@@ -200,7 +214,7 @@ export class EdgeBooking {
     const words = this.#store.words(slot)
     const s = slotStart(slot) + sideAt(side)
     const node = words[s + Side.session] >>> 8
-    const address = words[s + Side.remote]
+    const address = this.#cold(slot, side, Cold.remote)
     if ((words[s + Side.flags] & Kind.v6) === 0) {
       return this.#entities.ofAddress(node, 0, 0, v4MappedWord, address)
     }
@@ -246,7 +260,10 @@ export class EdgeBooking {
     const flags = words[s + Side.flags]
     const openedMs = openedMsAt(words, s)
     const failed = this.#store.slotClass(slot) === SlotClass.failedDial
-    if (!failed) this.#bookOpening(side, edge, minuteOf(openedMs), flags, words[s + Side.handshakeUs], sign)
+    if (!failed) {
+      const handshakeUs = this.#cold(slot, side, Cold.handshakeUs)
+      this.#bookOpening(side, edge, minuteOf(openedMs), flags, handshakeUs, sign)
+    }
     if ((flags & SideFlag.ended) === 0) return
     const endedMs = unixMsOf(words[s + Side.lastAt], nowMs)
     const row = this.#book.row(edge, minuteOf(endedMs))
@@ -260,7 +277,7 @@ export class EdgeBooking {
     if ((flags & SideFlag.sawOpen) !== 0 && durationMs >= 0) {
       this.#book.sample(row, Histogram.clientDurationMs + side, durationMs, sign)
     }
-    const minRttUs = words[s + Side.minRttUs]
+    const minRttUs = this.#cold(slot, side, Cold.minRttUs)
     if (minRttUs > 0) this.#book.sample(row, Histogram.clientMinRttUs + side, minRttUs, sign)
   }
 
@@ -299,7 +316,7 @@ export class EdgeBooking {
     const edge = this.edgeOf(slot)
     if (edge < 0) return
     for (let side = 0; side < 2; side++) {
-      let entry = this.#store.words(slot)[slotStart(slot) + sideAt(side) + Side.ledger]
+      let entry = this.#store.words(slot)[slotStart(slot) + headSideAt(side) + HeadSide.ledger]
       while (entry > 0) entry = this.#bookEntry(entry, edge, side, sign)
     }
   }
@@ -327,7 +344,7 @@ export class EdgeBooking {
   /** The entry of a side and minute, with room for a sample if one is to be added. */
   #ledgerEntry(slot: number, side: number, minute: number, withSample: boolean): number {
     const words = this.#store.words(slot)
-    const head = slotStart(slot) + sideAt(side) + Side.ledger
+    const head = slotStart(slot) + headSideAt(side) + HeadSide.ledger
     const { ledger } = this.#store
     let newest = minute
     for (let entry = words[head]; entry > 0; ) {

@@ -12,8 +12,8 @@ import {
   viewFlow,
 } from './flow-view.ts'
 import type { JoinTable } from './join-table.ts'
-import { Head, Side, sideAt, slotWords } from './slot-layout.ts'
-import { chunkOf, slotStart } from './slot-pool.ts'
+import { Cold, coldSideAt, Head } from './slot-layout.ts'
+import { chunkOf, coldStart, slotStart } from './slot-pool.ts'
 
 export interface FlowLists {
   readonly tables: readonly JoinTable[]
@@ -133,14 +133,15 @@ function take(source: FlowSource, lists: FlowLists, query: FlowQuery, page: Page
 function tableSource(table: JoinTable, slot: number, nearMs: number): FlowSource {
   const { store } = table
   const words = store.slots.words[chunkOf(slot)]
-  const start = slotStart(slot)
+  const cold = coldStart(slot)
   return {
     words,
-    start,
+    start: slotStart(slot),
+    cold,
     nearMs,
     wideSum: (side, sum) => store.wideSums.of(slot * 2 + side, sum),
     v6Word(side, end, index) {
-      const at = start + sideAt(side) + (end === 'local' ? Side.local : Side.remote)
+      const at = cold + coldSideAt(side) + (end === 'local' ? Cold.local : Cold.remote)
       return store.addresses.word(words[at], index)
     },
   }
@@ -149,9 +150,8 @@ function tableSource(table: JoinTable, slot: number, nearMs: number): FlowSource
 function ringSource(ring: FlowRing, number: number): FlowSource {
   const at = ring.position(number)
   return {
-    words: ring.words,
+    ...ring.slotAt(at),
     wideSum: (side, sum) => ring.wideSums.of(at * 2 + side, sum),
-    start: at * slotWords,
     nearMs: ring.writtenMs[at],
     v6Word: (side, end, index) => ring.addresses[at * 16 + side * 8 + (end === 'local' ? 0 : 4) + index],
   }

@@ -4,8 +4,8 @@ import type { ConnectionStore } from './connection-store.ts'
 import { indexedValue, sameTag } from './hash-index.ts'
 import { pairHash, wordAt } from './key-hash.ts'
 import type { RecordBatch } from './record-batch.ts'
-import { Head, openedMsAt, Side, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
-import { chunkOf, slotStart } from './slot-pool.ts'
+import { Cold, coldSideAt, Head, openedMsAt, Side, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { chunkOf, coldStart, slotStart } from './slot-pool.ts'
 
 /** A third view of a connection that has both ends already. */
 export const conflict = -2
@@ -105,7 +105,7 @@ export class FlowLocator {
     const theirsGuessed = (theirs & Kind.roleGuessed) !== 0
     if (mineGuessed !== theirsGuessed) return mineGuessed ? 1 - wanted : wanted
     const port = ports[i] >>> 16
-    const theirPort = words[start + sideAt(taken) + Side.ports] >>> 16
+    const theirPort = words[coldStart(slot) + coldSideAt(taken) + Cold.ports] >>> 16
     if (port !== theirPort) return port > theirPort ? 0 : 1
     return this.#comesFirst(batch, i, words, start + sideAt(taken)) ? 0 : 1
   }
@@ -150,11 +150,12 @@ export class FlowLocator {
     if (Math.abs(other - batch.openedMs(i)) > dialSpanMs) return false
     const { ports, localAddress, remoteAddress } = batch.columns.u32
     const mine = side === 0 ? ports[i] >>> 16 : ports[i] & 0xffff
-    const theirs = side === 0 ? words[s + Side.ports] & 0xffff : words[s + Side.ports] >>> 16
+    const c = coldStart(slot) + coldSideAt(1 - side)
+    const theirs = side === 0 ? words[c + Cold.ports] & 0xffff : words[c + Cold.ports] >>> 16
     if (mine === theirs) return true
     const address = side === 0 ? localAddress[i] : remoteAddress[i]
     return !this.#isAddress(
-      words[s + (side === 0 ? Side.remote : Side.local)],
+      words[c + (side === 0 ? Cold.remote : Cold.local)],
       words[s + Side.flags],
       batch,
       i,

@@ -1,4 +1,5 @@
-import { slotWords } from './slot-layout.ts'
+import type { SlotWords } from './flow-sums.ts'
+import { coldWords, hotWords, slotWords } from './slot-layout.ts'
 import { WideSums } from './wide-sums.ts'
 
 /**
@@ -19,8 +20,7 @@ export class FlowRing {
 
   constructor(capacity: number) {
     this.capacity = capacity
-    const buffer = new ArrayBuffer(capacity * slotWords * 4)
-    this.words = new Uint32Array(buffer)
+    this.words = new Uint32Array(capacity * slotWords)
     this.addresses = new Uint32Array(capacity * 16)
     this.writtenMs = new Float64Array(capacity)
   }
@@ -36,5 +36,10 @@ export class FlowRing {
 
   position(number: number): number {
     return (number - 1) % this.capacity
+  }
+
+  slotAt(position: number): SlotWords {
+    const cold = this.capacity * hotWords + position * coldWords
+    return { words: this.words, start: position * hotWords, cold }
   }
 }

@@ -2,21 +2,28 @@ import { Kind, State, stateOf } from '@skybraid/shared'
 import { type EntitySource, v4MappedWord } from '../resolve/entity-source.ts'
 import { type ConnectionStore, unixMsOf } from './connection-store.ts'
 import { endpointKey, isLoopback } from './flow-locator.ts'
+import { FlowSum, narrowSum, type SlotWords, setSum } from './flow-sums.ts'
 import { wordAt } from './key-hash.ts'
 import type { MissingBytes, Reading } from './missing-bytes.ts'
 import type { RecordBatch } from './record-batch.ts'
 import {
+  Cold,
+  coldSideAt,
   Head,
+  HeadSide,
+  headSideAt,
   openedMsAt,
-  reachedAt,
+  receivedAt,
   Side,
   SideFlag,
   SlotClass,
   SlotFlag,
+  sentAt,
   setOpenedMs,
+  setReached,
   sideAt,
 } from './slot-layout.ts'
-import { slotStart } from './slot-pool.ts'
+import { coldStart, slotStart } from './slot-pool.ts'
 import { flowSums } from './wide-sums.ts'
 
 const stateBits = (Kind.stateMask << Kind.stateShift) | (Kind.reasonMask << Kind.reasonShift)
@@ -41,6 +48,13 @@ export class FlowState {
   readonly #store: ConnectionStore
   readonly #entities: EntitySource
   readonly #missing: MissingBytes
+  /** Sums of the flow that a record is being added to. */
+  readonly #sums = new Float64Array(flowSums)
+  readonly #slotWords: { -readonly [K in keyof SlotWords]: SlotWords[K] } = {
+    words: new Uint32Array(0),
+    start: 0,
+    cold: 0,
+  }
   readonly #reading: Reading = { flow: 0, sent: 0, received: 0, deltaSent: 0, deltaReceived: 0, atMs: 0 }
 
   constructor(store: ConnectionStore, entities: EntitySource, missing: MissingBytes) {
@@ -59,14 +73,14 @@ export class FlowState {
     words[s + Side.flowLow] = u64.flowId[2 * i]
     words[s + Side.flowHigh] = u64.flowId[2 * i + 1]
     words[s + Side.session] = batch.session
-    words[s + Side.entity] = batch.owner(i)
-    words[s + Side.ports] = u32.ports[i]
+    words[start + headSideAt(side) + HeadSide.entity] = batch.owner(i)
+    words[coldStart(slot) + coldSideAt(side) + Cold.ports] = u32.ports[i]
     words[s + Side.flags] = u32.kind[i] & lastingBits
     words[s + Side.lastAt] = batch.atMs(i) >>> 0
     setOpenedMs(words, s, batch.openedMs(i))
-    this.#keepAddresses(words, start, side, batch, i)
+    this.#keepAddresses(words, slot, side, batch, i)
     if ((words[start + Head.flags] & SlotFlag.classMask) === SlotClass.udp)
-      this.#keepUdpKey(words, start, side)
+      this.#keepUdpKey(words, slot, side)
     if (this.isCatchingUp && (u32.kind[i] & Kind.first) === 0) {
       words[s + Side.flags] |= SideFlag.midway
       this.cameMidway++
@@ -82,7 +96,8 @@ export class FlowState {
     const flags = words[s + Side.flags]
     if (stateOf(kind) !== State.open && (flags & SideFlag.ended) === 0) return true
     if ((kind & Kind.adopted) === 0 && (flags & SideFlag.sawOpen) === 0) return true
-    if (batch.columns.u32.handshakeUs[i] > 0 && words[s + Side.handshakeUs] === 0) return true
+    const handshakeAt = coldStart(slot) + coldSideAt(side) + Cold.handshakeUs
+    if (batch.columns.u32.handshakeUs[i] > 0 && words[handshakeAt] === 0) return true
     const known = openedMsAt(words, s)
     const opened = batch.openedMs(i)
     if (opened >= known) return false
@@ -92,19 +107,21 @@ export class FlowState {
   /** Takes over what the record says beside its deltas. */
   update(slot: number, side: number, batch: RecordBatch, i: number): void {
     const words = this.#store.words(slot)
-    const doubles = this.#store.doubles(slot)
     const s = slotStart(slot) + sideAt(side)
+    const c = coldStart(slot) + coldSideAt(side)
     const { u32 } = batch.columns
     const kind = u32.kind[i]
+    this.#noteSums(slot, side)
     const opened = batch.openedMs(i)
     const openedBeforeMs = openedMsAt(words, s)
     if (opened < openedBeforeMs) setOpenedMs(words, s, opened)
-    const newer = this.#isLatest(words, doubles, s, reachedAt(slotStart(slot), side), batch, i)
-    this.#followTotals(slot * 2 + side, words, doubles, s, openedBeforeMs, batch, i)
-    if (u32.handshakeUs[i] > 0) words[s + Side.handshakeUs] = u32.handshakeUs[i]
-    if (u32.minRttUs[i] > 0) words[s + Side.minRttUs] = u32.minRttUs[i]
+    const newer = this.#isLatest(words, s, batch, i)
+    this.#followTotals(slot * 2 + side, words, s, openedBeforeMs, batch, i)
+    if (u32.handshakeUs[i] > 0) words[c + Cold.handshakeUs] = u32.handshakeUs[i]
+    if (u32.minRttUs[i] > 0) words[c + Cold.minRttUs] = u32.minRttUs[i]
     if ((kind & Kind.adopted) === 0) words[s + Side.flags] |= SideFlag.sawOpen
-    if (newer) this.#takeReading(words, s, this.#store.slotClass(slot), batch, i)
+    if (newer) this.#takeReading(slot, side, batch, i)
+    this.#setSums(slot, side)
     if (stateOf(kind) !== State.open && (words[s + Side.flags] & SideFlag.ended) === 0) {
       words[s + Side.flags] = (words[s + Side.flags] & ~stateBits) | (kind & stateBits) | SideFlag.ended
       if (batch.contiguous) this.#store.setFlag(slot, SlotFlag.complete << side)
@@ -113,35 +130,53 @@ export class FlowState {
 
   /** Sums of this flow alone, for the list of flows. */
   add(slot: number, side: number, amounts: Float64Array): void {
-    const words = this.#store.words(slot)
-    const at = slotStart(slot) + sideAt(side) + Side.sumSent
-    for (let sum = 0; sum < flowSums; sum++) {
-      const total = words[at + sum] + amounts[sum]
-      words[at + sum] = total
-      const low = words[at + sum]
-      if (total !== low) this.#store.wideSums.carry(slot * 2 + side, sum, total - low)
-    }
+    this.#noteSums(slot, side)
+    for (let sum = 0; sum < flowSums; sum++) this.#sums[sum] += amounts[sum]
+    this.#setSums(slot, side)
   }
 
-  #keepAddresses(words: Uint32Array, start: number, side: number, batch: RecordBatch, i: number): void {
+  #noteSums(slot: number, side: number): void {
+    const { wideSums } = this.#store
+    const words = this.#wordsOf(slot)
+    for (let sum = 0; sum < flowSums; sum++)
+      this.#sums[sum] = narrowSum(words, side, sum) + wideSums.of(slot * 2 + side, sum)
+  }
+
+  /** Totals may have moved since the sums were noted. */
+  #setSums(slot: number, side: number): void {
+    const { wideSums } = this.#store
+    const words = this.#wordsOf(slot)
+    for (let sum = 0; sum < flowSums; sum++)
+      setSum(words, side, sum, this.#sums[sum], wideSums, slot * 2 + side)
+  }
+
+  #wordsOf(slot: number): SlotWords {
+    const scratch = this.#slotWords
+    scratch.words = this.#store.words(slot)
+    scratch.start = slotStart(slot)
+    scratch.cold = coldStart(slot)
+    return scratch
+  }
+
+  #keepAddresses(words: Uint32Array, slot: number, side: number, batch: RecordBatch, i: number): void {
     const { u32, v6Addresses } = batch.columns
-    const s = start + sideAt(side)
+    const c = coldStart(slot) + coldSideAt(side)
     if (!batch.isV6(i)) {
-      words[s + Side.local] = u32.localAddress[i]
-      words[s + Side.remote] = u32.remoteAddress[i]
+      words[c + Cold.local] = u32.localAddress[i]
+      words[c + Cold.remote] = u32.remoteAddress[i]
       this.#entities.learnLocal(batch.node, 0, 0, v4MappedWord, u32.localAddress[i], batch.atMs(i))
       return
     }
     const local = 16 * u32.localAddress[i]
-    const o = start + sideAt(1 - side)
-    const other = SlotFlag.present << (1 - side)
-    const isLikely = (words[start + Head.flags] & other) !== 0 && (words[o + Side.flags] & Kind.v6) !== 0
     const { addresses } = this.#store
-    words[s + Side.local] = addresses.acquire(v6Addresses, local, isLikely ? words[o + Side.remote] : -1)
-    words[s + Side.remote] = addresses.acquire(
+    const isLikely =
+      this.#store.isPresent(slot, 1 - side) && (this.#store.sideFlags(slot, 1 - side) & Kind.v6) !== 0
+    const o = coldStart(slot) + coldSideAt(1 - side)
+    words[c + Cold.local] = addresses.acquire(v6Addresses, local, isLikely ? words[o + Cold.remote] : -1)
+    words[c + Cold.remote] = addresses.acquire(
       v6Addresses,
       16 * u32.remoteAddress[i],
-      isLikely ? words[o + Side.local] : -1,
+      isLikely ? words[o + Cold.local] : -1,
     )
     this.#entities.learnLocal(
       batch.node,
@@ -153,10 +188,12 @@ export class FlowState {
     )
   }
 
-  #keepUdpKey(words: Uint32Array, start: number, side: number): void {
+  #keepUdpKey(words: Uint32Array, slot: number, side: number): void {
+    const start = slotStart(slot)
     const s = start + sideAt(side)
-    const address = words[s + (side === 0 ? Side.local : Side.remote)]
-    const port = side === 0 ? words[s + Side.ports] >>> 16 : words[s + Side.ports] & 0xffff
+    const c = coldStart(slot) + coldSideAt(side)
+    const address = words[c + (side === 0 ? Cold.local : Cold.remote)]
+    const port = side === 0 ? words[c + Cold.ports] >>> 16 : words[c + Cold.ports] & 0xffff
     const v6 = (words[s + Side.flags] & Kind.v6) !== 0
     const pool = this.#store.addresses
     const loopback = v6
@@ -166,32 +203,28 @@ export class FlowState {
     words[start + Head.keyB] = endpointKey(port, v6, loopback, words[s + Side.session] >>> 8)
   }
 
-  #isLatest(
-    words: Uint32Array,
-    doubles: Float64Array,
-    s: number,
-    reached: number,
-    batch: RecordBatch,
-    i: number,
-  ): boolean {
+  #isLatest(words: Uint32Array, s: number, batch: RecordBatch, i: number): boolean {
     if ((words[s + Side.flags] & SideFlag.ended) !== 0) return false
     const kind = batch.columns.u32.kind[i]
     if (stateOf(kind) !== State.open) return true
     const later = ((batch.atMs(i) >>> 0) - words[s + Side.lastAt]) | 0
     if (later !== 0) return later > 0
-    return batch.sentTotal(i) >= doubles[reached] && batch.receivedTotal(i) >= doubles[reached + 1]
+    return batch.sentTotal(i) >= sentAt(words, s) && batch.receivedTotal(i) >= receivedAt(words, s)
   }
 
-  #takeReading(words: Uint32Array, s: number, slotClass: number, batch: RecordBatch, i: number): void {
+  #takeReading(slot: number, side: number, batch: RecordBatch, i: number): void {
     const { u32 } = batch.columns
+    const words = this.#store.words(slot)
+    const s = slotStart(slot) + sideAt(side)
     words[s + Side.lastAt] = batch.atMs(i) >>> 0
-    if (slotClass !== SlotClass.udp) {
+    if (this.#store.slotClass(slot) !== SlotClass.udp) {
       words[s + Side.dataSentTotal] = u32.dataSegmentsSentTotal[i]
       words[s + Side.dataReceivedTotal] = u32.dataSegmentsReceivedTotal[i]
       words[s + Side.retransmittedTotal] = u32.retransmittedSegmentsTotal[i]
     }
     if (u32.srttUs[i] > 0) words[s + Side.srttUs] = u32.srttUs[i]
-    words[s + Side.flags] = (words[s + Side.flags] & ~Kind.quiet) | (u32.kind[i] & Kind.quiet)
+    if ((u32.kind[i] & Kind.quiet) !== 0) this.#store.setFlag(slot, SlotFlag.quiet << side)
+    else this.#store.clearFlag(slot, SlotFlag.quiet << side)
   }
 
   #read(flow: number, batch: RecordBatch, i: number): Reading {
@@ -209,16 +242,16 @@ export class FlowState {
   /** The totals begin at 0 for an opened flow, otherwise where the earliest record that came says. */
   #beginTotals(flow: number, batch: RecordBatch, i: number, flags: number): void {
     if ((batch.columns.u32.kind[i] & Kind.adopted) === 0 && (flags & SideFlag.midway) === 0) return
-    const doubles = this.#store.doubles(flow >>> 1)
-    const reached = reachedAt(slotStart(flow >>> 1), flow & 1)
-    doubles[reached] = Math.max(0, batch.sentTotal(i) - batch.bytesSentDelta(i))
-    doubles[reached + 1] = Math.max(0, batch.receivedTotal(i) - batch.bytesReceivedDelta(i))
+    const sent = Math.max(0, batch.sentTotal(i) - batch.bytesSentDelta(i))
+    const received = Math.max(0, batch.receivedTotal(i) - batch.bytesReceivedDelta(i))
+    setReached(this.#store.words(flow >>> 1), slotStart(flow >>> 1) + sideAt(flow & 1), sent, received)
+    this.#sums.fill(0)
+    this.#setSums(flow >>> 1, flow & 1)
   }
 
   #followTotals(
     flow: number,
     words: Uint32Array,
-    doubles: Float64Array,
     s: number,
     openedBeforeMs: number,
     batch: RecordBatch,
@@ -228,16 +261,14 @@ export class FlowState {
     const received = batch.receivedTotal(i)
     const deltaSent = batch.bytesSentDelta(i)
     const deltaReceived = batch.bytesReceivedDelta(i)
-    const reached = reachedAt(slotStart(flow >>> 1), flow & 1)
-    const maxSent = doubles[reached]
-    const maxReceived = doubles[reached + 1]
+    const maxSent = sentAt(words, s)
+    const maxReceived = receivedAt(words, s)
     const kind = batch.columns.u32.kind[i]
     const isOpening =
       (kind & Kind.adopted) === 0 && (words[s + Side.flags] & (SideFlag.sawOpen | SideFlag.midway)) === 0
     // the usual case: the record continues where the previous one ended
     const seamless = sent - deltaSent === maxSent && received - deltaReceived === maxReceived
-    if (sent > maxSent) doubles[reached] = sent
-    if (received > maxReceived) doubles[reached + 1] = received
+    setReached(words, s, Math.max(sent, maxSent), Math.max(received, maxReceived))
     if (sent < deltaSent || received < deltaReceived) return
     const isBegun = maxSent > 0 || maxReceived > 0
     if (seamless && !(isOpening && isBegun)) return
@@ -249,7 +280,14 @@ export class FlowState {
       const fromMs = !isBegun ? openedMsAt(words, s) : unixMsOf(words[s + Side.lastAt], batch.nowMs)
       this.#missing.jump(reading, maxSent, maxReceived, fromMs, batch.nowMs)
     } else if (!this.#missing.fill(reading)) {
-      this.#reachBack(reading, words, s, maxSent, maxReceived, openedBeforeMs, batch.nowMs)
+      this.#reachBack(
+        reading,
+        (words[s + Side.flags] & SideFlag.midway) !== 0,
+        maxSent,
+        maxReceived,
+        openedBeforeMs,
+        batch.nowMs,
+      )
     }
   }
 
@@ -263,7 +301,7 @@ export class FlowState {
     toMs: number,
     batch: RecordBatch,
   ): void {
-    const [baseSent, baseReceived] = this.#base(reading.flow, words, s, maxSent, maxReceived)
+    const [baseSent, baseReceived] = this.#base(reading.flow, maxSent, maxReceived)
     const stretch = { fromSent: 0, toSent: baseSent, fromReceived: 0, toReceived: baseReceived }
     this.#missing.open(reading.flow, { ...stretch, fromMs: openedMsAt(words, s), toMs }, batch.nowMs)
   }
@@ -271,15 +309,14 @@ export class FlowState {
   /** A record from before the earliest that was known: what lies between them is missing until it comes. */
   #reachBack(
     reading: Reading,
-    words: Uint32Array,
-    s: number,
+    isMidway: boolean,
     maxSent: number,
     maxReceived: number,
     toMs: number,
     nowMs: number,
   ): void {
-    if ((words[s + Side.flags] & SideFlag.midway) !== 0) return
-    const [baseSent, baseReceived] = this.#base(reading.flow, words, s, maxSent, maxReceived)
+    if (isMidway) return
+    const [baseSent, baseReceived] = this.#base(reading.flow, maxSent, maxReceived)
     if (reading.sent > baseSent || reading.received > baseReceived) return
     const stretch = {
       fromSent: reading.sent,
@@ -295,18 +332,12 @@ export class FlowState {
   }
 
   /** Where the known part of the totals begins: what was reached, less what came, less what is missing in between. */
-  #base(
-    flow: number,
-    words: Uint32Array,
-    s: number,
-    maxSent: number,
-    maxReceived: number,
-  ): readonly [number, number] {
+  #base(flow: number, maxSent: number, maxReceived: number): readonly [number, number] {
     const [missingSent, missingReceived] = this.#missing.extent(flow)
-    const { wideSums } = this.#store
+    const { bytesSent, bytesReceived } = FlowSum
     return [
-      maxSent - words[s + Side.sumSent] - wideSums.of(flow, 0) - missingSent,
-      maxReceived - words[s + Side.sumReceived] - wideSums.of(flow, 1) - missingReceived,
+      maxSent - this.#sums[bytesSent] - missingSent,
+      maxReceived - this.#sums[bytesReceived] - missingReceived,
     ]
   }
 }

@@ -4,7 +4,20 @@ import { v4MappedWord } from '../resolve/entity-source.ts'
 import type { DirectionLoss, FlowEnd, FlowView } from '../topology/answer.ts'
 import type { EntityId } from '../topology/edge-book.ts'
 import { unixMsOf } from './connection-store.ts'
-import { Head, openedMsAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { FlowSum, narrowSum, type SlotWords } from './flow-sums.ts'
+import {
+  Cold,
+  coldSideAt,
+  Head,
+  HeadSide,
+  headSideAt,
+  openedMsAt,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  sideAt,
+} from './slot-layout.ts'
 
 /** How ends are called; the entity index. */
 export interface FlowNames {
@@ -19,15 +32,13 @@ export interface CurrentBoot {
 }
 
 /** The words of one slot, in the table or in the ring of ended flows. */
-export interface FlowSource {
-  words: Uint32Array
-  start: number
+export interface FlowSource extends SlotWords {
   /** Word `index` (0 to 3) of an IPv6 address of a side. */
   v6Word(side: number, end: 'local' | 'remote', index: number): number
-  /** What a sum of a side has beyond 32 bits. */
+  /** What a sum of a side has beyond its words. */
   wideSum(side: number, sum: number): number
   /** Times kept modulo 2^32 are within 24 days of this. */
-  nearMs: number
+  readonly nearMs: number
 }
 
 const endNames: Readonly<Record<number, string>> = {
@@ -69,7 +80,7 @@ export function stateOfFlow(source: FlowSource): FlowView['state'] {
 export function hasPort(source: FlowSource, port: number): boolean {
   for (let side = 0; side < 2; side++) {
     if (!isPresent(source, side)) continue
-    const ports = source.words[source.start + sideAt(side) + Side.ports]
+    const ports = coldWord(source, side, Cold.ports)
     if (ports >>> 16 === port || (ports & 0xffff) === port) return true
   }
   return false
@@ -105,7 +116,7 @@ export function searchText(source: FlowSource, names: FlowNames): string {
     if (!isPresent(source, side)) continue
     const s = source.start + sideAt(side)
     const atMs = lastSeenMs(source)
-    const owner = names.group(source.words[s + Side.entity] | 0, 'process', atMs)
+    const owner = names.group(entityOf(source, side), 'process', atMs)
     const node = source.words[s + Side.session] >>> 8
     const [w0, w1, w2, w3] = addressWords(source, side, 'remote')
     const remote = names.group(names.ofAddress(node, w0, w1, w2, w3), 'process', atMs)
@@ -125,28 +136,30 @@ function viewEnd(
   const s = source.start + sideAt(side)
   const flags = words[s + Side.flags]
   const session = words[s + Side.session]
-  const sumOf = (word: number) => words[s + word] + source.wideSum(side, word - Side.sumSent)
+  const sumOf = (sum: number) => narrowSum(source, side, sum) + source.wideSum(side, sum)
   const end: { -readonly [K in keyof FlowEnd]: FlowEnd[K] } = {
     node: nodes.get(session >>> 8)?.name ?? '',
-    owner: names.group(words[s + Side.entity] | 0, 'process', lastSeenMs(source)).id,
+    owner: names.group(entityOf(source, side), 'process', lastSeenMs(source)).id,
     local: endpoint(source, side, 'local'),
     remote: endpoint(source, side, 'remote'),
     role: roleName(flags, side),
     roleGuessed: (flags & Kind.roleGuessed) !== 0,
     adopted: (flags & SideFlag.sawOpen) === 0,
-    bytesSent: sumOf(Side.sumSent),
-    bytesReceived: sumOf(Side.sumReceived),
-    segmentsSent: sumOf(Side.segmentsSent),
-    segmentsReceived: sumOf(Side.segmentsReceived),
-    dataSegmentsSent: sumOf(Side.dataSent),
-    dataSegmentsReceived: sumOf(Side.dataReceived),
-    retransmits: sumOf(Side.retransmitted),
+    bytesSent: sumOf(FlowSum.bytesSent),
+    bytesReceived: sumOf(FlowSum.bytesReceived),
+    segmentsSent: sumOf(FlowSum.segmentsSent),
+    segmentsReceived: sumOf(FlowSum.segmentsReceived),
+    dataSegmentsSent: sumOf(FlowSum.dataSent),
+    dataSegmentsReceived: sumOf(FlowSum.dataReceived),
+    retransmits: sumOf(FlowSum.retransmitted),
   }
   const boot = nodes.get(session >>> 8)?.boot
   if (state === 'open' && boot !== undefined && boot !== (session & 0xff)) end.unconfirmed = true
   if (words[s + Side.srttUs] > 0) end.srttUs = words[s + Side.srttUs]
-  if (words[s + Side.minRttUs] > 0) end.minRttUs = words[s + Side.minRttUs]
-  if (words[s + Side.handshakeUs] > 0) end.handshakeUs = words[s + Side.handshakeUs]
+  const minRttUs = coldWord(source, side, Cold.minRttUs)
+  if (minRttUs > 0) end.minRttUs = minRttUs
+  const handshakeUs = coldWord(source, side, Cold.handshakeUs)
+  if (handshakeUs > 0) end.handshakeUs = handshakeUs
   if ((flags & SideFlag.ended) !== 0) end.end = endName(flags)
   return end
 }
@@ -179,11 +192,12 @@ function lossOf(source: FlowSource, side: number): DirectionLoss {
   const flags = source.words[source.start + Head.flags]
   if (!isPresent(source, 0) || !isPresent(source, 1)) return { unknown: 'one_end_only' }
   if ((flags & (SlotFlag.coalesced << side)) !== 0) return { unknown: 'segments_coalesced' }
-  const s = source.start + sideAt(side)
   if ((flags & (SlotFlag.compared << side)) === 0) return { unknown: 'not_yet_quiet' }
+  const h = source.start + headSideAt(side)
+  const { words } = source
   return {
-    segmentsLost: (source.words[s + Side.lossDiff] - source.words[s + Side.lossBaseDiff]) | 0,
-    segmentsCompared: (source.words[s + Side.lossSent] - source.words[s + Side.lossBaseSent]) >>> 0,
+    segmentsLost: (words[h + HeadSide.lossDiff] - coldWord(source, side, Cold.lossBaseDiff)) | 0,
+    segmentsCompared: (words[h + HeadSide.lossSent] - coldWord(source, side, Cold.lossBaseSent)) >>> 0,
   }
 }
 
@@ -198,8 +212,7 @@ function lastSeenMs(source: FlowSource): number {
 }
 
 function endpoint(source: FlowSource, side: number, end: 'local' | 'remote'): string {
-  const s = source.start + sideAt(side)
-  const ports = source.words[s + Side.ports]
+  const ports = coldWord(source, side, Cold.ports)
   const port = end === 'local' ? ports >>> 16 : ports & 0xffff
   const text = addressText(...addressWords(source, side, end))
   return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`
@@ -212,7 +225,7 @@ function addressWords(
 ): [number, number, number, number] {
   const s = source.start + sideAt(side)
   if ((source.words[s + Side.flags] & Kind.v6) === 0) {
-    return [0, 0, v4MappedWord, source.words[s + (end === 'local' ? Side.local : Side.remote)]]
+    return [0, 0, v4MappedWord, coldWord(source, side, end === 'local' ? Cold.local : Cold.remote)]
   }
   return [
     source.v6Word(side, end, 0),
@@ -220,6 +233,14 @@ function addressWords(
     source.v6Word(side, end, 2),
     source.v6Word(side, end, 3),
   ]
+}
+
+function entityOf(source: FlowSource, side: number): EntityId {
+  return source.words[source.start + headSideAt(side) + HeadSide.entity] | 0
+}
+
+function coldWord(source: FlowSource, side: number, word: number): number {
+  return source.words[source.cold + coldSideAt(side) + word]
 }
 
 function slotClass(source: FlowSource): number {

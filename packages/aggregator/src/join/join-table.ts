@@ -11,8 +11,19 @@ import { MissingBytes } from './missing-bytes.ts'
 import { type BatchOrigin, RecordBatch } from './record-batch.ts'
 import { SegmentLoss } from './segment-loss.ts'
 import { swapSides } from './side-swap.ts'
-import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt, slotWords } from './slot-layout.ts'
-import { chunkOf, type SlotAllowance, slotStart } from './slot-pool.ts'
+import {
+  Cold,
+  coldSideAt,
+  coldWords,
+  Head,
+  hotWords,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  sideAt,
+} from './slot-layout.ts'
+import { chunkOf, coldStart, type SlotAllowance, slotStart } from './slot-pool.ts'
 import { UdpPairs } from './udp-pairs.ts'
 import { blockRecords, UsualRecords } from './usual-records.ts'
 
@@ -353,16 +364,19 @@ export class JoinTable {
     const number = ring.placeFor(words[start + Head.ring])
     words[start + Head.ring] = number
     const at = ring.position(number)
-    ring.words.set(words.subarray(start, start + slotWords), at * slotWords)
+    const cold = coldStart(slot)
+    const to = ring.slotAt(at)
+    ring.words.set(words.subarray(start, start + hotWords), to.start)
+    ring.words.set(words.subarray(cold, cold + coldWords), to.cold)
     ring.writtenMs[at] = nowMs
     for (let side = 0; side < 2; side++) {
       store.wideSums.copy(slot * 2 + side, ring.wideSums, at * 2 + side)
-      const s = start + sideAt(side)
-      if ((words[s + Side.flags] & Kind.v6) === 0) continue
+      if ((words[start + sideAt(side) + Side.flags] & Kind.v6) === 0) continue
+      const c = cold + coldSideAt(side)
       for (let word = 0; word < 4; word++) {
         const to = at * 16 + side * 8 + word
-        ring.addresses[to] = store.addresses.word(words[s + Side.local], word)
-        ring.addresses[to + 4] = store.addresses.word(words[s + Side.remote], word)
+        ring.addresses[to] = store.addresses.word(words[c + Cold.local], word)
+        ring.addresses[to + 4] = store.addresses.word(words[c + Cold.remote], word)
       }
     }
   }

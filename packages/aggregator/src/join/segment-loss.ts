@@ -1,11 +1,24 @@
-import { Kind } from '@skybraid/shared'
 import { Counter } from '../topology/counters.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import type { ConnectionStore } from './connection-store.ts'
-import { Head, reachedAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
-import { slotStart } from './slot-pool.ts'
+import {
+  Cold,
+  coldSideAt,
+  Head,
+  HeadSide,
+  headSideAt,
+  receivedAt,
+  Side,
+  SideFlag,
+  SlotClass,
+  SlotFlag,
+  sentAt,
+  sideAt,
+} from './slot-layout.ts'
+import { coldStart, slotStart } from './slot-pool.ts'
 
 const lostCounter = Int32Array.of(Counter.clientToServerLost, Counter.serverToClientLost)
+const bothQuiet = SlotFlag.quiet * 3
 const comparedCounter = Int32Array.of(Counter.clientToServerCompared, Counter.serverToClientCompared)
 
 /**
@@ -41,7 +54,7 @@ export class SegmentLoss {
     const serverFlags = words[at + sideAt(1) + Side.flags]
     const together = clientFlags & serverFlags
     const ended = (together & SideFlag.ended) !== 0
-    const quiet = (together & Kind.quiet) !== 0
+    const quiet = (flags & bothQuiet) === bothQuiet
     if (!ended && !quiet) return
     const midway = (clientFlags | serverFlags) & SideFlag.midway
     const fromStart = (together & SideFlag.sawOpen) !== 0 && midway === 0
@@ -58,11 +71,10 @@ export class SegmentLoss {
     row: number,
   ): void {
     const words = this.#store.words(slot)
-    const doubles = this.#store.doubles(slot)
     const at = slotStart(slot)
     const from = at + sideAt(side)
     const to = at + sideAt(1 - side)
-    const level = quiet && doubles[reachedAt(at, side)] === doubles[reachedAt(at, 1 - side) + 1]
+    const level = quiet && sentAt(words, from) === receivedAt(words, to)
     if (!level && !ended) return
     const sent = words[from + Side.dataSentTotal]
     const lost = segmentsMissing(
@@ -72,32 +84,39 @@ export class SegmentLoss {
     )
     const baseline = SlotFlag.baseline << side
     if (lost >= 0 && !fromStart && (words[at + Head.flags] & baseline) === 0) {
-      if (level) this.#setBaseline(words, at, from, side, lost, sent)
+      if (level) this.#setBaseline(slot, side, lost, sent)
       return
     }
-    if (lost < 0) this.#markCoalesced(words, at, from, side, row)
-    else this.#bookComparison(words, at, from, side, lost, sent, row)
+    if (lost < 0) this.#markCoalesced(slot, side, row)
+    else this.#bookComparison(words, at, side, lost, sent, row)
   }
 
   /** An adopted connection is compared from its first level reading on. */
-  #setBaseline(words: Uint32Array, at: number, from: number, side: number, lost: number, sent: number): void {
-    words[at + Head.flags] |= SlotFlag.baseline << side
-    words[from + Side.lossBaseDiff] = lost
-    words[from + Side.lossDiff] = lost
-    words[from + Side.lossBaseSent] = sent
-    words[from + Side.lossSent] = sent
+  #setBaseline(slot: number, side: number, lost: number, sent: number): void {
+    const words = this.#store.words(slot)
+    const h = slotStart(slot) + headSideAt(side)
+    const c = coldStart(slot) + coldSideAt(side)
+    words[slotStart(slot) + Head.flags] |= SlotFlag.baseline << side
+    words[c + Cold.lossBaseDiff] = lost
+    words[h + HeadSide.lossDiff] = lost
+    words[c + Cold.lossBaseSent] = sent
+    words[h + HeadSide.lossSent] = sent
   }
 
-  #markCoalesced(words: Uint32Array, at: number, from: number, side: number, row: number): void {
+  #markCoalesced(slot: number, side: number, row: number): void {
     const { counters } = this.#book
+    const words = this.#store.words(slot)
+    const at = slotStart(slot)
+    const h = at + headSideAt(side)
+    const c = coldStart(slot) + coldSideAt(side)
     const flags = words[at + Head.flags]
     if ((flags & (SlotFlag.compared << side)) !== 0) {
       // the earlier figures came from the same merged segments: take them back
-      counters[row + lostCounter[side]] -= (words[from + Side.lossDiff] - words[from + Side.lossBaseDiff]) | 0
+      counters[row + lostCounter[side]] -= (words[h + HeadSide.lossDiff] - words[c + Cold.lossBaseDiff]) | 0
       counters[row + comparedCounter[side]] -=
-        (words[from + Side.lossSent] - words[from + Side.lossBaseSent]) >>> 0
-      words[from + Side.lossDiff] = words[from + Side.lossBaseDiff]
-      words[from + Side.lossSent] = words[from + Side.lossBaseSent]
+        (words[h + HeadSide.lossSent] - words[c + Cold.lossBaseSent]) >>> 0
+      words[h + HeadSide.lossDiff] = words[c + Cold.lossBaseDiff]
+      words[h + HeadSide.lossSent] = words[c + Cold.lossBaseSent]
     }
     if ((flags & (SlotFlag.coalesced << side)) === 0) counters[row + Counter.lossCoalesced] += 1
     words[at + Head.flags] = (flags & ~(SlotFlag.compared << side)) | (SlotFlag.coalesced << side)
@@ -106,19 +125,19 @@ export class SegmentLoss {
   #bookComparison(
     words: Uint32Array,
     at: number,
-    from: number,
     side: number,
     lost: number,
     sent: number,
     row: number,
   ): void {
     const { counters } = this.#book
+    const h = at + headSideAt(side)
     const flags = words[at + Head.flags]
     if ((flags & (SlotFlag.coalesced << side)) !== 0) counters[row + Counter.lossCoalesced] -= 1
-    counters[row + lostCounter[side]] += (lost - words[from + Side.lossDiff]) | 0
-    counters[row + comparedCounter[side]] += (sent - words[from + Side.lossSent]) >>> 0
-    words[from + Side.lossDiff] = lost
-    words[from + Side.lossSent] = sent
+    counters[row + lostCounter[side]] += (lost - words[h + HeadSide.lossDiff]) | 0
+    counters[row + comparedCounter[side]] += (sent - words[h + HeadSide.lossSent]) >>> 0
+    words[h + HeadSide.lossDiff] = lost
+    words[h + HeadSide.lossSent] = sent
     words[at + Head.flags] = (flags & ~(SlotFlag.coalesced << side)) | (SlotFlag.compared << side)
   }
 }

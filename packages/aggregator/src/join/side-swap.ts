@@ -1,7 +1,7 @@
 import type { ConnectionStore } from './connection-store.ts'
 import type { MissingBytes } from './missing-bytes.ts'
-import { Head, headWords, reachedAt, SlotFlag, sideWords } from './slot-layout.ts'
-import { slotStart } from './slot-pool.ts'
+import { Head, SlotFlag, sideStretches } from './slot-layout.ts'
+import { coldStart, slotStart } from './slot-pool.ts'
 
 /**
  * Makes the client's view the server's and the other way round, for a TCP connection whose ends both claimed one
@@ -10,17 +10,15 @@ import { slotStart } from './slot-pool.ts'
 export function swapSides(store: ConnectionStore, missing: MissingBytes, slot: number): void {
   const words = store.words(slot)
   const start = slotStart(slot)
-  const first = start + headWords
-  const second = first + sideWords
-  const client = words.slice(first, second)
-  words.copyWithin(first, second, second + sideWords)
-  words.set(client, second)
-  const doubles = store.doubles(slot)
-  const reached = doubles.slice(reachedAt(start, 0), reachedAt(start, 1))
-  doubles.copyWithin(reachedAt(start, 0), reachedAt(start, 1), reachedAt(start, 2))
-  doubles.set(reached, reachedAt(start, 1))
+  const client = sideStretches(words, start, coldStart(slot), 0)
+  const server = sideStretches(words, start, coldStart(slot), 1)
+  client.forEach((stretch, i) => {
+    const kept = stretch.slice()
+    stretch.set(server[i])
+    server[i].set(kept)
+  })
   const flags = words[start + Head.flags]
-  words[start + Head.flags] = swapPair(swapPair(flags, SlotFlag.present), SlotFlag.complete)
+  words[start + Head.flags] = [SlotFlag.present, SlotFlag.complete, SlotFlag.quiet].reduce(swapPair, flags)
   for (const each of [missing, store.wideSums]) {
     each.move(slot * 2, -1)
     each.move(slot * 2 + 1, slot * 2)

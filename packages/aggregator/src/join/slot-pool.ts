@@ -1,7 +1,10 @@
-import { slotWords } from './slot-layout.ts'
+import { lineAligned } from '../topology/line-aligned.ts'
+import { coldWords, hotWords, slotWords } from './slot-layout.ts'
 
-const chunkShift = 14
+const chunkShift = 17
 const chunkSlots = 1 << chunkShift
+const slotMask = chunkSlots - 1
+const wordBytes = Uint32Array.BYTES_PER_ELEMENT
 
 /** Slots that may still be taken, shared by the partitions of one process. */
 export interface SlotAllowance {
@@ -11,12 +14,12 @@ export interface SlotAllowance {
 const maxSlots = (1 << 24) - 1
 
 /**
- * Slots in chunks, so that growing never copies: 272 bytes a slot. A released slot is reused first. Slot numbers are
- * below 2^24.
+ * Slots in chunks, so that growing never copies: 272 bytes a slot. In a chunk the hot parts of all slots come first,
+ * then the cold ones. A chunk is large, so that it lies where lines of words are lines of memory; what of it was never
+ * used takes no memory. A released slot is reused first. Slot numbers are below 2^24.
  */
 export class SlotPool {
   readonly words: Uint32Array[] = []
-  readonly doubles: Float64Array[] = []
   /** Slots ever handed out: the range to walk over. */
   top = 0
   live = 0
@@ -32,10 +35,8 @@ export class SlotPool {
     if (this.#allowance.left <= 0) return -1
     let slot = this.#free
     if (slot >= 0) {
-      const chunk = this.words[slot >>> chunkShift]
-      const at = slotStart(slot)
-      this.#free = chunk[at + 1] - 1
-      chunk.fill(0, at, at + slotWords)
+      this.#free = this.words[slot >>> chunkShift][slotStart(slot) + 1] - 1
+      this.#clear(slot)
     } else {
       if (this.top >= maxSlots) return -1
       slot = this.top++
@@ -47,23 +48,29 @@ export class SlotPool {
   }
 
   release(slot: number): void {
-    const chunk = this.words[slot >>> chunkShift]
-    const at = slotStart(slot)
-    chunk.fill(0, at, at + slotWords)
-    chunk[at + 1] = this.#free + 1
+    this.#clear(slot)
+    this.words[slot >>> chunkShift][slotStart(slot) + 1] = this.#free + 1
     this.#free = slot
     this.live--
     this.#allowance.left++
   }
 
+  /** Memory of all slots ever handed out. */
   bytes(): number {
-    return this.words.length * chunkSlots * slotWords * 4
+    return this.top * slotWords * wordBytes
+  }
+
+  #clear(slot: number): void {
+    const chunk = this.words[slot >>> chunkShift]
+    const at = slotStart(slot)
+    const cold = coldStart(slot)
+    chunk.fill(0, at, at + hotWords)
+    chunk.fill(0, cold, cold + coldWords)
   }
 
   #addChunk(): void {
-    const buffer = new ArrayBuffer(chunkSlots * slotWords * 4)
-    this.words.push(new Uint32Array(buffer))
-    this.doubles.push(new Float64Array(buffer))
+    const { buffer, at } = lineAligned(chunkSlots * slotWords * wordBytes)
+    this.words.push(new Uint32Array(buffer, at, chunkSlots * slotWords))
   }
 }
 
@@ -73,5 +80,10 @@ export function chunkOf(slot: number): number {
 
 /** First word of a slot in its chunk. */
 export function slotStart(slot: number): number {
-  return (slot & (chunkSlots - 1)) * slotWords
+  return (slot & slotMask) * hotWords
+}
+
+/** First word of a slot's cold part in its chunk. */
+export function coldStart(slot: number): number {
+  return chunkSlots * hotWords + (slot & slotMask) * coldWords
 }

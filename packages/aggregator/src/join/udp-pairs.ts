@@ -5,25 +5,27 @@ import { HashIndex, indexedValue, sameTag } from './hash-index.ts'
 import { mix } from './key-hash.ts'
 import type { MissingBytes } from './missing-bytes.ts'
 import {
+  Cold,
+  coldSideAt,
   Head,
   openedMsAt,
-  reachedAt,
   Side,
   SideFlag,
   SlotClass,
   SlotFlag,
   sideAt,
-  sideWords,
+  sideStretches,
 } from './slot-layout.ts'
-import { slotStart } from './slot-pool.ts'
+import { coldStart, slotStart } from './slot-pool.ts'
 
 const crowd = 64
 /** Clocks of two nodes, and a first datagram that was lost. */
 const slackMs = 3_000
 
-/** The two kinds of lists that a flow is in, by the words of its links. */
-const byInitiator = Side.initiatorNext
-const byPair = Side.pairNext
+/** The two kinds of lists that a flow is in: where its links are. */
+type Links = (flow: number) => number
+const byInitiator: Links = flow => coldStart(flow >>> 1) + coldSideAt(flow & 1) + Cold.initiatorNext
+const byPair: Links = flow => slotStart(flow >>> 1) + sideAt(flow & 1) + Side.pairNext
 
 /**
  * Which two UDP flows are one conversation. Both ends know the initiator's endpoint; the responder's too, where
@@ -177,15 +179,14 @@ export class UdpPairs {
     const target = store.words(to)
     const a = slotStart(from)
     const b = slotStart(to)
-    const start = a + sideAt(1)
-    target.set(source.subarray(start, start + sideWords), b + sideAt(1))
-    const reached = store.doubles(from).subarray(reachedAt(a, 1), reachedAt(a, 2))
-    store.doubles(to).set(reached, reachedAt(b, 1))
-    reached.fill(0)
-    const bits = (SlotFlag.present << 1) | (SlotFlag.complete << 1)
+    const there = sideStretches(target, b, coldStart(to), 1)
+    sideStretches(source, a, coldStart(from), 1).forEach((stretch, i) => {
+      there[i].set(stretch)
+      stretch.fill(0)
+    })
+    const bits = (SlotFlag.present | SlotFlag.complete | SlotFlag.quiet) << 1
     target[b + Head.flags] |= source[a + Head.flags] & bits
     source[a + Head.flags] &= ~bits
-    source.fill(0, start, start + sideWords)
     store.index.add(store.hashOfFlow(to * 2 + 1), to * 2 + 1)
     this.#missing.move(flow, to * 2 + 1)
     store.wideSums.move(flow, to * 2 + 1)
@@ -226,7 +227,7 @@ export class UdpPairs {
       )
   }
 
-  #members(index: HashIndex, flow: number, links: number): number[] {
+  #members(index: HashIndex, flow: number, links: Links): number[] {
     const members: number[] = []
     for (
       let at = this.#head(index, flow, links);
@@ -239,24 +240,24 @@ export class UdpPairs {
     return members
   }
 
-  #insert(index: HashIndex, flow: number, links: number): void {
+  #insert(index: HashIndex, flow: number, links: Links): void {
     const head = this.#head(index, flow, links)
     const hash = this.#hash(flow, links)
-    this.#setWord(flow, links + 1, 0)
-    this.#setWord(flow, links, head + 1)
+    this.#setLink(flow, links, head + 1)
+    this.#setLink(flow, links, 0, 1)
     if (head >= 0) {
-      this.#setWord(head, links + 1, flow + 1)
+      this.#setLink(head, links, flow + 1, 1)
       index.remove(hash, head)
     }
     index.add(hash, flow)
   }
 
-  #remove(index: HashIndex, flow: number, links: number): void {
+  #remove(index: HashIndex, flow: number, links: Links): void {
     const next = this.#next(flow, links)
-    const previous = this.#word(flow, links + 1) - 1
-    if (next >= 0) this.#setWord(next, links + 1, previous + 1)
+    const previous = this.#link(flow, links, 1) - 1
+    if (next >= 0) this.#setLink(next, links, previous + 1, 1)
     if (previous >= 0) {
-      this.#setWord(previous, links, next + 1)
+      this.#setLink(previous, links, next + 1)
       return
     }
     const hash = this.#hash(flow, links)
@@ -264,7 +265,7 @@ export class UdpPairs {
     if (next >= 0) index.add(hash, next)
   }
 
-  #head(index: HashIndex, flow: number, links: number): number {
+  #head(index: HashIndex, flow: number, links: Links): number {
     const hash = this.#hash(flow, links)
     const { entries, mask } = index
     for (let at = hash & mask; entries[at] !== 0; at = (at + 1) & mask) {
@@ -274,11 +275,11 @@ export class UdpPairs {
     return -1
   }
 
-  #next(flow: number, links: number): number {
-    return this.#word(flow, links) - 1
+  #next(flow: number, links: Links): number {
+    return this.#link(flow, links) - 1
   }
 
-  #hash(flow: number, links: number): number {
+  #hash(flow: number, links: Links): number {
     const initiator = mix(this.#store.seed, this.#key(flow, Head.keyA), this.#key(flow, Head.keyB))
     if (links === byInitiator) return initiator
     const address = this.#responderAddress(flow)
@@ -286,7 +287,7 @@ export class UdpPairs {
     return mix(initiator, isV6 ? this.#store.addresses.hash(address) : address, this.#responderPort(flow))
   }
 
-  #sameKey(a: number, b: number, links: number): boolean {
+  #sameKey(a: number, b: number, links: Links): boolean {
     if (this.#key(a, Head.keyA) !== this.#key(b, Head.keyA)) return false
     if (this.#key(a, Head.keyB) !== this.#key(b, Head.keyB)) return false
     // the family is part of the key
@@ -301,16 +302,16 @@ export class UdpPairs {
   }
 
   #initiatorAddress(flow: number): number {
-    return this.#word(flow, (flow & 1) === 0 ? Side.local : Side.remote)
+    return this.#cold(flow, (flow & 1) === 0 ? Cold.local : Cold.remote)
   }
 
   #responderAddress(flow: number): number {
-    return this.#word(flow, (flow & 1) === 0 ? Side.remote : Side.local)
+    return this.#cold(flow, (flow & 1) === 0 ? Cold.remote : Cold.local)
   }
 
   /** Port and family. */
   #responderPort(flow: number): number {
-    const ports = this.#word(flow, Side.ports)
+    const ports = this.#cold(flow, Cold.ports)
     const family = this.#word(flow, Side.flags) & Kind.v6
     return ((flow & 1) === 0 ? ports & 0xffff : ports >>> 16) | (family << 16)
   }
@@ -323,7 +324,16 @@ export class UdpPairs {
     return this.#store.words(flow >>> 1)[slotStart(flow >>> 1) + sideAt(flow & 1) + word]
   }
 
-  #setWord(flow: number, word: number, value: number): void {
-    this.#store.words(flow >>> 1)[slotStart(flow >>> 1) + sideAt(flow & 1) + word] = value
+  #cold(flow: number, word: number): number {
+    return this.#store.words(flow >>> 1)[coldStart(flow >>> 1) + coldSideAt(flow & 1) + word]
+  }
+
+  /** The number + 1 of the next flow of a list, or of the previous one, which is one word further. */
+  #link(flow: number, links: Links, further = 0): number {
+    return this.#store.words(flow >>> 1)[links(flow) + further]
+  }
+
+  #setLink(flow: number, links: Links, value: number, further = 0): void {
+    this.#store.words(flow >>> 1)[links(flow) + further] = value
   }
 }

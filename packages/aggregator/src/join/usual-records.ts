@@ -2,38 +2,42 @@ import { columnStart, Kind, Protocol, State } from '@skybraid/shared'
 import { Counter, Histogram } from '../topology/counters.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import type { ConnectionStore } from './connection-store.ts'
-import { indexedValue } from './hash-index.ts'
+import { indexedValue, sameTag } from './hash-index.ts'
 import { pairHash } from './key-hash.ts'
 import type { RecordBatch } from './record-batch.ts'
 import type { SegmentLoss } from './segment-loss.ts'
-import { Head, headWords, Side, SideFlag, SlotClass, SlotFlag, sideWords } from './slot-layout.ts'
+import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 import { chunkOf, slotStart } from './slot-pool.ts'
-import { flowSums } from './wide-sums.ts'
 
 /** Records that go through the passes together: what they touch fits the nearer caches. */
 export const blockRecords = 128
 
 // Everything below is a plain constant of this file: only those are compiled into the loops as numbers.
-const twoTo32 = 2 ** 32
 const { atMs, ageMs, srttUs, handshakeUs, minRttUs, diallerIsn, acceptorIsn, flowId } = columnStart
 const { bytesSent, bytesReceived, segmentsSent, segmentsReceived, bytesSentTotal, bytesReceivedTotal } =
   columnStart
 const { dataSegmentsSent, dataSegmentsReceived, retransmittedSegments, outOfOrderSegments } = columnStart
 const { dataSegmentsSentTotal, dataSegmentsReceivedTotal, retransmittedSegmentsTotal } = columnStart
 const kindColumn = columnStart.kind
-const { quiet, adopted, roleShift } = Kind
+const { adopted, roleShift } = Kind
+const quietKind = Kind.quiet
 const openTcp = Protocol.tcp | (State.open << Kind.stateShift)
 const unusualBits = Kind.protocolMask | (Kind.stateMask << Kind.stateShift) | Kind.announcedAgain
 const joinedTcp = SlotClass.tcp | (SlotFlag.present * 3)
 const usualSlotBits = SlotFlag.classMask | (SlotFlag.present * 3) | SlotFlag.expired
+const { quiet } = SlotFlag
+const bothQuiet = SlotFlag.quiet * 3
 const { ended, sawOpen, openedMsShift } = SideFlag
-const { flags: headFlags, edge: headEdge, heard: headHeard, reached } = Head
-const clientAt = headWords
-const serverAt = headWords + sideWords
-const { flowHigh, session, flags: sideFlags, lastAt, opened, sumSent, srttUs: latestSrttUs } = Side
+const { keyA, keyB, flags: headFlags, edge: headEdge, heard: headHeard } = Head
+const clientAt = sideAt(0)
+const sideStride = sideAt(1) - sideAt(0)
+const { flowHigh, session, flags: sideFlags, lastAt, opened, srttUs: latestSrttUs } = Side
 const { dataSentTotal, dataReceivedTotal, retransmittedTotal } = Side
+const { segmentsSent: sumSegmentsSent, segmentsReceived: sumSegmentsReceived } = Side
+const { sentLow, sentHigh, receivedLow, receivedHigh } = Side
 const { clientBytesSent, clientSegmentsSent, clientDataSegmentsSent, clientRetransmits } = Counter
 const { clientOutOfOrder, clientToServerLost } = Counter
+const serverCounters = Counter.serverBytesSent - Counter.clientBytesSent
 const { clientRttUs } = Histogram
 const tcpClass = SlotClass.tcp
 
@@ -52,15 +56,17 @@ export class UsualRecords {
   readonly #book: EdgeBook
   readonly #loss: SegmentLoss
   readonly #hashes = new Uint32Array(blockRecords)
+  /** By record of the block: the slot that its hash leads to, -1 if none. */
+  readonly #candidates = new Int32Array(blockRecords)
+  // by place among those found
   readonly #records = new Int32Array(blockRecords)
-  readonly #slots = new Int32Array(blockRecords)
+  readonly #flows = new Int32Array(blockRecords)
   readonly #edges = new Int32Array(blockRecords)
   readonly #rows = new Int32Array(blockRecords)
   readonly #sampleRows = new Int32Array(blockRecords)
   readonly #sampleHistograms = new Int32Array(blockRecords)
   readonly #sampleValues = new Uint32Array(blockRecords)
   #found = 0
-  #samples = 0
 
   constructor(store: ConnectionStore, book: EdgeBook, loss: SegmentLoss) {
     this.#store = store
@@ -70,18 +76,19 @@ export class UsualRecords {
 
   /** Applies what it can of the records from `from` to `to` (exclusive), at most a block; returns how many. */
   apply(batch: RecordBatch, from: number, to: number): number {
+    const columns = batch.columns.words
     this.restCount = 0
-    this.#found = 0
-    this.#samples = 0
-    this.#hash(batch.columns.words, from, to)
-    this.#fetchSlots(batch.columns.words, from, to)
-    this.#find(batch, from, to)
+    this.#hash(columns, from, to)
+    this.#lookUp(batch, from, to)
+    this.#fetchSlots(columns, from, to)
+    this.#find(columns, batch.session, from, to)
     if (this.#found === 0) return 0
     this.#book.rows(this.#edges, this.#found, batch.minute, this.#rows)
     this.#fetchRows()
     const notFound = this.restCount
-    this.#applyFound(batch)
-    this.#book.samples(this.#sampleRows, this.#sampleHistograms, this.#sampleValues, this.#samples)
+    this.#takeReadings(batch)
+    this.#addTraffic(columns)
+    this.#addSamples(columns)
     if (notFound > 0 && this.restCount > notFound) this.rest.subarray(0, this.restCount).sort()
     return to - from - this.restCount
   }
@@ -99,102 +106,141 @@ export class UsualRecords {
     this.fetched = fetched
   }
 
-  /** The first slot of each place in the index is nearly always the one: the head, and the words of both sides. */
-  #fetchSlots(columns: Uint32Array, from: number, to: number): void {
+  /** Where the index leads to, by the part of the hash that it keeps; only for records that may be usual. */
+  #lookUp(batch: RecordBatch, from: number, to: number): void {
     const { entries, mask } = this.#store.index
-    const chunks = this.#store.slots.words
-    const hashes = this.#hashes
-    let fetched = 0
-    for (let i = from; i < to; i++) {
-      const entry = entries[hashes[i - from] & mask]
-      if (entry === 0) continue
-      const slot = indexedValue(entry) >>> 1
-      const words = chunks[chunkOf(slot)]
-      const start = slotStart(slot)
-      const isServer = ((columns[kindColumn + i] >>> roleShift) & 2) !== 0
-      const own = start + (isServer ? serverAt : clientAt)
-      const other = start + (isServer ? clientAt : serverAt)
-      fetched ^= words[start] ^ words[own] ^ words[own + latestSrttUs] ^ words[other + dataSentTotal]
-    }
-    this.fetched ^= fetched
-  }
-
-  /** Finds slots and edges of the records that may be usual. */
-  #find(batch: RecordBatch, from: number, to: number): void {
-    const store = this.#store
     const columns = batch.columns.words
-    const chunks = store.slots.words
-    let found = 0
+    const hashes = this.#hashes
+    const candidates = this.#candidates
     for (let i = from; i < to; i++) {
       const isUsual =
         (columns[kindColumn + i] & unusualBits) === openTcp &&
         (columns[handshakeUs + i] | columns[minRttUs + i]) === 0 &&
         !batch.isWide(i)
-      const slot = isUsual
-        ? store.findTcp(this.#hashes[i - from], columns[diallerIsn + i], columns[acceptorIsn + i])
-        : -1
-      if (slot < 0) {
+      const hash = hashes[i - from]
+      let at = hash & mask
+      while (entries[at] !== 0 && !sameTag(entries[at], hash)) at = (at + 1) & mask
+      candidates[i - from] = isUsual && entries[at] !== 0 ? indexedValue(entries[at]) >>> 1 : -1
+    }
+  }
+
+  #fetchSlots(columns: Uint32Array, from: number, to: number): void {
+    const chunks = this.#store.slots.words
+    const candidates = this.#candidates
+    let fetched = 0
+    for (let i = from; i < to; i++) {
+      const slot = candidates[i - from]
+      if (slot < 0) continue
+      const words = chunks[chunkOf(slot)]
+      const start = slotStart(slot)
+      const side = (columns[kindColumn + i] >>> (roleShift + 1)) & 1
+      fetched ^= words[start] ^ words[start + clientAt + side * sideStride]
+    }
+    this.fetched ^= fetched
+  }
+
+  /** Finds flows and edges; where both ends are quiet, the other end's line will be needed too. */
+  #find(columns: Uint32Array, batchSession: number, from: number, to: number): void {
+    const chunks = this.#store.slots.words
+    const candidates = this.#candidates
+    let found = 0
+    let fetched = 0
+    for (let i = from; i < to; i++) {
+      const slot = candidates[i - from]
+      const words = chunks[chunkOf(Math.max(0, slot))]
+      const start = slotStart(slot)
+      const side = slot < 0 ? -1 : sideOf(words, start, columns, i, batchSession)
+      if (side < 0) {
         this.rest[this.restCount++] = i
         continue
       }
+      if ((words[start + headFlags] & bothQuiet) !== 0)
+        fetched ^= words[start + clientAt + (1 - side) * sideStride]
       this.#records[found] = i
-      this.#slots[found] = slot
-      this.#edges[found++] = chunks[chunkOf(slot)][slotStart(slot) + headEdge] - 1
+      this.#flows[found] = slot * 2 + side
+      this.#edges[found++] = words[start + headEdge] - 1
     }
     this.#found = found
+    this.fetched ^= fetched
   }
 
   #fetchRows(): void {
     const { counters } = this.#book
     const rows = this.#rows
+    const flows = this.#flows
     let fetched = 0
     for (let n = 0; n < this.#found; n++) {
       const row = rows[n]
       if (row >= 0)
-        fetched +=
-          counters[row + clientBytesSent] +
-          counters[row + clientDataSegmentsSent] +
-          counters[row + clientToServerLost]
+        fetched += counters[row + (flows[n] & 1) * serverCounters] + counters[row + clientToServerLost]
     }
     this.fetched += fetched > 0 ? 1 : 0
   }
 
-  #applyFound(batch: RecordBatch): void {
-    const { counters } = this.#book
+  /** Keeps of those found the ones that go on where their flow ended, and takes over what they say. */
+  #takeReadings(batch: RecordBatch): void {
     const columns = batch.columns.words
     const { baseMs } = batch
-    const batchSession = batch.session
-    const { words: wordChunks, doubles: doubleChunks } = this.#store.slots
+    const chunks = this.#store.slots.words
     const heard = Math.floor(batch.nowMs / 1000)
+    const flows = this.#flows
+    let kept = 0
     for (let n = 0; n < this.#found; n++) {
       const i = this.#records[n]
       const row = this.#rows[n]
-      const chunk = chunkOf(this.#slots[n])
-      const words = wordChunks[chunk]
-      const doubles = doubleChunks[chunk]
-      const start = slotStart(this.#slots[n])
-      const side = row < 0 ? -1 : sideOf(words, start, columns, i, batchSession)
-      if (side < 0 || !continues(words, doubles, start, side, columns, i, baseMs)) {
+      const slot = flows[n] >>> 1
+      const side = flows[n] & 1
+      const words = chunks[chunkOf(slot)]
+      const start = slotStart(slot)
+      const s = start + clientAt + side * sideStride
+      if (row < 0 || !isNext(words, s, columns, i, baseMs) || !goesOn(words, s, columns, i)) {
         this.rest[this.restCount++] = i
         continue
       }
+      takeReading(words, s, columns, i, baseMs)
+      const quietNow = (columns[kindColumn + i] & quietKind) << side
+      const flags = (words[start + headFlags] & ~(quiet << side)) | quietNow
+      words[start + headFlags] = flags
       words[start + headHeard] = heard
-      takeReading(words, doubles, start, side, columns, i, baseMs)
-      const over = addSums(words, start + (side === 0 ? clientAt : serverAt) + sumSent, columns, i)
-      if (over !== 0) this.#carry(this.#slots[n] * 2 + side, over)
-      addTraffic(counters, row, side, columns, i)
-      if (isComparable(words, doubles, start)) this.#loss.compare(this.#slots[n], row)
-      const sample = columns[srttUs + i]
-      if (sample === 0) continue
-      this.#sampleRows[this.#samples] = row
-      this.#sampleHistograms[this.#samples] = clientRttUs + side
-      this.#sampleValues[this.#samples++] = sample
+      if ((flags & bothQuiet) === bothQuiet && isLevel(words, start)) this.#loss.compare(slot, row)
+      this.#records[kept] = i
+      flows[kept] = flows[n]
+      this.#rows[kept++] = row
+    }
+    this.#found = kept
+  }
+
+  #addTraffic(columns: Uint32Array): void {
+    const { counters } = this.#book
+    const rows = this.#rows
+    const flows = this.#flows
+    const records = this.#records
+    for (let n = 0; n < this.#found; n++) {
+      const i = records[n]
+      const row = rows[n] + (flows[n] & 1) * serverCounters
+      counters[row + clientBytesSent] += columns[bytesSent + i]
+      counters[row + clientBytesSent + 1] += columns[bytesReceived + i]
+      counters[row + clientSegmentsSent] += columns[segmentsSent + i]
+      counters[row + clientSegmentsSent + 1] += columns[segmentsReceived + i]
+      counters[row + clientDataSegmentsSent] += columns[dataSegmentsSent + i]
+      counters[row + clientDataSegmentsSent + 1] += columns[dataSegmentsReceived + i]
+      const retransmits = columns[retransmittedSegments + i]
+      if (retransmits !== 0) counters[row + clientRetransmits] += retransmits
+      const outOfOrder = columns[outOfOrderSegments + i]
+      if (outOfOrder !== 0) counters[row + clientOutOfOrder] += outOfOrder
     }
   }
 
-  #carry(flow: number, over: number): void {
-    for (let sum = 0; sum < flowSums; sum++)
-      if ((over & (1 << sum)) !== 0) this.#store.wideSums.carry(flow, sum, twoTo32)
+  #addSamples(columns: Uint32Array): void {
+    let samples = 0
+    for (let n = 0; n < this.#found; n++) {
+      const sample = columns[srttUs + this.#records[n]]
+      if (sample === 0) continue
+      this.#sampleRows[samples] = this.#rows[n]
+      this.#sampleHistograms[samples] = clientRttUs + (this.#flows[n] & 1)
+      this.#sampleValues[samples++] = sample
+    }
+    this.#book.samples(this.#sampleRows, this.#sampleHistograms, this.#sampleValues, samples)
   }
 }
 
@@ -207,108 +253,96 @@ function sideOf(
   batchSession: number,
 ): number {
   if ((words[start + headFlags] & usualSlotBits) !== joinedTcp) return -1
-  const low = columns[flowId + 2 * i]
-  const high = columns[flowId + 2 * i + 1]
-  const client = start + clientAt
-  if (words[client] === low && words[client + flowHigh] === high && words[client + session] === batchSession)
-    return 0
-  const server = start + serverAt
-  return words[server] === low &&
-    words[server + flowHigh] === high &&
-    words[server + session] === batchSession
-    ? 1
-    : -1
+  const dialler = columns[diallerIsn + i]
+  const acceptor = columns[acceptorIsn + i]
+  const a = words[start + keyA]
+  const b = words[start + keyB]
+  if ((a !== dialler || b !== acceptor) && (a !== acceptor || b !== dialler)) return -1
+  const first = (columns[kindColumn + i] >>> (roleShift + 1)) & 1
+  if (isFlow(words, start + clientAt + first * sideStride, columns, i, batchSession)) return first
+  return isFlow(words, start + clientAt + (1 - first) * sideStride, columns, i, batchSession) ? 1 - first : -1
 }
 
-/** Whether the record is the flow's next reading: later, with nothing missing in between and nothing new to tell. */
-function continues(
+function isFlow(
   words: Uint32Array,
-  doubles: Float64Array,
-  start: number,
-  side: number,
+  s: number,
   columns: Uint32Array,
   i: number,
-  baseMs: number,
+  batchSession: number,
 ): boolean {
-  const s = start + (side === 0 ? clientAt : serverAt)
+  return (
+    words[s] === columns[flowId + 2 * i] &&
+    words[s + flowHigh] === columns[flowId + 2 * i + 1] &&
+    words[s + session] === batchSession
+  )
+}
+
+/** Whether the record is a later reading of the flow, which has not ended, and tells nothing new about its beginning. */
+function isNext(words: Uint32Array, s: number, columns: Uint32Array, i: number, baseMs: number): boolean {
   const flags = words[s + sideFlags]
   if ((flags & ended) !== 0) return false
   if (((columns[kindColumn + i] & adopted) | (flags & sawOpen)) === 0) return false
   const readMs = baseMs + columns[atMs + i]
   if ((((readMs >>> 0) - words[s + lastAt]) | 0) <= 0) return false
-  if (readMs - columns[ageMs + i] < words[s + opened] * 1000 + (flags >>> openedMsShift)) return false
-  const at = ((start + reached) >>> 1) + 2 * side
-  const sent = columns[bytesSentTotal + 2 * i + 1] * twoTo32 + columns[bytesSentTotal + 2 * i]
-  if (sent - columns[bytesSent + i] !== doubles[at]) return false
-  const received = columns[bytesReceivedTotal + 2 * i + 1] * twoTo32 + columns[bytesReceivedTotal + 2 * i]
-  return received - columns[bytesReceived + i] === doubles[at + 1]
+  return readMs - columns[ageMs + i] >= words[s + opened] * 1000 + (flags >>> openedMsShift)
 }
 
-function takeReading(
-  words: Uint32Array,
-  doubles: Float64Array,
-  start: number,
-  side: number,
-  columns: Uint32Array,
-  i: number,
-  baseMs: number,
-): void {
-  const s = start + (side === 0 ? clientAt : serverAt)
-  const at = ((start + reached) >>> 1) + 2 * side
-  // the record continues where these ended
-  doubles[at] += columns[bytesSent + i]
-  doubles[at + 1] += columns[bytesReceived + i]
+/** Whether the totals continue where the flow's latest ones ended, without any of them starting over at 2^32. */
+function goesOn(words: Uint32Array, s: number, columns: Uint32Array, i: number): boolean {
+  return (
+    continues(words, s + sentLow, columns, bytesSentTotal + 2 * i, columns[bytesSent + i]) &&
+    continues(words, s + receivedLow, columns, bytesReceivedTotal + 2 * i, columns[bytesReceived + i]) &&
+    follows(words[s + dataSentTotal], columns[dataSegmentsSent + i], columns[dataSegmentsSentTotal + i]) &&
+    follows(
+      words[s + dataReceivedTotal],
+      columns[dataSegmentsReceived + i],
+      columns[dataSegmentsReceivedTotal + i],
+    ) &&
+    follows(
+      words[s + retransmittedTotal],
+      columns[retransmittedSegments + i],
+      columns[retransmittedSegmentsTotal + i],
+    ) &&
+    fits(words[s + sumSegmentsSent], columns[segmentsSent + i]) &&
+    fits(words[s + sumSegmentsReceived], columns[segmentsReceived + i])
+  )
+}
+
+/** Totals of 64 bits in two words, the low one first: whether the one in the columns is the other plus `more`. */
+function continues(words: Uint32Array, at: number, columns: Uint32Array, to: number, more: number): boolean {
+  const low = (words[at] + more) >>> 0
+  return low === columns[to] && words[at + 1] + (low < more ? 1 : 0) === columns[to + 1]
+}
+
+function follows(total: number, more: number, next: number): boolean {
+  return (total + more) >>> 0 === next && next >= more
+}
+
+function fits(sum: number, more: number): boolean {
+  return (sum + more) >>> 0 >= more
+}
+
+function takeReading(words: Uint32Array, s: number, columns: Uint32Array, i: number, baseMs: number): void {
   words[s + lastAt] = (baseMs + columns[atMs + i]) >>> 0
+  words[s + sumSegmentsSent] += columns[segmentsSent + i]
+  words[s + sumSegmentsReceived] += columns[segmentsReceived + i]
   words[s + dataSentTotal] = columns[dataSegmentsSentTotal + i]
   words[s + dataReceivedTotal] = columns[dataSegmentsReceivedTotal + i]
   words[s + retransmittedTotal] = columns[retransmittedSegmentsTotal + i]
-  words[s + sideFlags] = (words[s + sideFlags] & ~quiet) | (columns[kindColumn + i] & quiet)
+  words[s + sentLow] = columns[bytesSentTotal + 2 * i]
+  words[s + sentHigh] = columns[bytesSentTotal + 2 * i + 1]
+  words[s + receivedLow] = columns[bytesReceivedTotal + 2 * i]
+  words[s + receivedHigh] = columns[bytesReceivedTotal + 2 * i + 1]
   const srtt = columns[srttUs + i]
   if (srtt !== 0) words[s + latestSrttUs] = srtt
 }
 
-/** Adds to the flow's sums, whose first word is `at`. Returns a bit for each that exceeded 32 bits. */
-function addSums(words: Uint32Array, at: number, columns: Uint32Array, i: number): number {
-  let over = addSum(words, at, columns[bytesSent + i])
-  over |= addSum(words, at + 1, columns[bytesReceived + i]) << 1
-  over |= addSum(words, at + 2, columns[segmentsSent + i]) << 2
-  over |= addSum(words, at + 3, columns[segmentsReceived + i]) << 3
-  over |= addSum(words, at + 4, columns[dataSegmentsSent + i]) << 4
-  over |= addSum(words, at + 5, columns[dataSegmentsReceived + i]) << 5
-  return over | (addSum(words, at + 6, columns[retransmittedSegments + i]) << 6)
-}
-
-function addSum(words: Uint32Array, at: number, amount: number): number {
-  const sum = (words[at] + amount) >>> 0
-  words[at] = sum
-  return sum < amount ? 1 : 0
-}
-
-/** Counters of both ends lie in pairs: sent and received, or the client's and the server's. */
-function addTraffic(
-  counters: Float64Array,
-  row: number,
-  side: number,
-  columns: Uint32Array,
-  i: number,
-): void {
-  const pairs = row + 2 * side
-  const singles = row + side
-  counters[pairs + clientBytesSent] += columns[bytesSent + i]
-  counters[pairs + clientBytesSent + 1] += columns[bytesReceived + i]
-  counters[pairs + clientSegmentsSent] += columns[segmentsSent + i]
-  counters[pairs + clientSegmentsSent + 1] += columns[segmentsReceived + i]
-  counters[pairs + clientDataSegmentsSent] += columns[dataSegmentsSent + i]
-  counters[pairs + clientDataSegmentsSent + 1] += columns[dataSegmentsReceived + i]
-  const retransmits = columns[retransmittedSegments + i]
-  if (retransmits !== 0) counters[singles + clientRetransmits] += retransmits
-  const outOfOrder = columns[outOfOrderSegments + i]
-  if (outOfOrder !== 0) counters[singles + clientOutOfOrder] += outOfOrder
-}
-
-/** Both ends are quiet, and what one sent the other has received, in one direction at least. */
-function isComparable(words: Uint32Array, doubles: Float64Array, start: number): boolean {
-  if ((words[start + clientAt + sideFlags] & words[start + serverAt + sideFlags] & quiet) === 0) return false
-  const at = (start + reached) >>> 1
-  return doubles[at] === doubles[at + 3] || doubles[at + 2] === doubles[at + 1]
+/** What one end sent the other has received, in one direction at least. */
+function isLevel(words: Uint32Array, start: number): boolean {
+  const c = start + clientAt
+  const s = c + sideStride
+  return (
+    (words[c + sentLow] === words[s + receivedLow] && words[c + sentHigh] === words[s + receivedHigh]) ||
+    (words[s + sentLow] === words[c + receivedLow] && words[s + sentHigh] === words[c + receivedHigh])
+  )
 }

@@ -1,25 +1,26 @@
-/** The sums of a flow for the list of flows, in the order of its words in the slot and of a record's amounts. */
+/** How many sums a flow has, see `FlowSum`. */
 export const flowSums = 7
 
 /**
- * What does not fit into the 32 bits that a slot has for each sum of a flow, as multiples of 2^32. Few flows have any;
- * bounded by the flows in the table.
+ * What a slot's words for the sums of a flow don't tell, as multiples of 2^32. Few flows have any; bounded by the flows
+ * in the table.
  */
 export class WideSums {
   readonly #high = new Map<number, Float64Array>()
 
-  /** The part of a flow's sum beyond 32 bits. */
+  /** The part of a flow's sum beyond its words. */
   of(flow: number, sum: number): number {
     return this.#high.get(flow)?.[sum] ?? 0
   }
 
-  carry(flow: number, sum: number, amount: number): void {
+  set(flow: number, sum: number, amount: number): void {
     let high = this.#high.get(flow)
     if (high === undefined) {
+      if (amount === 0) return
       high = new Float64Array(flowSums)
       this.#high.set(flow, high)
     }
-    high[sum] += amount
+    high[sum] = amount
   }
 
   /** A flow got another number, or (between two sets) a copy under another one. */

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { createEntityIndex } from '../resolve/entity-index.ts'
 import { v4MappedWord } from '../resolve/entity-source.ts'
 import type { AnswerMark, TopologyAnswer, TopologyQuery } from './answer.ts'
-import { counterCount, histogramNames } from './counters.ts'
+import { Counter, counterCount, histogramNames } from './counters.ts'
 import { createTopology } from './topology.ts'
 
 const minuteMs = 60_000
@@ -146,7 +146,8 @@ it('turns what a live view shows into the newest answer, whatever happens in bet
 it('says nothing where nothing changed, and writes only the edges that did', () => {
   const t = setUp()
   const { topology } = t
-  for (const to of [1, 2, 3]) topology.book(0).counters[topology.book(0).row(t.edge(0, to, 1), m0)] += 1
+  const { book } = topology
+  for (const to of [1, 2, 3]) book(0).counters[book(0).row(t.edge(0, to, 1), m0) + Counter.openedJoined] += 1
   const query = { fromMs: m0 * minuteMs, toMs: (m0 + 1) * minuteMs, groupBy: 'process' as const, limit: 500 }
   const first = topology.changedSince(query, m0 * minuteMs, undefined)
   expect(first.isWhole).toBe(true)
@@ -154,7 +155,7 @@ it('says nothing where nothing changed, and writes only the edges that did', () 
     isWhole: false,
     patch: undefined,
   })
-  topology.book(0).counters[topology.book(0).row(t.edge(0, 2, 1), m0)] += 1
+  book(0).counters[book(0).row(t.edge(0, 2, 1), m0) + Counter.openedJoined] += 1
   const { patch } = topology.changedSince(query, m0 * minuteMs, first.mark)
   expect(JSON.parse(Buffer.from(patch!).toString())).toMatchObject({
     nodes: { add: [], update: [], remove: [] },

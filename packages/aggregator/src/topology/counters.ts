@@ -4,6 +4,33 @@
  * The position in the list is the counter's index in a row.
  */
 export const counterNames = [
+  // what every reading adds to comes first: one line of memory for each end
+  'clientBytesSent',
+  'clientBytesReceived',
+  'clientSegmentsSent',
+  'clientSegmentsReceived',
+  'clientDataSegmentsSent',
+  'clientDataSegmentsReceived',
+  'clientRetransmits',
+  'clientOutOfOrder',
+  'serverBytesSent',
+  'serverBytesReceived',
+  'serverSegmentsSent',
+  'serverSegmentsReceived',
+  'serverDataSegmentsSent',
+  'serverDataSegmentsReceived',
+  'serverRetransmits',
+  'serverOutOfOrder',
+  // true directional loss, over compared connections only
+  'clientToServerLost',
+  'clientToServerCompared',
+  'serverToClientLost',
+  'serverToClientCompared',
+  /** Directions of connections whose segments were merged on the way: comparing would invent a loss. */
+  'lossCoalesced',
+  /** Records of which only the extent is known (a jump of the totals): bytes that never arrived here. */
+  'missingBytes',
+  'guessedRoles',
   // each connection is in exactly one of these three; booked in the dialler's minute
   'openedJoined',
   'openedClientOnly',
@@ -31,32 +58,6 @@ export const counterNames = [
   'serverEndedRstSent',
   'serverEndedRstReceived',
   'serverEndedTimeout',
-  'clientBytesSent',
-  'clientBytesReceived',
-  'serverBytesSent',
-  'serverBytesReceived',
-  'clientSegmentsSent',
-  'clientSegmentsReceived',
-  'serverSegmentsSent',
-  'serverSegmentsReceived',
-  'clientDataSegmentsSent',
-  'clientDataSegmentsReceived',
-  'serverDataSegmentsSent',
-  'serverDataSegmentsReceived',
-  'clientRetransmits',
-  'serverRetransmits',
-  'clientOutOfOrder',
-  'serverOutOfOrder',
-  // true directional loss, over compared connections only
-  'clientToServerLost',
-  'clientToServerCompared',
-  'serverToClientLost',
-  'serverToClientCompared',
-  /** Directions of connections whose segments were merged on the way: comparing would invent a loss. */
-  'lossCoalesced',
-  /** Records of which only the extent is known (a jump of the totals): bytes that never arrived here. */
-  'missingBytes',
-  'guessedRoles',
 ] as const
 
 export type CounterName = (typeof counterNames)[number]

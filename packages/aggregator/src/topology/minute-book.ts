@@ -1,6 +1,5 @@
 import { batchLimits } from '@skybraid/shared'
 import type { EntityIndex } from '../resolve/entity-index.ts'
-import { counterCount } from './counters.ts'
 import type { EdgeBook, EdgeId } from './edge-book.ts'
 import { edgeNames } from './edge-names.ts'
 import type { EdgeTable } from './edge-table.ts'
@@ -8,7 +7,8 @@ import { createGaugeBook } from './gauge-book.ts'
 import { bucketOf } from './latency-bucket.ts'
 import { bucketsPerHistogram } from './latency-entries.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
-import { type RowPool, voidRow } from './row-pool.ts'
+import { createRowLatencies } from './row-latencies.ts'
+import { type RowPool, rowStride, voidRow } from './row-pool.ts'
 import { noteSample } from './sample-log.ts'
 import { createSegmentPacker, emptySegment, noGauges, type Segment } from './segment.ts'
 import type { SegmentArchive } from './segment-archive.ts'
@@ -137,7 +137,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     if (minute > nowMinute + aheadMinutes || minute < nowMinute - correctable - 1) return undefined
     if (sealedThrough !== undefined && minute <= sealedThrough) return voidMinute
     if (minute <= closed && !archive.hasPart(partition, minute)) return undefined
-    last = createOpenMinute(minute, Math.max(1024, edges.limit))
+    last = createOpenMinute(minute, Math.max(1024, edges.limit), pool.latencies)
     open.set(minute, last)
     return last
   }
@@ -151,7 +151,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     into.rows.push(row)
     minuteOfRow[row] = into
     edgeOfRow[row] = edge
-    return row * counterCount
+    return row * rowStride
   }
 
   function row(edge: EdgeId, minute: number): number {
@@ -160,7 +160,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     if (into === voidMinute) return voidRow
     into.touches++
     const known = edge < into.rowOf.length ? into.rowOf[edge] : 0
-    return known !== 0 ? (known - 1) * counterCount : addRow(into, edge)
+    return known !== 0 ? (known - 1) * rowStride : addRow(into, edge)
   }
 
   function rows(of: Int32Array, count: number, minute: number, offsets: Int32Array): void {
@@ -179,7 +179,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       const edge = of[i]
       const known = edge >= 0 && edge < rowOf.length ? rowOf[edge] : 0
       if (known !== 0) {
-        offsets[i] = (known - 1) * counterCount
+        offsets[i] = (known - 1) * rowStride
       } else {
         offsets[i] = edge < 0 ? -1 : addRow(into, edge)
         rowOf = into.rowOf
@@ -209,7 +209,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
    * which still answer questions, are packed.
    */
   function freeze(minute: number, isBase: boolean, isPartial: boolean, nowMs: number): [OpenMinute, Segment] {
-    const from = open.get(minute) ?? createOpenMinute(minute, 0)
+    const from = open.get(minute) ?? createOpenMinute(minute, 0, pool.latencies)
     const head = {
       fromMinute: minute,
       minutes: 1,
@@ -292,20 +292,20 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     },
     sample(offset, histogram, value, count) {
       if (offset === voidRow) return
-      const r = (offset / counterCount) | 0
+      const r = (offset / rowStride) | 0
       const key = histogram * bucketsPerHistogram + bucketOf(value)
-      const { latencies, log } = minuteOfRow[r]
-      latencies.add(r, key, count)
+      const { log } = minuteOfRow[r]
+      pool.latencies.add(r, key, count)
       if (log.isOn) noteSample(log, edgeOfRow[r], key, count)
     },
     samples(offsets, histograms, values, count) {
       if (count === 0 || offsets[0] === voidRow) return
       for (let i = 0; i < count; i++) {
-        sampleRows[i] = offsets[i] / counterCount
+        sampleRows[i] = (offsets[i] / rowStride) | 0
         sampleKeys[i] = histograms[i] * bucketsPerHistogram + bucketOf(values[i])
       }
-      const { latencies, log } = minuteOfRow[sampleRows[0]]
-      latencies.addEach(sampleRows, sampleKeys, count)
+      const { log } = minuteOfRow[sampleRows[0]]
+      pool.latencies.addEach(sampleRows, sampleKeys, count)
       if (!log.isOn) return
       for (let i = 0; i < count; i++) noteSample(log, edgeOfRow[sampleRows[i]], sampleKeys[i], 1)
     },
@@ -383,7 +383,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
 }
 
 /** Stands for every minute whose bookings are void. */
-const voidMinute = createOpenMinute(Number.NaN, 0)
+const voidMinute = createOpenMinute(Number.NaN, 0, createRowLatencies())
 
 function minuteOf(ms: number): number {
   return Math.floor(ms / minuteMs)

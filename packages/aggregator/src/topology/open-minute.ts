@@ -1,5 +1,5 @@
-import { type BucketCounts, createBucketCounts } from './bucket-counts.ts'
 import type { EdgeId } from './edge-book.ts'
+import type { RowLatencies } from './row-latencies.ts'
 import { createSampleLog, type SampleLog } from './sample-log.ts'
 
 /** Rows of one minute that can still be written: the minute itself while open, or corrections to a closed one. */
@@ -10,7 +10,8 @@ export interface OpenMinute {
   /** Edge of each row, in order of first use, and the row's number in the pool. */
   readonly edges: EdgeId[]
   readonly rows: number[]
-  readonly latencies: BucketCounts
+  /** Those of all rows of the pool. */
+  readonly latencies: RowLatencies
   readonly log: SampleLog
   /** Stands for what the rows hold, also when they are packed. */
   readonly content: object
@@ -22,13 +23,13 @@ export interface OpenMinute {
 
 export const lossPlaceCount = 10
 
-export function createOpenMinute(minute: number, edgeCapacity: number): OpenMinute {
+export function createOpenMinute(minute: number, edgeCapacity: number, latencies: RowLatencies): OpenMinute {
   return {
     minute,
     rowOf: new Int32Array(edgeCapacity),
     edges: [],
     rows: [],
-    latencies: createBucketCounts(),
+    latencies,
     log: createSampleLog(),
     content: {},
     losses: new Float64Array(lossPlaceCount),

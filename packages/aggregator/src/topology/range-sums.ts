@@ -3,6 +3,7 @@ import { counterCount, counterNames } from './counters.ts'
 import { createLatencyReader, type LatencyReader, type RowListScratch } from './latency-reader.ts'
 import type { OpenMinute } from './open-minute.ts'
 import { lossPlaceCount } from './open-minute.ts'
+import { rowStride } from './row-pool.ts'
 import type { OpenGauges, Segment } from './segment.ts'
 
 /** Everything a range of minutes holds, summed by slot of a fold. */
@@ -107,7 +108,7 @@ function addOpenMinute(
   counters: Float64Array,
 ): void {
   for (let i = 0; i < edges.length; i++)
-    addRow(counters, slotOf[edges[i]] * counterCount, pool, rows[i] * counterCount)
+    addRow(counters, slotOf[edges[i]] * counterCount, pool, rows[i] * rowStride)
 }
 
 function addRow(counters: Float64Array, to: number, pool: Float64Array, from: number): void {

@@ -1,6 +1,5 @@
-import { counterCount } from './counters.ts'
 import type { OpenMinute } from './open-minute.ts'
-import type { RowPool } from './row-pool.ts'
+import { type RowPool, rowStride } from './row-pool.ts'
 import type { SegmentRows } from './segment.ts'
 
 /** The rows of an open minute in order of their edges. */
@@ -12,7 +11,7 @@ export function sortedRows(from: OpenMinute, pool: RowPool): SegmentRows {
     get counters() {
       return pool.counters
     },
-    at: i => rows[i] * counterCount,
+    at: i => rows[i] * rowStride,
     addLatencies: (i, sums) => from.latencies.addTo(rows[i], sums),
   }
 }
