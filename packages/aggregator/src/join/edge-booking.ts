@@ -1,8 +1,9 @@
-import { EndReason, Kind, reasonOf, State, stateOf } from '@skybraid/shared'
+import { EndReason, Kind, reasonOf } from '@skybraid/shared'
 import { type EntitySource, v4MappedWord } from '../resolve/entity-source.ts'
 import { Counter, Histogram } from '../topology/counters.ts'
 import type { EdgeBook, EntityId } from '../topology/edge-book.ts'
 import { type ConnectionStore, minuteOf, unixMsOf } from './connection-store.ts'
+import { failureCounter } from './failure-counter.ts'
 import { Ledger, ledgerAmounts, ledgerChunk, ledgerSamples, ledgerStart } from './ledger.ts'
 import {
   Cold,
@@ -381,23 +382,5 @@ export class EdgeBooking {
       }
       entry = next
     }
-  }
-}
-
-function failureCounter(flags: number): number {
-  if (stateOf(flags) === State.halfOpen) return Counter.serverHalfOpen
-  switch (reasonOf(flags)) {
-    case EndReason.refused:
-      return Counter.failedRefused
-    case EndReason.timedOut:
-      return Counter.failedTimedOut
-    case EndReason.unreachable:
-      return Counter.failedUnreachable
-    case EndReason.resetInHandshake:
-      return Counter.failedReset
-    case EndReason.abandoned:
-      return Counter.failedAbandoned
-    default:
-      return Counter.failedOther
   }
 }

@@ -187,7 +187,7 @@ export class JoinTable {
     const ended = (this.store.sideFlags(slot, flow & 1) & SideFlag.ended) !== 0
     const isUdp = this.store.slotClass(slot) === SlotClass.udp
     if (isUdp && (ended || this.#isNew)) slot = this.#udp.regroup(flow, batch.nowMs) >>> 1
-    if (ended) this.#copyToRing(slot, batch.nowMs)
+    if (ended || this.#isInRing(slot)) this.#copyToRing(slot, batch.nowMs)
     this.#isNew = false
     if (stateOf(batch.kind(i)) === State.open) this.#revive(slot)
   }
@@ -355,6 +355,11 @@ export class JoinTable {
     store.releaseSide(slot, 0)
     store.releaseSide(slot, 1)
     store.slots.release(slot)
+  }
+
+  /** The other end ended before: what this one still says belongs to the copy. */
+  #isInRing(slot: number): boolean {
+    return this.ring.has(this.store.words(slot)[slotStart(slot) + Head.ring])
   }
 
   #copyToRing(slot: number, nowMs: number): void {

@@ -28,7 +28,7 @@ const usualSlotBits = SlotFlag.classMask | (SlotFlag.present * 3) | SlotFlag.exp
 const { quiet } = SlotFlag
 const bothQuiet = SlotFlag.quiet * 3
 const { ended, sawOpen, openedMsShift } = SideFlag
-const { keyA, keyB, flags: headFlags, edge: headEdge, heard: headHeard } = Head
+const { keyA, keyB, flags: headFlags, edge: headEdge, heard: headHeard, ring: headRing } = Head
 const clientAt = sideAt(0)
 const sideStride = sideAt(1) - sideAt(0)
 const { flowHigh, session, flags: sideFlags, lastAt, opened, srttUs: latestSrttUs } = Side
@@ -244,7 +244,7 @@ export class UsualRecords {
   }
 }
 
-/** Which side of an open, joined connection the record is from, reported by the same boot as before; -1 if none. */
+/** Which side of a joined connection without an end the record is from, reported by the same boot as before; -1 if none. */
 function sideOf(
   words: Uint32Array,
   start: number,
@@ -252,7 +252,7 @@ function sideOf(
   i: number,
   batchSession: number,
 ): number {
-  if ((words[start + headFlags] & usualSlotBits) !== joinedTcp) return -1
+  if ((words[start + headFlags] & usualSlotBits) !== joinedTcp || words[start + headRing] !== 0) return -1
   const dialler = columns[diallerIsn + i]
   const acceptor = columns[acceptorIsn + i]
   const a = words[start + keyA]
