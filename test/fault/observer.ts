@@ -20,6 +20,8 @@ export function configOn(cgroup: string, change: Partial<CollectorConfig> = {}):
     maxFlows: 131_072,
     report: 10_000,
     announce: 300_000,
+    sampling: 'all',
+    samplingBudget: undefined,
     spool: 16 << 20,
     ...change,
   }

@@ -11,7 +11,7 @@ export interface Command<S extends ConfigSchema> {
 }
 
 export type Options<S extends ConfigSchema> =
-  | { readonly config: ConfigOf<S> }
+  | { readonly config: ConfigOf<S>; readonly configPath?: string }
   /** Everything is said: the help, the configuration, or what is wrong with it. */
   | { readonly exitCode: number }
 
@@ -33,7 +33,8 @@ export async function loadOptions<S extends ConfigSchema>(
   }
   if (!loaded.ok) return { exitCode: complain(around, ExitCode.usage, loaded.errors) }
   if (loaded.printConfig) return { exitCode: print(around.stdout, formatConfig(options, loaded)) }
-  return { config: loaded.config }
+  const { config, configPath } = loaded
+  return configPath === undefined ? { config } : { config, configPath }
 }
 
 /** The YAML reader loads only where there is a file to read. */

@@ -28,6 +28,8 @@ const config: CollectorConfig = {
   maxFlows: 100,
   report: 10_000,
   announce: 300_000,
+  sampling: 'all',
+  samplingBudget: undefined,
   spool: 1 << 20,
 }
 

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { type BusPublisher, SkybraidError } from '@skybraid/shared'
 import type { BatchStore } from './batch/batch-store.ts'
 import { createPublisher, type Publisher } from './batch/publisher.ts'
@@ -8,6 +8,8 @@ import type { CollectorConfig } from './config.ts'
 import { collectorCounters, noCounters } from './counters.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { Log } from './log.ts'
+import { defaultBudgetCores, parseSampling, type SamplingMode } from './sampling/sampling-control.ts'
+import { driveSampling, type Sampling } from './sampling/sampling-driver.ts'
 import { type Capture, type HookReport, type OpenCaptureOptions, openCapture } from './source/open-capture.ts'
 import { createSpool, type Spool, type SpoolEntry } from './spool/spool.ts'
 import { type CollectorStatus, collectorStatus } from './status.ts'
@@ -29,6 +31,8 @@ export interface CollectorOptions {
   readonly objectDir?: string
   /** How long `close` waits for the bus to take what is left. */
   readonly drainMs?: number
+  /** Processor time of this process in milliseconds, for adaptive sampling. */
+  readonly cpuMs?: () => number
 }
 
 /** A bus that may be away for a while. */
@@ -50,6 +54,8 @@ export interface Collector {
   readonly hooks: readonly HookReport[]
   readonly capabilities: number
   status(): CollectorStatus
+  /** From now on new connections are recorded at this rate. */
+  setSampling(mode: SamplingMode): void
   /**
    * Takes the last flush, detaches from the kernel, and waits for the bus to take what is left. Idempotent; resolves
    * also if the bus does not answer, and says how many records were left.
@@ -71,6 +77,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   let capture: Capture | undefined
   // One reading of the kernel's counters per flush serves all batches sealed until the next.
   let latest = noCounters
+  let sampling: Sampling | undefined
   const identity = {
     node,
     bootId,
@@ -78,6 +85,9 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     flushIntervalMs: config.flush,
     get capabilities() {
       return capture?.capabilities ?? 0
+    },
+    get sampling() {
+      return sampling?.exponent ?? 0
     },
   }
   const totals = () => collectorCounters(latest, intake.counts.received, spool.counts)
@@ -115,8 +125,13 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const startedUnixMs = clock.nowMs()
   const opened = attach(source, { ...captureOptions(options), onFlush })
   capture = opened
+  const rate = startSampling(options, opened, clock)
+  sampling = rate
   const parts = {
-    ...identity,
+    node,
+    bootId,
+    cluster: config.cluster,
+    sampling: rate,
     startedUnixMs,
     spoolBytes: config.spool,
     capture,
@@ -132,7 +147,9 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     hooks: opened.hooks,
     capabilities: opened.capabilities,
     status: () => collectorStatus(parts),
+    setSampling: rate.configure,
     close() {
+      rate.stop()
       closing ??= shut({
         capture: opened,
         publisher,
@@ -183,6 +200,23 @@ async function shut(parts: Shutting): Promise<CloseReport> {
   const stored = store?.counts.waitingRecords ?? 0
   if (!complete) log.warn({ unacknowledged, stored }, 'closed before the bus took all records')
   return { unacknowledged, stored }
+}
+
+function startSampling({ config, log, cpuMs = ownCpuMs }: CollectorOptions, capture: Capture, clock: Clock) {
+  const budgetCores = config.samplingBudget ?? defaultBudgetCores(availableParallelism())
+  return driveSampling({
+    mode: parseSampling(config.sampling) ?? 0,
+    budgetCores,
+    clock,
+    cpuMs,
+    apply: capture.setSampling.bind(capture),
+    onChange: event => log.info({ node: config.node, ...event }, 'the rate of sampling changed'),
+  })
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e3
 }
 
 function captureOptions({ config, objectDir }: CollectorOptions): Omit<OpenCaptureOptions, 'onFlush'> {

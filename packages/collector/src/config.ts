@@ -1,4 +1,5 @@
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
+import { parseSampling } from './sampling/sampling-control.ts'
 
 /** Options of one collector, to be joined with those of the program it runs in. */
 export const collectorConfigSchema = defineOptions({
@@ -79,6 +80,27 @@ export const collectorConfigSchema = defineOptions({
     default: 10_000,
     min: 10,
     max: 3_600_000,
+  },
+  sampling: {
+    type: 'string',
+    description:
+      'Record all connections, or one in 2, 4 … 32768 of them (written 1/4), the same at both ends; adaptive: as many as --sampling-budget allows. Failed dials are always recorded',
+    env: 'SKYBRAID_SAMPLING',
+    default: 'all',
+    placeholder: 'RATE',
+    check: text =>
+      parseSampling(text) === undefined
+        ? 'must be all, adaptive, or 1/2, 1/4 and so on to 1/32768'
+        : undefined,
+  },
+  'sampling-budget': {
+    type: 'number',
+    description:
+      'Processor time that an adaptive collector keeps to, in cores; 3 % of the machine, at most half a core, if not given',
+    env: 'SKYBRAID_SAMPLING_BUDGET',
+    placeholder: 'CORES',
+    min: 0.005,
+    max: 64,
   },
   announce: {
     type: 'duration',

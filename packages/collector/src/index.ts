@@ -11,6 +11,7 @@ export {
 } from './collector.ts'
 export { type CollectorConfig, collectorConfigSchema } from './config.ts'
 export type { Log } from './log.ts'
+export { parseSampling, type SamplingMode } from './sampling/sampling-control.ts'
 export {
   type Capture,
   type CaptureCounters,

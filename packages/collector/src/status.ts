@@ -3,6 +3,7 @@ import type { BatchStore, BatchStoreCounts } from './batch/batch-store.ts'
 import type { Publisher } from './batch/publisher.ts'
 import { collectorCounters } from './counters.ts'
 import type { Intake } from './intake.ts'
+import type { Sampling, SamplingStatus } from './sampling/sampling-driver.ts'
 import type { Capture, CaptureCounters, HookReport } from './source/open-capture.ts'
 import type { Spool } from './spool/spool.ts'
 
@@ -28,6 +29,7 @@ export interface CollectorStatus {
     CaptureCounters,
     'ringProduced' | 'ringConsumed' | 'ringFull' | 'recordsEncoded' | 'recordsMerged' | 'recordsSampledOut'
   >
+  readonly sampling: SamplingStatus
   readonly brokenFlushes: number
 }
 
@@ -74,6 +76,7 @@ export interface StatusParts {
   readonly spool: Spool
   readonly publisher: Publisher
   readonly store: BatchStore | undefined
+  readonly sampling: Sampling
 }
 
 export function collectorStatus(parts: StatusParts): CollectorStatus {
@@ -103,6 +106,7 @@ export function collectorStatus(parts: StatusParts): CollectorStatus {
     publish: { batches: publishedBatches, unacknowledged: sealedBatches, rejections },
     ...(parts.store === undefined ? {} : { store: storeStatus(parts.store, publisher) }),
     flows,
+    sampling: parts.sampling.status(),
     brokenFlushes: intake.counts.brokenFlushes,
   }
 }

@@ -1,4 +1,4 @@
-import { type Collector, startCollector } from '@skybraid/collector'
+import { type Collector, parseSampling, startCollector } from '@skybraid/collector'
 import {
   collectorMetrics,
   createJetStreamPublisher,
@@ -12,16 +12,25 @@ import { connectNats, type NatsLink } from '@skybraid/shared/nats'
 import { attachReport } from '../attach-report.ts'
 import { type Console, createConsole } from '../console.ts'
 import { ExitCode } from '../exit-code.ts'
+import { changedOptions, reloadAt } from '../reload.ts'
 import { complain, complainOf, type Surroundings } from '../surroundings.ts'
 import { readVersion } from '../version.ts'
 import type { CollectorProgramConfig } from './options.ts'
 
 export type NodeConfig = CollectorProgramConfig & { readonly node: string }
 
+/** Where the options come from, to read them again while the program runs. */
+export interface Reload {
+  readonly configPath: string | undefined
+  /** Undefined if something is wrong with them now, which is then said. */
+  readonly readAgain: () => Promise<CollectorProgramConfig | undefined>
+}
+
 /** Captures at once, publishes as soon as the bus can be reached, and ends when told to or when it never can. */
 export async function observeUntil(
   stop: Promise<string>,
   config: NodeConfig,
+  reload: Reload,
   around: Surroundings,
 ): Promise<number> {
   const console = createConsole(around.stdout, config.logLevel)
@@ -32,6 +41,7 @@ export async function observeUntil(
   const collector = await startWithStore(config, bus, console)
   for (const line of attachReport([collector])) console.say(line)
   const connecting = connectInBackground(config, bus, console)
+  const stopReloading = reloadAt(reload.configPath, () => void takeOver(config, reload, collector, console))
   let isStopping = false
   try {
     const pages = await startStatusServer({
@@ -44,6 +54,7 @@ export async function observeUntil(
     const reason = await Promise.race([stop, connecting.failed])
     isStopping = true
     const failure = typeof reason === 'string' ? undefined : complainOf(reason, around)
+    stopReloading()
     const code = await end(collector, around, console)
     await connecting.close()
     await pages.close()
@@ -67,6 +78,31 @@ async function startWithStore(
       ? {}
       : { store: openFileStore({ directory, capacityBytes, cluster, node, bootId, log }) }
   return startCollector({ config, bus, log, bootId, drainMs, ...store })
+}
+
+/** Options that can change while the collector runs. */
+const reloadable = ['sampling', 'logLevel']
+
+async function takeOver(
+  config: NodeConfig,
+  { readAgain }: Reload,
+  collector: Collector,
+  { log }: Console,
+): Promise<void> {
+  const again = await readAgain()
+  if (again === undefined) {
+    log.warn('the configuration was not read again: something is wrong with it')
+    return
+  }
+  log.level = again.logLevel
+  collector.setSampling(parseSampling(again.sampling) ?? 0)
+  const waiting = changedOptions(
+    config,
+    { ...again, node: again.node ?? config.node, cgroup: again.cgroup ?? config.cgroup },
+    reloadable,
+  )
+  if (waiting.length > 0) log.warn({ options: waiting }, 'these options take effect at the next start')
+  log.info({ sampling: again.sampling, logLevel: again.logLevel }, 'read the configuration again')
 }
 
 interface Connecting {

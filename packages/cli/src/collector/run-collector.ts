@@ -7,6 +7,7 @@ import { findProblems } from '../preflight.ts'
 import { stopSignal } from '../stop-signal.ts'
 import { complain, complainOf, type Surroundings } from '../surroundings.ts'
 import { readSystemFacts } from '../system-facts.ts'
+import type { Reload } from './observe-until.ts'
 import { type CollectorProgramConfig, collectorOptions } from './options.ts'
 
 const command = {
@@ -22,7 +23,12 @@ export async function runCollector(args: readonly string[], around: Surroundings
   const node = loaded.config.node ?? hostname()
   const problem = configProblem(loaded.config, node)
   if (problem !== undefined) return complain(around, ExitCode.usage, [problem])
-  return observe({ ...loaded.config, node }, around)
+  const readAgain = async () => {
+    const again = await loadOptions(command, args, around)
+    return 'config' in again ? again.config : undefined
+  }
+  const reload = { configPath: loaded.configPath, readAgain }
+  return observe({ ...loaded.config, node }, reload, around)
 }
 
 function configProblem(config: CollectorProgramConfig, node: string): string | undefined {
@@ -37,6 +43,7 @@ function configProblem(config: CollectorProgramConfig, node: string): string | u
 
 async function observe(
   config: CollectorProgramConfig & { readonly node: string },
+  reload: Reload,
   around: Surroundings,
 ): Promise<number> {
   const given = config.cgroup === undefined ? [] : [{ name: config.node, cgroupPath: config.cgroup }]
@@ -46,11 +53,11 @@ async function observe(
     const sentences = problems.map(({ sentence }) => sentence)
     return complain(around, ExitCode.cannotRun, sentences)
   }
-  const stop = stopSignal()
+  const stop = stopSignal(['SIGINT', 'SIGTERM'])
   try {
     // the rest loads only once it is clear that it is needed
     const { observeUntil } = await import('./observe-until.ts')
-    return await observeUntil(stop, { ...config, cgroup: config.cgroup ?? facts.cgroup2Root }, around)
+    return await observeUntil(stop, { ...config, cgroup: config.cgroup ?? facts.cgroup2Root }, reload, around)
   } catch (error) {
     return complainOf(error, around)
   }

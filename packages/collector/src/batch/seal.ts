@@ -9,6 +9,8 @@ export interface Identity {
   readonly bootId: string
   readonly flushIntervalMs: number
   readonly capabilities: number
+  /** Exponent of the rate at which new connections are recorded. */
+  readonly sampling?: number
 }
 
 /** Cumulative counters of this boot that every batch carries, as of the moment it is sealed. */

@@ -159,9 +159,14 @@ function busMetrics({ publish }: CollectorStatus, bus: BusStatus): Metric[] {
   ]
 }
 
-function flowMetrics({ flows, hooks }: CollectorStatus): Metric[] {
+function flowMetrics({ flows, hooks, sampling }: CollectorStatus): Metric[] {
   return [
     gauge('skybraid_collector_open_flows', 'Flows that are open.', flows.openFlows),
+    gauge(
+      'skybraid_collector_sampling_one_in',
+      'New connections are recorded one in so many.',
+      sampling.oneIn,
+    ),
     gauge(
       'skybraid_collector_hook_attached',
       '1 for a hook that is attached to the kernel.',

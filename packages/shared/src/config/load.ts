@@ -26,6 +26,8 @@ export interface LoadedConfig<S extends ConfigSchema> {
   readonly positionals: readonly string[]
   readonly help: boolean
   readonly printConfig: boolean
+  /** File named by `--config`. */
+  readonly configPath?: string
 }
 
 export type ConfigResult<S extends ConfigSchema> =
@@ -61,8 +63,9 @@ export function loadConfig<S extends ConfigSchema>(schema: S, sources: ConfigSou
     else errors.push(`${setting.shown} ${setting.parsed.problem}.`)
   }
   if (errors.length > 0) return { ok: false, errors, help: flags.help }
-  const { positionals, help, printConfig } = flags
-  return { ok: true, config: config as ConfigOf<S>, origins, positionals, help, printConfig }
+  const { positionals, help, printConfig, configPath } = flags
+  const path = configPath === undefined ? {} : { configPath }
+  return { ok: true, config: config as ConfigOf<S>, origins, positionals, help, printConfig, ...path }
 }
 
 function findSetting(
