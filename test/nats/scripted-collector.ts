@@ -48,6 +48,8 @@ export const scriptConfig: CollectorConfig = {
   maxFlows: 100,
   report: 10_000,
   announce: 300_000,
+  sampling: 'all',
+  samplingBudget: undefined,
   spool: 16 << 20,
 }
 
