@@ -3,6 +3,7 @@
  * combining characters become visible escapes, so that every character left takes one column. Cut to `width` columns.
  */
 export function printable(text: string, width = 200): string {
+  if (text.length <= width && plain.test(text)) return text
   let out = ''
   let columns = 0
   for (const character of text) {
@@ -16,3 +17,4 @@ export function printable(text: string, width = 200): string {
 
 // what is neither a plain printable character nor of one column; U+1100 and up starts the wide scripts
 const strange = /[\p{C}\p{M}\p{Zl}\p{Zp}\u{1100}-\u{10ffff}]/u
+const plain = /^[ -~]*$/

@@ -54,12 +54,8 @@ export function tableFormat(paint: Paint): LineFormat {
   const widths = columns.map(({ title, usual = 0 }) => Math.max(title.length, usual))
   let hasHead = false
 
-  function grow(rows: readonly FlowRow[]): void {
-    for (const row of rows) {
-      for (const [index, column] of columns.entries()) {
-        widths[index] = Math.max(widths[index], cellOf(column, row).length)
-      }
-    }
+  function grow(cells: readonly string[]): void {
+    for (const [index, cell] of cells.entries()) widths[index] = Math.max(widths[index], cell.length)
   }
 
   function line(cells: readonly string[], colours: readonly (Colour | undefined)[]): string {
@@ -85,10 +81,11 @@ export function tableFormat(paint: Paint): LineFormat {
     batch: header => `${paint('dim', `# ${batchText(header)}`)}\n`,
     rows(rows) {
       if (rows.length === 0) return ''
-      grow(rows)
-      const lines = rows.map(row =>
+      const cells = rows.map(row => columns.map(column => cellOf(column, row)))
+      cells.forEach(grow)
+      const lines = rows.map((row, index) =>
         line(
-          columns.map(column => cellOf(column, row)),
+          cells[index],
           columns.map(({ colour }) => colour?.(row)),
         ),
       )

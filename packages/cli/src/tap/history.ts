@@ -17,32 +17,56 @@ export interface HistoryOptions {
 /** Reads ahead at most so much: bounded by bytes, because batches differ so much in size. */
 const aheadBytes = 4 * 2 ** 20
 const inactiveMs = 30_000
+const idleMs = 1_000
 
 /** What the stream of batches keeps, in its order: an ordered consumer, which acknowledges nothing. */
 export async function* readHistory(options: HistoryOptions): AsyncGenerator<TapMessage> {
-  const { link, cluster, subjects, start, signal, lastSequence = Number.POSITIVE_INFINITY } = options
-  const consumer = await link.js.consumers.get(flowStream(cluster), {
+  const { signal, lastSequence = Number.POSITIVE_INFINITY } = options
+  const consumer = await consumerOf(options)
+  const { num_pending: waiting } = await consumer.info(true)
+  if (waiting === 0 || signal.aborted) return
+  const messages = await consumer.consume({ max_bytes: aheadBytes })
+  const stop = () => void messages.close()
+  signal.addEventListener('abort', stop)
+  let isIdle = false
+  // what waited may have expired before it was delivered
+  const timer = setInterval(async () => {
+    if (isIdle && (await nothingWaits(consumer))) stop()
+    isIdle = true
+  }, idleMs)
+  try {
+    for await (const message of messages) {
+      isIdle = false
+      if (message.seq > lastSequence) return
+      yield tapMessage(message)
+      if (message.info.pending === 0 || message.seq === lastSequence) return
+    }
+  } finally {
+    clearInterval(timer)
+    signal.removeEventListener('abort', stop)
+    await messages.close()
+    // it goes by itself where we may not delete it
+    await consumer.delete().catch(() => undefined)
+  }
+}
+
+type HistoryConsumer = Awaited<ReturnType<NatsLink['js']['consumers']['get']>>
+
+function consumerOf({ link, cluster, subjects, start }: HistoryOptions): Promise<HistoryConsumer> {
+  return link.js.consumers.get(flowStream(cluster), {
     filter_subjects: [...subjects],
     inactive_threshold: inactiveMs,
     ...('sequence' in start
       ? { deliver_policy: 'by_start_sequence', opt_start_seq: start.sequence }
       : { deliver_policy: 'by_start_time', opt_start_time: new Date(start.unixMs).toISOString() }),
   })
-  const { num_pending: waiting } = await consumer.info(true)
-  if (waiting === 0 || signal.aborted) return
-  const messages = await consumer.consume({ max_bytes: aheadBytes })
-  const stop = () => void messages.close()
-  signal.addEventListener('abort', stop)
+}
+
+/** False also if the server doesn't say: then it is asked again. */
+async function nothingWaits(consumer: HistoryConsumer): Promise<boolean> {
   try {
-    for await (const message of messages) {
-      if (message.seq > lastSequence) return
-      yield tapMessage(message)
-      if (message.info.pending === 0 || message.seq === lastSequence) return
-    }
-  } finally {
-    signal.removeEventListener('abort', stop)
-    await messages.close()
-    // it goes by itself where we may not delete it
-    await consumer.delete().catch(() => undefined)
+    return (await consumer.info()).num_pending === 0
+  } catch {
+    return false
   }
 }

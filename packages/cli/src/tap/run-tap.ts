@@ -12,6 +12,7 @@ import { createLastBatches } from './last-batches.ts'
 import { rewriteNot } from './not-flag.ts'
 import { type TapConfig, tapOptions } from './options.ts'
 import { paintFor } from './output-options.ts'
+import { printLast } from './print-kept.ts'
 import { createSession, type Session } from './session.ts'
 import { createSink } from './sink.ts'
 
@@ -108,10 +109,7 @@ async function tapFile(
     else batches.add(message, session.fittingRecords(message))
     if (stop.aborted) return
   }
-  for (const [index, message] of (batches?.messages ?? []).entries()) {
-    if (stop.aborted) return
-    await session.take(message, index === 0 ? batches!.excess : 0)
-  }
+  if (batches !== undefined) await printLast(batches, session, stop)
 }
 
 async function* noBytes(): AsyncGenerator<Uint8Array> {}
