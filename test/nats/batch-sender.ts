@@ -1,6 +1,5 @@
 import { headers } from '@nats-io/transport-node'
 import { type BatchParts, batchOf } from '../../packages/cli/src/flow-lines/rows.testing.ts'
-import { loadConfig } from '../../packages/shared/src/index.ts'
 import {
   compressFlowPayload,
   ensureStreams,
@@ -8,9 +7,9 @@ import {
   flowMessageId,
   flowSubject,
   type NatsLink,
-  streamConfigSchema,
 } from '../../packages/shared/src/nats/index.ts'
 import { linkWith } from './bus-link.ts'
+import { streamSettings } from './stream-settings.ts'
 
 /** A collector's end of the bus, without a kernel: it sends batches of invented records. */
 export interface BatchSender {
@@ -29,13 +28,19 @@ export interface SendOptions {
 
 const tenRecords = Array.from({ length: 10 }, (_, index) => ({ localPort: 40_000 + index }))
 
-export async function connectSender(url: string): Promise<BatchSender> {
-  const streams = loadConfig(streamConfigSchema, { args: [], env: {} })
-  if (!streams.ok) throw new Error(streams.errors.join(' '))
-  const link = await linkWith(['--nats', url], { name: 'sender', spreadMs: 500 })
-  await ensureStreams(link.jsm, 'local', streams.config)
+export interface SenderOptions {
+  readonly cluster?: string
+  readonly login?: readonly string[]
+  /** False: somebody else makes the streams. */
+  readonly makesStreams?: boolean
+}
+
+export async function connectSender(url: string, options: SenderOptions = {}): Promise<BatchSender> {
+  const { cluster = 'local', login = [], makesStreams = true } = options
+  const link = await linkWith(['--nats', url, ...login], { name: 'sender', spreadMs: 500 })
+  if (makesStreams) await ensureStreams(link.jsm, cluster, streamSettings())
   const send = async (parts: BatchParts, { compress = false, subjectNode }: SendOptions = {}) => {
-    const payload = batchOf(parts)
+    const payload = batchOf({ cluster, ...parts })
     const { node = 'n1', bootId = '00000000000000aa', partition = 0, sequence = 1, records = [{}] } = parts
     const head = { node, bootId, partition, sequence, recordCount: records.length }
     const list = headers()
@@ -43,7 +48,7 @@ export async function connectSender(url: string): Promise<BatchSender> {
     for (const [name, value] of flowHeaders({ ...head, encoding: compress ? 'zstd' : 'raw' }))
       list.set(name, value)
     await link.js.publish(
-      flowSubject('local', partition, subjectNode ?? node),
+      flowSubject(cluster, partition, subjectNode ?? node),
       compress ? compressFlowPayload(payload) : payload,
       { headers: list },
     )

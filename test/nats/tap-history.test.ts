@@ -26,7 +26,7 @@ describe('readHistory', () => {
     const reading = readHistory({
       link: expiring,
       cluster: 'local',
-      subjects: ['skybraid.v1.local.flow.>'],
+      subject: 'skybraid.v1.local.flow.>',
       start: { sequence: 1 },
       lastSequence: undefined,
       signal: new AbortController().signal,

@@ -8,6 +8,7 @@ import { type BatchSender, connectSender } from './batch-sender.ts'
 import { afterTest, serverForTest } from './cleanup.ts'
 import { natsServerIsAtLeast } from './nats-program.ts'
 import type { NatsServer, NatsServerOptions } from './nats-server.ts'
+import { permissionsTemplate } from './permissions-template.ts'
 import { startTap, subscribed, type TapObject, type TapProgram } from './tap-program.ts'
 
 async function bus(options?: NatsServerOptions): Promise<{ server: NatsServer; sender: BatchSender }> {
@@ -224,6 +225,55 @@ describe.skipIf(!canLookBack)('skybraid tap, what the bus kept', () => {
     const last = tap(['--input', path, '--last', '1', '-o', 'ndjson'])
     expect(await last.ended()).toBe(0)
     expect(last.objects()).toMatchObject([{ sequence: 6 }])
+  })
+})
+
+describe('skybraid tap with the documented permissions', () => {
+  async function strictBus() {
+    const server = await serverForTest({ config: permissionsTemplate() })
+    const login = (user: string) => {
+      const path = join(server.folder, `${user}.password`)
+      writeFileSync(path, `change-${user}`)
+      return ['--nats-user', user, '--nats-password-file', path, '--nats-inbox-prefix', `_INBOX_${user}`]
+    }
+    const aggregator = await connectSender(server.url, { cluster: 'prod', login: login('aggregator') })
+    await aggregator.link.close()
+    const options = { cluster: 'prod', login: login('worker-a'), makesStreams: false }
+    const sender = await connectSender(server.url, options)
+    afterTest(() => sender.link.close())
+    const tapAs = (user: string, ...args: string[]) =>
+      tap([...ndjson(server), '--cluster', 'prod', ...login(user), ...args])
+    return { server, sender, tapAs }
+  }
+
+  it('reads live with a login that may do nothing else', async () => {
+    const { server, sender, tapAs } = await strictBus()
+    const program = tapAs('tap-live')
+    await subscribed(server)
+    await sender.sendTens(1, 2, { node: 'worker-a' })
+    await until('both are printed', () => flows(program.objects()).length === 20)
+    expect(await program.interrupt()).toBe(0)
+    expect(program.err()).toBe('')
+  })
+
+  it('looks back and goes on with one that may', async () => {
+    const { sender, tapAs } = await strictBus()
+    await sender.sendTens(1, 3, { node: 'worker-a' })
+    const last = tapAs('tap', '--last', '5')
+    expect([await last.ended(), last.objects().length, last.err()]).toEqual([0, 5, ''])
+    const program = tapAs('tap', '--since', '5m', '-f', '--node', 'worker-a', '--node', 'worker-b')
+    await until('the past is printed', () => flows(program.objects()).length === 30)
+    await sender.sendTens(4, 1, { node: 'worker-a' })
+    await until('the present too', () => flows(program.objects()).length === 40)
+    expect([await program.interrupt(), program.err(), others(program.objects())]).toEqual([0, '', []])
+  })
+
+  it('says that it may not look back, where it may not', async () => {
+    const { sender, tapAs } = await strictBus()
+    await sender.sendTens(1, 1, { node: 'worker-a' })
+    const program = tapAs('tap-live', '--last', '5')
+    expect(await program.ended()).toBe(3)
+    expect(program.err()).toMatch(/What the bus kept cannot be read: .*permission/i)
   })
 })
 

@@ -15,6 +15,7 @@ import {
 import { type FlowRow, flowRows } from './flow-row.ts'
 
 export interface BatchParts {
+  readonly cluster?: string
   readonly node?: string
   readonly bootId?: string
   readonly partition?: number
@@ -47,7 +48,7 @@ export function batchOf(parts: BatchParts = {}): Uint8Array<ArrayBuffer> {
   const columns = createFlowColumns()
   const { records = [{}] } = parts
   Object.assign(columns.header, {
-    cluster: 'local',
+    cluster: parts.cluster ?? 'local',
     node: parts.node ?? 'n1',
     bootId: parts.bootId ?? '00000000000000aa',
     partition: parts.partition ?? 0,

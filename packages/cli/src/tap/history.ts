@@ -1,3 +1,4 @@
+import { SkybraidError } from '@skybraid/shared'
 import { flowStream, type NatsLink } from '@skybraid/shared/nats'
 import { type TapMessage, tapMessage } from './tap-message.ts'
 
@@ -7,7 +8,8 @@ export type HistoryStart = { readonly sequence: number } | { readonly unixMs: nu
 export interface HistoryOptions {
   readonly link: NatsLink
   readonly cluster: string
-  readonly subjects: readonly string[]
+  /** One only: creating a consumer of several would need another permission. */
+  readonly subject: string
   readonly start: HistoryStart
   /** Ends after this place; undefined: when nothing more waits. */
   readonly lastSequence: number | undefined
@@ -21,6 +23,20 @@ const idleMs = 1_000
 
 /** What the stream of batches keeps, in its order: an ordered consumer, which acknowledges nothing. */
 export async function* readHistory(options: HistoryOptions): AsyncGenerator<TapMessage> {
+  try {
+    yield* deliveries(options)
+  } catch (error) {
+    throw keptProblem(error)
+  }
+}
+
+/** What stands in the way of reading what the bus kept, in plain words. */
+export function keptProblem(error: unknown): SkybraidError {
+  const why = error instanceof Error ? error.message : String(error)
+  return new SkybraidError('SB_BUS_REFUSED', `What the bus kept cannot be read: ${why}.`, error)
+}
+
+async function* deliveries(options: HistoryOptions): AsyncGenerator<TapMessage> {
   const { signal, lastSequence = Number.POSITIVE_INFINITY } = options
   const consumer = await consumerOf(options)
   const { num_pending: waiting } = await consumer.info(true)
@@ -52,9 +68,9 @@ export async function* readHistory(options: HistoryOptions): AsyncGenerator<TapM
 
 type HistoryConsumer = Awaited<ReturnType<NatsLink['js']['consumers']['get']>>
 
-function consumerOf({ link, cluster, subjects, start }: HistoryOptions): Promise<HistoryConsumer> {
+function consumerOf({ link, cluster, subject, start }: HistoryOptions): Promise<HistoryConsumer> {
   return link.js.consumers.get(flowStream(cluster), {
-    filter_subjects: [...subjects],
+    filter_subjects: subject,
     inactive_threshold: inactiveMs,
     ...('sequence' in start
       ? { deliver_policy: 'by_start_sequence', opt_start_seq: start.sequence }

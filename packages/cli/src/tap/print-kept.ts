@@ -1,7 +1,6 @@
-import { SkybraidError } from '@skybraid/shared'
-import { flowStream, type NatsLink } from '@skybraid/shared/nats'
+import { flowFilter, flowStream, type NatsLink } from '@skybraid/shared/nats'
 import { complain, type Surroundings } from '../surroundings.ts'
-import { type HistoryOptions, readHistory } from './history.ts'
+import { type HistoryOptions, keptProblem, readHistory } from './history.ts'
 import { createLastBatches, type LastBatches, lastBatchesBytes } from './last-batches.ts'
 import type { TapConfig } from './options.ts'
 import type { Session } from './session.ts'
@@ -28,7 +27,8 @@ export async function printKept(options: KeptOptions): Promise<void> {
   const reading: HistoryOptions = {
     link,
     cluster: config.cluster,
-    subjects,
+    // several nodes are chosen here, not there
+    subject: subjects.length === 1 ? subjects[0] : flowFilter(config.cluster),
     start: sinceMs === undefined ? { sequence: first } : { unixMs: sinceMs },
     lastSequence: upToNow ? undefined : last,
     signal: stop,
@@ -82,13 +82,12 @@ async function lastOf(reading: HistoryOptions, wanted: number, session: Session)
   return batches
 }
 
-async function streamState(link: NatsLink, cluster: string) {
+async function streamState({ jsm }: NatsLink, cluster: string) {
   try {
-    return (await link.jsm.streams.info(flowStream(cluster))).state
+    return (await jsm.streams.info(flowStream(cluster))).state
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    const isMissing = why === 'stream not found'
-    const hint = isMissing ? `no collector has published for the cluster ${cluster} yet; see --cluster` : why
-    throw new SkybraidError('SB_BUS_REFUSED', `What the bus kept cannot be read: ${hint}.`, error)
+    const isMissing = error instanceof Error && error.message === 'stream not found'
+    if (!isMissing) throw keptProblem(error)
+    throw keptProblem(`no collector has published for the cluster ${cluster} yet; see --cluster`)
   }
 }
