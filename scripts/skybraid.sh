@@ -4,5 +4,5 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 node_flags=()
 # A collector holds little and lives on every node: a small young generation is collected often and cheaply.
-[[ ${1:-} == collector ]] && node_flags=(--max-semi-space-size=1 --max-old-space-size=64)
+[[ ${1:-} == collector ]] && node_flags=(--max-semi-space-size=1 --max-old-space-size=64 --v8-pool-size=1)
 exec "$root/node_modules/.bin/node" "${node_flags[@]}" "$root/packages/cli/dist/main.js" "$@"

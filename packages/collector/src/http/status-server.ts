@@ -1,5 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { expositionContentType, formatHostPort, type HostPort, SkybraidError } from '@skybraid/shared'
+
+// Not by an import: that looks at every export, WebSocket among them, which loads a whole client: 16 MB of memory.
+const { createServer, STATUS_CODES } = process.getBuiltinModule('node:http')
 
 export interface Readiness {
   readonly ready: boolean
