@@ -3,6 +3,10 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 node_flags=()
-# A collector holds little and lives on every node: a small young generation is collected often and cheaply.
-[[ ${1:-} == collector ]] && node_flags=(--max-semi-space-size=1 --max-old-space-size=64 --v8-pool-size=1)
+# A collector holds little and lives on every node: a small young generation is collected often and cheaply, one
+# helper thread is enough for that, and one arena keeps freed buffers in one place.
+if [[ ${1:-} == collector ]]; then
+  node_flags=(--max-semi-space-size=1 --max-old-space-size=64 --v8-pool-size=1)
+  export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
+fi
 exec "$root/node_modules/.bin/node" "${node_flags[@]}" "$root/packages/cli/dist/main.js" "$@"

@@ -1,4 +1,4 @@
-import { type Collector, parseSampling, startCollector } from '@skybraid/collector'
+import { type CaptureSource, type Collector, parseSampling, startCollector } from '@skybraid/collector'
 import {
   collectorMetrics,
   createJetStreamPublisher,
@@ -26,19 +26,23 @@ export interface Reload {
   readonly readAgain: () => Promise<CollectorProgramConfig | undefined>
 }
 
-/** Captures at once, publishes as soon as the bus can be reached, and ends when told to or when it never can. */
+/**
+ * Captures at once, publishes as soon as the bus can be reached, and ends when told to or when it never can.
+ * `source` stands in for the kernel.
+ */
 export async function observeUntil(
   stop: Promise<string>,
   config: NodeConfig,
   reload: Reload,
   around: Surroundings,
+  source?: CaptureSource,
 ): Promise<number> {
   const console = createConsole(around.stdout, config.logLevel)
   const { log } = console
   console.say(`skybraid collector ${readVersion()}, node ${config.node}, cluster ${config.cluster}`)
   const encoding = config.compress === 'none' ? 'raw' : 'zstd'
   const bus = createJetStreamPublisher({ cluster: config.cluster, encoding, log })
-  const collector = await startWithStore(config, bus, console)
+  const collector = await startWithStore(config, bus, console, source)
   for (const line of attachReport([collector])) console.say(line)
   const connecting = connectInBackground(config, bus, console)
   const stopReloading = reloadAt(reload.configPath, () => void takeOver(config, reload, collector, console))
@@ -70,6 +74,7 @@ async function startWithStore(
   config: NodeConfig,
   bus: JetStreamPublisher,
   { log }: Console,
+  source: CaptureSource | undefined,
 ): Promise<Collector> {
   const { cluster, node, spoolDir: directory, spoolDirSize: capacityBytes, drain: drainMs } = config
   const bootId = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
@@ -77,7 +82,7 @@ async function startWithStore(
     directory === undefined
       ? {}
       : { store: openFileStore({ directory, capacityBytes, cluster, node, bootId, log }) }
-  return startCollector({ config, bus, log, bootId, drainMs, ...store })
+  return startCollector({ config, bus, log, bootId, drainMs, ...store, ...(source && { source }) })
 }
 
 /** Options that can change while the collector runs. */
