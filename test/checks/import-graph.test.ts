@@ -28,6 +28,7 @@ const pureFolders = [
   'packages/aggregator/src/topology',
   'packages/aggregator/src/resolve',
   'packages/cli/src/flow-lines',
+  'packages/aggregator/src/export/oap/interval',
 ]
 /** Data structures that pure code may use: they touch nothing outside themselves. */
 const pureLibraries = ['@skybraid/shared', 'lru-cache']

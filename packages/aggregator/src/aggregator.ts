@@ -6,6 +6,7 @@ import { checkListenAddress, listenOn } from './api/listen.ts'
 import { buildServer } from './api/server.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
+import { openOapExporter, pairsForOap } from './export/oap/open-oap-exporter.ts'
 import { openSegmentStore, type SegmentStore } from './store/segment-store.ts'
 import type { TopologyAnswer, TopologyReader } from './topology/answer.ts'
 
@@ -20,6 +21,8 @@ export interface AggregatorOptions {
   readonly notes?: readonly string[]
   /** What collectors in this process say about themselves, for `/status`. */
   readonly collectors?: () => readonly CollectorSelfStatus[]
+  /** Where a dry run of an export writes its lines. Default: stdout. */
+  readonly writeLine?: (line: string) => void
 }
 
 export interface Aggregator {
@@ -54,6 +57,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const core = openCore(config, store, nowMs(), notes)
   if (store !== undefined) restore(core, store, log)
   const state = { closing: false }
+  const oap = openOapExporter(config, core, { ...options, nowMs })
   const app = await buildServer({
     reader: core.reader,
     now: nowMs,
@@ -61,6 +65,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     version: options.version,
     readiness: () => readinessOf(state.closing),
     collectors: options.collectors ?? (() => []),
+    ...(oap && { oap: oap.status }),
     notes,
     options: apiOptions(config),
   })
@@ -69,6 +74,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     address = await listenOn(app, config.listen)
   } catch (error) {
     await app.close()
+    await oap?.close()
     store?.close()
     throw error
   }
@@ -84,10 +90,11 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     recent: () => recentAnswer(core, nowMs()),
     close() {
       state.closing = true
-      closing ??= app.close().finally(() => {
+      closing ??= app.close().finally(async () => {
         stopTimers()
         core.topology.flush(nowMs())
         store?.close()
+        await oap?.close()
       })
       return closing
     },
@@ -120,6 +127,7 @@ function openCore(
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
+    ...pairsForOap(config),
     ...(store === undefined ? {} : { onSegment: store.append }),
   })
 }

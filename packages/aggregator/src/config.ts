@@ -1,4 +1,5 @@
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
+import { oapConfigSchema } from './export/oap/options.ts'
 
 const wholeNumber = (count: number) => (Number.isInteger(count) ? undefined : 'must be a whole number')
 
@@ -75,6 +76,7 @@ export const aggregatorConfigSchema = defineOptions({
     max: 1_000_000,
     check: wholeNumber,
   },
+  ...oapConfigSchema,
 })
 
 export type AggregatorConfig = ConfigOf<typeof aggregatorConfigSchema>

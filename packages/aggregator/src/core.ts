@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { type BusMessage, createFlowColumns, type FlowColumns } from '@skybraid/shared'
 import type { ApiReader } from './api/api-deps.ts'
+import type { PairBook } from './export/oap/interval/pair-book.ts'
 import { BootOrdinals } from './ingest/boot-ordinals.ts'
 import { addedTotals, type IngestFigures, type IngestTotals, ingestStatus } from './ingest/ingest-status.ts'
 import { createJoin, type Join } from './join/join.ts'
@@ -9,7 +10,7 @@ import {
   type PartitionCore,
   type PartitionCoreOptions,
 } from './partition/partition-core.ts'
-import { createEntityIndex } from './resolve/entity-index.ts'
+import { createEntityIndex, type EntityIndex } from './resolve/entity-index.ts'
 import type { IngestStatus } from './topology/answer.ts'
 import type { Segment } from './topology/segment.ts'
 import { createTopology, type Topology } from './topology/topology.ts'
@@ -23,6 +24,8 @@ export interface CoreOptions {
   readonly notes?: readonly string[]
   /** Gets every segment as it closes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
+  /** Makes the book of what is exported as pairs of pods. */
+  readonly pairsOf?: (index: EntityIndex) => PairBook
 }
 
 /** Names, join, topology and ingest, wired together. It has no timers and no files: time and messages come in. */
@@ -32,6 +35,7 @@ export interface Core {
   accept(message: BusMessage, nowMs: number): void
   /** Lets time pass. Call several times a second. */
   tick(nowMs: number): void
+  readonly pairs: PairBook | undefined
 }
 
 /** How one partition begins, see `createPartitionCore`. */
@@ -44,6 +48,7 @@ export type PartitionStart = Pick<
 export interface PartitionedCore {
   readonly reader: ApiReader
   readonly topology: Topology
+  readonly pairs: PairBook | undefined
   open(partition: number, start: PartitionStart): PartitionCore
   /** Drops a partition; its figures stay in the sums. */
   close(core: PartitionCore): void
@@ -56,8 +61,10 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   const index = createEntityIndex()
   const partitions = new Map<number, PartitionCore>()
   const closed: IngestTotals[] = []
+  const pairs = options.pairsOf?.(index)
   const topology = createTopology({
     index,
+    ...(pairs === undefined ? {} : { onDelta: pairs.add }),
     startMs: options.startMs,
     maxEdges: options.maxEdges,
     minutesKept: Math.min(120, keptMinutes),
@@ -87,6 +94,7 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   return {
     reader: topology,
     topology,
+    pairs,
     open(partition, start) {
       const core = createPartitionCore({
         ...start,
@@ -124,6 +132,7 @@ export function createCore(options: CoreOptions): Core {
   return {
     reader: shared.reader,
     topology: shared.topology,
+    pairs: shared.pairs,
     accept(message, nowMs) {
       // what names a partition that can't be is refused, and counted, by the first one
       const isPossible = message.partition >= 0 && message.partition < maxPartitions

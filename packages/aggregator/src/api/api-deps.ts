@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+import type { OapStatus } from '../export/oap/oap-status.ts'
 import type { TopologyReader } from '../topology/answer.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import type { BodyStore } from './body-store.ts'
@@ -62,6 +63,8 @@ export interface ApiDeps {
   readonly version: string
   readonly readiness: () => Readiness
   readonly collectors: () => readonly CollectorSelfStatus[]
+  /** What the export to OAP says about itself; undefined where there is none. */
+  readonly oap?: () => OapStatus
   /** What a reader of any answer should know. */
   readonly notes?: readonly string[]
   readonly options: ApiOptions

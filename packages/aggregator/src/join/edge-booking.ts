@@ -297,7 +297,10 @@ export class EdgeBooking {
       counters[row + Counter.clientAdopted + side] += sign
     } else {
       counters[row + (side === 0 ? Counter.clientOpened : Counter.serverAccepted)] += sign
-      if (handshakeUs > 0) this.#book.sample(row, Histogram.clientHandshakeUs + side, handshakeUs, sign)
+      if (handshakeUs > 0) {
+        this.#book.sample(row, Histogram.clientHandshakeUs + side, handshakeUs, sign)
+        counters[row + Counter.clientHandshakeUsSum + side] += sign * handshakeUs
+      }
     }
     if ((flags & Kind.roleGuessed) !== 0) counters[row + Counter.guessedRoles] += sign
   }

@@ -79,7 +79,10 @@ function addSide(side: 'client' | 'server', reports: readonly Reported[], add: A
   const openedMs = openedOf(reports)
   const opened = side === 'client' ? 'clientOpened' : 'serverAccepted'
   add(openedMs, sawOpen(reports) ? opened : `${side}Adopted`, 1)
-  if (reports.some(({ record }) => record.handshakeUs > 0)) add(openedMs, `${side}HandshakeUs=150`, 1)
+  if (reports.some(({ record }) => record.handshakeUs > 0)) {
+    add(openedMs, `${side}HandshakeUs=150`, 1)
+    add(openedMs, `${side}HandshakeUsSum`, 150)
+  }
   const end = reports.find(({ record }) => record.state === State.closed)?.record
   if (end === undefined) return
   add(end.atMs, `${side}Closed`, 1)

@@ -58,6 +58,9 @@ export const counterNames = [
   'serverEndedRstSent',
   'serverEndedRstReceived',
   'serverEndedTimeout',
+  /** Sums of what the handshake histograms hold as distributions. */
+  'clientHandshakeUsSum',
+  'serverHandshakeUsSum',
 ] as const
 
 export type CounterName = (typeof counterNames)[number]

@@ -25,6 +25,8 @@ export interface MinuteBookOptions {
   readonly correctableMinutes?: number
   /** Gets the bytes of every segment soon after it closed; merged ones span ten minutes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
+  /** Sees the rows of a minute, or of corrections to one, once nothing is written to them any more. */
+  readonly onFreeze?: (minute: OpenMinute, counters: Float64Array) => void
 }
 
 export interface MinuteBookDeps extends MinuteBookOptions {
@@ -74,6 +76,8 @@ export interface MinuteBook extends EdgeBook {
   /** Grows with everything booked in a range. */
   touches(fromMinute: number, toMinute: number): string
   openMinutes(): number
+  /** The minutes, and corrections to minutes, that can be written. */
+  writable(): Iterable<OpenMinute>
   markEdges(isUsed: Uint8Array): void
   noteLoaded(segment: Segment): void
   /**
@@ -210,6 +214,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
    */
   function freeze(minute: number, isBase: boolean, isPartial: boolean, nowMs: number): [OpenMinute, Segment] {
     const from = open.get(minute) ?? createOpenMinute(minute, 0, pool.latencies)
+    deps.onFreeze?.(from, pool.counters)
     const head = {
       fromMinute: minute,
       minutes: 1,
@@ -342,6 +347,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       return `${sum}${toMinute > closed + 1 ? `.${gauges.touches}.${nowMinute}` : ''}`
     },
     openMinutes: () => [...open.keys()].filter(minute => minute > closed).length,
+    writable: () => open.values(),
     markEdges(isUsed) {
       for (const minute of open.values()) for (const e of minute.edges) isUsed[e] = 1
     },

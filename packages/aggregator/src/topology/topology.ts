@@ -20,6 +20,8 @@ import {
 } from './answer-text.ts'
 import { isComparable, markAnswer, type OwnMark } from './change-feed.ts'
 import { createClosedSumsCache } from './closed-sums.ts'
+import { createDeltaBook, type DeltaRows } from './delta-book.ts'
+import type { EdgeId, EntityId } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
 import { observedBy } from './edge-view.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
@@ -48,7 +50,17 @@ export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, Minut
   readonly notes?: readonly string[]
   /** Records lost outside the topology in a range, by place. */
   readonly losses?: (fromMs: number, toMs: number, nowMs: number) => Readonly<Record<string, number>>
+  /** Gets what edges grew by, at each `takeDeltas` and when a minute closes; see `deltaCounters`. */
+  readonly onDelta?: OnEdgeDelta
 }
+
+export type OnEdgeDelta = (
+  client: EntityId,
+  server: EntityId,
+  protocol: number,
+  unixMinute: number,
+  delta: Float64Array,
+) => void
 
 export interface TopologyStats {
   readonly edges: number
@@ -88,6 +100,10 @@ export interface Topology extends TopologyReader {
   /** Takes over a part of a partition's minute that its owner, here or elsewhere, has appended. */
   follow(bytes: Uint8Array, partition: number): LoadResult
   stats(): TopologyStats
+  /** From here on edges with an end that nobody reported wait for it, until the next `takeDeltas`. */
+  markDeltas(): void
+  /** Tells `onDelta` what was booked since the last time. */
+  takeDeltas(): void
 }
 
 /** A query's result with the range that it really is about. */
@@ -118,7 +134,15 @@ export function createTopology(options: TopologyOptions): Topology {
   const folds = createFoldCache(edges, index)
   const pool = createRowPool(Math.min(options.maxOpenRows ?? 400_000, 500_000))
   const work = createWorkQueue()
-  const books = createPartitionBooks({ ...options, edges, archive, pool, work })
+  const deltas = createDeltaBook(e => isAddress(edges.client[e]) || isAddress(edges.server[e]))
+  const books = createPartitionBooks({
+    ...options,
+    ...(options.onDelta && { onFreeze: (minute, counters) => deltas.finish({ minute, counters }, onDelta) }),
+    edges,
+    archive,
+    pool,
+    work,
+  })
   const keeper = createSegmentKeeper({
     ...options,
     edges,
@@ -140,6 +164,20 @@ export function createTopology(options: TopologyOptions): Topology {
   const closed = createClosedSumsCache()
   const knownCounts = new LRUCache<string, RangeCounts>({ max: 64 })
   let lastText: Uint8Array<ArrayBuffer> | undefined
+
+  function isAddress(id: EntityId): boolean {
+    return index.entity(id)?.kind === 'address'
+  }
+
+  function onDelta(e: EdgeId, minute: number, delta: Float64Array): void {
+    options.onDelta?.(edges.client[e], edges.server[e], edges.protocol[e], minute, delta)
+  }
+
+  function deltaRows(): DeltaRows[] {
+    return [...books.all()].flatMap(book =>
+      Array.from(book.writable(), minute => ({ minute, counters: pool.counters })),
+    )
+  }
 
   function pack(): void {
     work.advance(options.rowsPerAdvance ?? rowsPerAdvance)
@@ -312,6 +350,8 @@ export function createTopology(options: TopologyOptions): Topology {
       droppedMinutes: archive.dropped,
       refusedSegments: loader.refused(),
     }),
+    markDeltas: () => deltas.mark(deltaRows()),
+    takeDeltas: () => deltas.take(deltaRows(), onDelta),
   }
 }
 

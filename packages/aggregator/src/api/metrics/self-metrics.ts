@@ -2,6 +2,7 @@ import type { IngestStatus } from '../../topology/answer.ts'
 import type { ApiContext } from '../api-deps.ts'
 import { processFigures } from '../process-figures.ts'
 import type { MetricSet } from './metric-set.ts'
+import { writeOapMetrics } from './oap-metrics.ts'
 
 /** What the aggregator and its collectors say about themselves. Labels come from closed sets and node names. */
 export function writeSelfMetrics(out: MetricSet, context: ApiContext): void {
@@ -24,6 +25,7 @@ export function writeSelfMetrics(out: MetricSet, context: ApiContext): void {
     'Live clients cut for not reading.',
   )
   cut(context.streams.cut())
+  if (context.oap) writeOapMetrics(out, context.oap())
   writeProcess(out)
 }
 

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { oapFigures } from '../oap-figures.ts'
 import { processFigures } from '../process-figures.ts'
 import { refusals } from '../schema/problem-schema.ts'
 import type { statusSchema } from '../schema/status-schema.ts'
@@ -28,6 +29,7 @@ export function statusRoute(app: ApiServer, context: ApiContext): void {
       notes: [...(context.notes ?? [])],
       ingest: context.reader.ingestStatus(nowMs),
       collectors: [...context.collectors()],
+      ...(context.oap && { oap: oapFigures(context.oap()) }),
       api: {
         streamClients: context.streams.clients(),
         streamClientsMax: context.options.maxStreamClients,

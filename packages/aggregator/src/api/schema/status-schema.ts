@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { oapStatusSchema } from './oap-status-schema.ts'
 
 /** JSON schemas of `/status`, `/livez` and `/readyz`; the ingest part mirrors IngestStatus in topology/answer.ts. */
 
@@ -98,6 +99,7 @@ export const statusSchema = Type.Object(
     collectors: Type.Array(collectorSelfStatusSchema, {
       description: 'collectors that run in this process; empty if there are none',
     }),
+    oap: Type.Optional(oapStatusSchema),
     api: Type.Object(
       {
         streamClients: Type.Integer(),

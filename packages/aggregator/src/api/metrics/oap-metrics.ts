@@ -1,0 +1,48 @@
+import type { OapStatus } from '../../export/oap/oap-status.ts'
+import { leftOutByReason } from '../oap-figures.ts'
+import type { MetricSet } from './metric-set.ts'
+
+/** The export to OAP; every reason is of a closed set. */
+export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
+  const { sent, queue } = status
+  out.family(
+    'skybraid_oap_connected',
+    'gauge',
+    '1 while OAP takes what it is sent.',
+  )(status.connectedTo ? 1 : 0)
+  const intervals = out.family(
+    'skybraid_oap_intervals_total',
+    'counter',
+    'Intervals, by what became of them.',
+  )
+  intervals(sent?.intervals ?? 0, { result: 'sent' })
+  intervals(sent?.unknownIntervals ?? 0, { result: 'unknown' })
+  intervals(queue.droppedIntervals, { result: 'dropped' })
+  out.family('skybraid_oap_messages_total', 'counter', 'Messages that OAP read.')(sent?.messages ?? 0)
+  const logs = out.family('skybraid_oap_logs_total', 'counter', 'Logs, by what became of them.')
+  logs(sent?.logs ?? 0, { result: 'sent' })
+  logs(sent?.unknownLogs ?? 0, { result: 'unknown' })
+  const refused = out.family('skybraid_oap_refused_total', 'counter', 'What OAP could not bear, by reason.')
+  for (const [reason, count] of Object.entries(sent?.refused ?? {})) refused(count, { reason })
+  const leftOut = out.family('skybraid_oap_left_out_total', 'counter', 'Seen, but not for OAP, by reason.')
+  for (const [reason, count] of Object.entries(leftOutByReason(status))) leftOut(count, { reason })
+  out.family('skybraid_oap_queued_intervals', 'gauge', 'Intervals that wait for OAP.')(queue.intervals)
+  out.family('skybraid_oap_queued_bytes', 'gauge', 'Their memory, about.')(queue.bytes)
+  out.family(
+    'skybraid_oap_oldest_queued_seconds',
+    'gauge',
+    'Age of the oldest of them.',
+  )((status.oldestQueuedMs ?? 0) / 1000)
+  const http = out.family(
+    'skybraid_oap_http_requests_total',
+    'counter',
+    'Requests seen, and those sent one by one.',
+  )
+  http(status.http.seen, { result: 'seen' })
+  http(status.http.sent, { result: 'sent' })
+  out.family(
+    'skybraid_oap_http_sampling_factor',
+    'gauge',
+    'Requests seen for each one sent, in the latest interval.',
+  )(status.http.factor)
+}

@@ -1,0 +1,54 @@
+import Type from 'typebox'
+
+const strict = { additionalProperties: false } as const
+const byReason = Type.Record(Type.String(), Type.Integer())
+
+/** The export to OAP in `/status`; mirrors OapStatus in export/oap/oap-status.ts. */
+export const oapStatusSchema = Type.Object(
+  {
+    addresses: Type.Array(Type.String()),
+    dryRun: Type.Boolean({ description: 'what would be sent goes to stdout' }),
+    connected: Type.Boolean(),
+    connectedTo: Type.Optional(Type.String({ description: 'the OAP that takes what is sent' })),
+    lastError: Type.Optional(Type.String({ description: 'what went wrong last, in words' })),
+    sent: Type.Object(
+      {
+        intervals: Type.Integer(),
+        messages: Type.Integer(),
+        logs: Type.Integer({ description: 'of these OAP makes its figures' }),
+      },
+      strict,
+    ),
+    unknown: Type.Object(
+      { intervals: Type.Integer(), logs: Type.Integer() },
+      { ...strict, description: 'in flight when a stream broke; never sent again' },
+    ),
+    refused: Type.Record(Type.String(), Type.Integer(), {
+      description: 'not sent because OAP could not bear it, by reason',
+    }),
+    queue: Type.Object(
+      {
+        intervals: Type.Integer(),
+        bytes: Type.Integer(),
+        oldestSeconds: Type.Optional(Type.Number({ description: 'age of the oldest that waits' })),
+        droppedIntervals: Type.Integer({ description: 'waited too long, or found no room' }),
+        droppedPairs: Type.Integer(),
+      },
+      strict,
+    ),
+    leftOut: { ...byReason, description: 'seen, but not for OAP, by reason, in connections' },
+    http: Type.Object(
+      {
+        seen: Type.Integer(),
+        sent: Type.Integer(),
+        factor: Type.Number({ description: 'of the latest interval: seen for each one sent' }),
+      },
+      strict,
+    ),
+    pods: Type.Object(
+      { known: Type.Integer(), announced: Type.Integer(), failures: Type.Integer() },
+      { ...strict, description: 'instances told to OAP by name' },
+    ),
+  },
+  { ...strict, title: 'OapStatus' },
+)

@@ -1,0 +1,343 @@
+import { type EndName, fitName, type NameProblem, nameLimits, nameProblem } from './end-name.ts'
+import { type HttpMethod, type HttpRequests, httpMethods, requestCount } from './http-requests.ts'
+import { type PackedPairs, unpackPairs } from './packed-pairs.ts'
+import { Amount, type PodPair, Role } from './pod-pair.ts'
+import { WireWriter } from './wire-writer.ts'
+
+/** What goes to OAP in one stream: all of one minute. */
+export interface OapInterval {
+  readonly unixMinute: number
+  readonly pairs: PackedPairs
+  readonly http: readonly HttpRequests[]
+}
+
+export interface EncodeOptions {
+  /** Shown in OAP's debug log only; never empty. */
+  readonly node: string
+  readonly cluster: string
+  readonly nowMs: number
+}
+
+export type RefusedReason =
+  | NameProblem
+  | 'same_service'
+  | 'minute_out_of_range'
+  | 'bad_amount'
+  | 'bad_request'
+  | 'too_many_events'
+
+export interface EncodeCounts {
+  messages: number
+  logs: number
+  /** Pairs, groups of requests, or with `too_many_events` events, that OAP could not bear. */
+  readonly refused: Partial<Record<RefusedReason, number>>
+}
+
+/** The limits that one message and one interval keep. */
+export const encodeLimits = {
+  /** Of one pair and interval, each of opened, failed and closed. */
+  events: 200_000,
+  logsPerMessage: 2_000,
+  /** OAP reads the packets of a read log as a signed 32-bit number. */
+  readPackets: 2 ** 31 - 1,
+  /** Older minutes may lie before OAP's oldest table, younger ones are a wrong clock. */
+  oldestMinutes: 30,
+  youngestMinutes: 3,
+} as const
+
+const Message = { node: 1, connection: 2, kernelLogs: 3, protocolLog: 4 } as const
+const Log = { connect: 1, accept: 2, close: 3, read: 4, write: 5 } as const
+const tcpProtocol = 0
+const httpProtocol = { 1: 1, 2: 2 } as const
+
+/**
+ * The only place that writes messages for OAP. OAP checks nothing, and one bad message can cost everybody's edges, so
+ * whatever comes in, what comes out keeps every rule of docs/oap.md ("What OAP cannot bear"): what would break one is
+ * left out and counted. Every message is a copy of its own.
+ */
+export function* encodeInterval(
+  interval: OapInterval,
+  options: EncodeOptions,
+  counts: EncodeCounts,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const writer = new WireWriter()
+  if (!isMinuteInRange(interval.unixMinute, options.nowMs)) {
+    refuse(counts, 'minute_out_of_range', interval.pairs.count + interval.http.length)
+    return
+  }
+  let isFirst = true
+  /** Begins a message with a connection, the stream's first one with the node as well. */
+  const open = (end: Pick<PodPair, 'role' | 'local' | 'remote'>, protocol: number) => {
+    if (isFirst) writeNode(writer, interval.unixMinute, options)
+    isFirst = false
+    writeConnection(writer, end, protocol)
+  }
+  for (const pair of unpackPairs(interval.pairs)) {
+    const problem = pairProblem(pair) ?? amountProblem(pair)
+    if (problem !== undefined) refuse(counts, problem, 1)
+    else if (pair.amounts.some(n => n > 0)) yield* pairMessages(writer, pair, open, counts)
+  }
+  for (const requests of interval.http) {
+    const problem = pairProblem(requests) ?? requestProblem(requests)
+    if (problem !== undefined) refuse(counts, problem, 1)
+    else if (requestCount(requests) > 0) yield* requestMessages(writer, requests, open, counts)
+  }
+}
+
+export function noCounts(): EncodeCounts {
+  return { messages: 0, logs: 0, refused: {} }
+}
+
+const scratch = new WireWriter()
+const failedLog = encodeLog(Log.connect, 0, false)
+const closedLog = encodeLog(Log.close, 0, true)
+
+type Open = (end: Pick<PodPair, 'role' | 'local' | 'remote'>, protocol: number) => void
+
+function refuse(counts: EncodeCounts, reason: RefusedReason, count: number): void {
+  counts.refused[reason] = (counts.refused[reason] ?? 0) + count
+}
+
+function isMinuteInRange(unixMinute: number, nowMs: number): boolean {
+  const nowMinute = Math.floor(nowMs / 60_000)
+  return (
+    Number.isInteger(unixMinute) &&
+    unixMinute > 0 &&
+    unixMinute >= nowMinute - encodeLimits.oldestMinutes &&
+    unixMinute <= nowMinute + encodeLimits.youngestMinutes
+  )
+}
+
+function pairProblem(pair: Pick<PodPair, 'role' | 'local' | 'remote'>): RefusedReason | undefined {
+  const problem = nameProblem(pair.local) ?? nameProblem(pair.remote)
+  if (problem !== undefined) return problem
+  if (pair.role !== Role.client && pair.role !== Role.server) return 'bad_request'
+  return pair.local.service === pair.remote.service ? 'same_service' : undefined
+}
+
+function amountProblem({ amounts }: PodPair): RefusedReason | undefined {
+  return amounts.every(n => Number.isSafeInteger(n) && n >= 0) ? undefined : 'bad_amount'
+}
+
+function requestProblem(requests: HttpRequests): RefusedReason | undefined {
+  const { status, latencies, method, version } = requests
+  const isKnown = Object.hasOwn(httpMethods, method) && (version === 1 || version === 2)
+  const isStatus = Number.isInteger(status) && status >= 100 && status <= 599
+  const isTimed = latencies.every(
+    ([microseconds, count]) => isAmount(Math.round(microseconds) * 1000) && isAmount(count),
+  )
+  const sizes = [
+    requests.requestHeaderBytes,
+    requests.requestBodyBytes,
+    requests.responseHeaderBytes,
+    requests.responseBodyBytes,
+  ]
+  return isKnown && isStatus && isTimed && sizes.every(isAmount) ? undefined : 'bad_request'
+}
+
+function isAmount(n: number): boolean {
+  return Number.isSafeInteger(n) && n >= 0
+}
+
+function writeNode(writer: WireWriter, unixMinute: number, { node, cluster }: EncodeOptions): void {
+  const start = writer.begin(Message.node)
+  writer.text(1, fitName(node === '' ? 'skybraid' : node, nameLimits.pod))
+  const boot = writer.begin(3)
+  writer.number(1, unixMinute * 60)
+  writer.end(boot)
+  writer.text(4, cluster)
+  writer.end(start)
+}
+
+function writeConnection(
+  writer: WireWriter,
+  { role, local, remote }: Pick<PodPair, 'role' | 'local' | 'remote'>,
+  protocol: number,
+): void {
+  const start = writer.begin(Message.connection)
+  writeEnd(writer, 1, local)
+  writeEnd(writer, 2, remote)
+  writer.number(3, role)
+  writer.number(5, protocol)
+  writer.end(start)
+}
+
+function writeEnd(writer: WireWriter, field: number, { service, pod }: EndName): void {
+  const address = writer.begin(field)
+  const kubernetes = writer.begin(1)
+  writer.text(1, service)
+  writer.text(2, pod)
+  writer.end(kubernetes)
+  writer.end(address)
+}
+
+/** One write and one read log with the sums, then one log for each connection that opened, failed and closed. */
+function* pairMessages(
+  writer: WireWriter,
+  pair: PodPair,
+  open: Open,
+  counts: EncodeCounts,
+): Generator<Uint8Array<ArrayBuffer>> {
+  open(pair, tcpProtocol)
+  let logs = writeTraffic(writer, pair.amounts)
+  for (const run of eventRuns(pair, counts)) {
+    for (let left = run.count; left > 0; left--) {
+      if (logs === encodeLimits.logsPerMessage) {
+        yield finish(writer, logs, counts)
+        logs = 0
+      }
+      writer.message(Message.kernelLogs, run.log)
+      logs++
+    }
+  }
+  // only events beyond the limit were left out: a connection alone is a valid message
+  yield finish(writer, logs, counts)
+}
+
+function finish(writer: WireWriter, logs: number, counts: EncodeCounts): Uint8Array<ArrayBuffer> {
+  counts.messages++
+  counts.logs += logs
+  return writer.finish()
+}
+
+function writeTraffic(writer: WireWriter, amounts: Float64Array): number {
+  let logs = 0
+  const sent = amounts[Amount.bytesSent] + amounts[Amount.packetsSent] + amounts[Amount.retransmits]
+  if (sent > 0) {
+    const log = writer.begin(Message.kernelLogs)
+    const write = writer.begin(Log.write)
+    const l4 = writer.begin(4)
+    writer.number(2, amounts[Amount.packetsSent])
+    writer.number(3, amounts[Amount.retransmits])
+    writer.number(5, amounts[Amount.bytesSent])
+    writer.end(l4)
+    writer.end(write)
+    writer.end(log)
+    logs++
+  }
+  let packets = amounts[Amount.packetsReceived]
+  let bytes = amounts[Amount.bytesReceived]
+  while (packets > 0 || bytes > 0) {
+    const part = Math.min(packets, encodeLimits.readPackets)
+    const log = writer.begin(Message.kernelLogs)
+    const read = writer.begin(Log.read)
+    const l2 = writer.begin(4)
+    writer.number(2, part)
+    writer.number(3, bytes)
+    writer.end(l2)
+    writer.end(read)
+    writer.end(log)
+    packets -= part
+    bytes = 0
+    logs++
+  }
+  return logs
+}
+
+interface EventRun {
+  readonly count: number
+  /** The encoded log. */
+  readonly log: Uint8Array
+}
+
+/** Events that look alike. Durations of handshakes are shared out so that their sum is exact. */
+function eventRuns({ role, amounts }: PodPair, counts: EncodeCounts): EventRun[] {
+  const capped = (count: number) => {
+    if (count > encodeLimits.events) refuse(counts, 'too_many_events', count - encodeLimits.events)
+    return Math.min(count, encodeLimits.events)
+  }
+  const opened = capped(amounts[Amount.opened])
+  const runs: EventRun[] = []
+  if (opened > 0) {
+    // what lies beyond the exact range of the wire can't come from handshakes of 32 bits each
+    const totalUs = Math.min(amounts[Amount.handshakeUs], Math.floor(Number.MAX_SAFE_INTEGER / 1000))
+    const eachUs = Math.floor(totalUs / opened)
+    const longer = totalUs - eachUs * opened
+    runs.push({ count: opened - longer, log: openedLog(role, eachUs * 1000) })
+    runs.push({ count: longer, log: openedLog(role, (eachUs + 1) * 1000) })
+  }
+  if (role === Role.client) runs.push({ count: capped(amounts[Amount.failed]), log: failedLog })
+  runs.push({ count: capped(amounts[Amount.closed]), log: closedLog })
+  return runs.filter(({ count }) => count > 0)
+}
+
+function openedLog(role: Role, nanoseconds: number): Uint8Array {
+  return encodeLog(role === Role.client ? Log.connect : Log.accept, nanoseconds, role === Role.client)
+}
+
+function encodeLog(operation: number, nanoseconds: number, success: boolean): Uint8Array {
+  const start = scratch.begin(operation)
+  writeEndTime(scratch, nanoseconds)
+  scratch.number(3, success ? 1 : 0)
+  scratch.end(start)
+  return scratch.finish()
+}
+
+/** Without a start, which is then the beginning of the minute, the end is the duration. */
+function writeEndTime(writer: WireWriter, nanoseconds: number): void {
+  if (nanoseconds === 0) return
+  const time = writer.begin(2)
+  const offset = writer.begin(1)
+  writer.number(1, nanoseconds)
+  writer.end(offset)
+  writer.end(time)
+}
+
+/** One message per request: the protocol counts requests by counting them. */
+function* requestMessages(
+  writer: WireWriter,
+  requests: HttpRequests,
+  open: Open,
+  counts: EncodeCounts,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const count = requestCount(requests)
+  const path = endpointPath(requests)
+  open(requests, httpProtocol[requests.version])
+  let nth = 0
+  for (const [microseconds, number] of requests.latencies) {
+    for (let left = number; left > 0; left--) {
+      writeRequest(writer, requests, path, Math.round(microseconds) * 1000, nth++, count)
+      yield finish(writer, 1, counts)
+    }
+  }
+}
+
+/** The endpoint is called `METHOD:path`. */
+function endpointPath({ method, path }: HttpRequests): string {
+  const route = path.replace(/[?#].*$/s, '')
+  return fitName(route === '' ? '/' : route, nameLimits.endpoint - method.length - 1)
+}
+
+function writeRequest(
+  writer: WireWriter,
+  requests: HttpRequests,
+  path: string,
+  nanoseconds: number,
+  nth: number,
+  count: number,
+): void {
+  const share = (sum: number) => shareOf(sum, nth, count)
+  const log = writer.begin(Message.protocolLog)
+  const http = writer.begin(1)
+  writeEndTime(writer, nanoseconds)
+  writer.number(3, requests.version - 1)
+  const request = writer.begin(4)
+  writer.number(1, httpMethods[requests.method as HttpMethod])
+  writer.text(2, path)
+  writer.number(3, share(requests.requestHeaderBytes))
+  writer.number(4, share(requests.requestBodyBytes))
+  writer.end(request)
+  const response = writer.begin(5)
+  writer.number(1, requests.status)
+  writer.number(3, share(requests.responseHeaderBytes))
+  writer.number(4, share(requests.responseBodyBytes))
+  writer.end(response)
+  writer.end(http)
+  writer.end(log)
+}
+
+/** Shares of a sum that differ by at most one and add up to it. */
+function shareOf(sum: number, nth: number, count: number): number {
+  const each = Math.floor(sum / count)
+  return each + (nth < sum - each * count ? 1 : 0)
+}

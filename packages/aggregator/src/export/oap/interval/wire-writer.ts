@@ -1,0 +1,91 @@
+const utf8 = new TextEncoder()
+const lengthBytes = 4
+
+/**
+ * Protobuf fields into one growing buffer. A message inside a message is begun and ended; the length of a long one
+ * takes four bytes, which is valid and saves moving it. Zero and empty values are left out, as proto3 does.
+ */
+export class WireWriter {
+  #bytes = new Uint8Array(4_096)
+  length = 0
+
+  /** A copy of what was written; the writer is empty afterwards. */
+  finish(): Uint8Array<ArrayBuffer> {
+    const message = this.#bytes.slice(0, this.length)
+    this.length = 0
+    return message
+  }
+
+  number(field: number, value: number): void {
+    if (value === 0) return
+    this.#reserve(16)
+    this.#varint(field * 8)
+    this.#varint(value)
+  }
+
+  text(field: number, value: string): void {
+    if (value === '') return
+    const most = value.length * 3
+    this.#reserve(most + 16)
+    this.#varint(field * 8 + 2)
+    // short texts, which nearly all are, have a length of one byte
+    if (most < 128) {
+      const { written } = utf8.encodeInto(value, this.#bytes.subarray(this.length + 1))
+      this.#bytes[this.length] = written
+      this.length += 1 + written
+      return
+    }
+    const bytes = utf8.encode(value)
+    this.#varint(bytes.length)
+    this.#bytes.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  /** Bytes of a message that were encoded before, as a field; empty ones too. */
+  message(field: number, bytes: Uint8Array): void {
+    this.#reserve(bytes.length + 16)
+    this.#varint(field * 8 + 2)
+    this.#varint(bytes.length)
+    this.#bytes.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  /** Begins a message inside this one; `end` takes what this returns. */
+  begin(field: number): number {
+    this.#reserve(16)
+    this.#varint(field * 8 + 2)
+    this.length += lengthBytes
+    return this.length
+  }
+
+  end(start: number): void {
+    let rest = this.length - start
+    if (rest < 128) {
+      const bytes = this.#bytes
+      bytes[start - lengthBytes] = rest
+      bytes.copyWithin(start - lengthBytes + 1, start, this.length)
+      this.length -= lengthBytes - 1
+      return
+    }
+    for (let i = lengthBytes; i > 0; i--) {
+      this.#bytes[start - i] = (rest & 0x7f) | (i > 1 ? 0x80 : 0)
+      rest >>>= 7
+    }
+  }
+
+  #varint(value: number): void {
+    let rest = value
+    while (rest >= 128) {
+      this.#bytes[this.length++] = (rest % 128) | 0x80
+      rest = Math.floor(rest / 128)
+    }
+    this.#bytes[this.length++] = rest
+  }
+
+  #reserve(more: number): void {
+    if (this.length + more <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(this.length + more, 2 * this.#bytes.length))
+    larger.set(this.#bytes.subarray(0, this.length))
+    this.#bytes = larger
+  }
+}

@@ -1,0 +1,200 @@
+import { readFileSync } from 'node:fs'
+import {
+  type ChannelCredentials,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
+import { SkybraidError } from '@skybraid/shared'
+import { type OapConfig, usesTls } from './options.ts'
+
+/** What OAP answered, or why it didn't: a gRPC code, and `stalled` where it took nothing any more. */
+export interface OapAnswer {
+  readonly code: number
+  readonly details: string
+  readonly isStalled: boolean
+  /** Messages that were handed over; with code 0 all of them were read. */
+  readonly messages: number
+}
+
+export const OapCode = {
+  ok: status.OK,
+  cancelled: status.CANCELLED,
+  invalid: status.INVALID_ARGUMENT,
+  denied: status.PERMISSION_DENIED,
+  unimplemented: status.UNIMPLEMENTED,
+  unauthenticated: status.UNAUTHENTICATED,
+} as const
+
+/** One connection to one OAP. */
+export interface OapConnection {
+  readonly address: string
+  /** Opens a stream and ends it without a message: that counts nothing, and shows whether OAP would take one. */
+  probe(): Promise<OapAnswer>
+  /** Sends one stream, at OAP's pace, and waits until it was read. */
+  send(messages: Iterable<Uint8Array>): Promise<OapAnswer>
+  /** A call of the management service. */
+  call(method: 'keepAlive' | 'reportInstanceProperties', request: Uint8Array): Promise<OapAnswer>
+  close(): void
+}
+
+const collect = '/skywalking.v3.EBPFAccessLogService/collect'
+const management = '/skywalking.v3.ManagementService'
+const connectMs = 10_000
+const answerMs = 10_000
+/** OAP may be slow, but not forever. */
+const stallMs = 30_000
+const streamMs = 5 * 60_000
+
+const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const asIs = (bytes: Buffer) => bytes
+
+/** Nothing connects before the first call. Throws SB_CONFIG where a file of the options cannot be read. */
+export function createOapConnection(address: string, config: OapConfig): OapConnection {
+  // keep-alive pings stay off: OAP's server ends connections that ping more often than every 5 minutes
+  const client = new Client(address, credentialsOf(config), {
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 2_000,
+    'grpc.enable_retries': 0,
+  })
+
+  function ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      client.waitForReady(Date.now() + connectMs, error => (error ? reject(error) : resolve()))
+    })
+  }
+
+  return {
+    address,
+    async probe() {
+      try {
+        await ready()
+      } catch (error) {
+        return { code: status.UNAVAILABLE, details: (error as Error).message, isStalled: false, messages: 0 }
+      }
+      try {
+        return await stream(client, metadataOf(config), [], answerMs)
+      } catch (error) {
+        return {
+          code: status.UNAUTHENTICATED,
+          details: (error as Error).message,
+          isStalled: false,
+          messages: 0,
+        }
+      }
+    },
+    async send(messages) {
+      let metadata: Metadata
+      try {
+        metadata = metadataOf(config)
+      } catch (error) {
+        return {
+          code: status.UNAUTHENTICATED,
+          details: (error as Error).message,
+          isStalled: false,
+          messages: 0,
+        }
+      }
+      return stream(client, metadata, messages, streamMs)
+    },
+    async call(method, request) {
+      const { promise, resolve } = Promise.withResolvers<OapAnswer>()
+      client.makeUnaryRequest(
+        `${management}/${method}`,
+        asBuffer,
+        asIs,
+        request,
+        metadataOf(config),
+        { deadline: Date.now() + answerMs },
+        error => resolve({ ...answerOf(error), isStalled: false, messages: 1 }),
+      )
+      return promise
+    },
+    close: () => client.close(),
+  }
+}
+
+function stream(
+  client: Client,
+  metadata: Metadata,
+  messages: Iterable<Uint8Array>,
+  deadlineMs: number,
+): Promise<OapAnswer> {
+  return new Promise(resolve => {
+    let isOver = false
+    let isStalled = false
+    let sent = 0
+    let wake = () => {}
+    const call = client.makeClientStreamRequest(
+      collect,
+      asBuffer,
+      asIs,
+      metadata,
+      { deadline: Date.now() + deadlineMs },
+      error => {
+        isOver = true
+        clearTimeout(stalled)
+        wake()
+        resolve({ ...answerOf(error), isStalled, messages: sent })
+      },
+    )
+    const stalled = setTimeout(() => {
+      isStalled = true
+      call.cancel()
+    }, stallMs)
+    call.on('error', () => {}) // the callback has it too
+    call.on('drain', () => {
+      stalled.refresh()
+      wake()
+    })
+    const write = async () => {
+      for (const message of messages) {
+        if (isOver) return
+        sent++
+        if (call.write(message)) continue
+        // after the end of the call there may be no drain
+        if (!isOver) await new Promise<void>(go => (wake = go))
+      }
+      stalled.refresh()
+      if (!isOver) call.end()
+    }
+    write().catch((error: unknown) => call.destroy(error as Error))
+  })
+}
+
+function answerOf(error: ServiceError | null): { code: number; details: string } {
+  return error === null
+    ? { code: status.OK, details: '' }
+    : { code: error.code ?? status.UNKNOWN, details: error.details ?? error.message }
+}
+
+function metadataOf({ oapTokenFile }: OapConfig): Metadata {
+  const metadata = new Metadata()
+  if (oapTokenFile)
+    metadata.set('authentication', readOption('--oap-token-file', oapTokenFile).toString().trim())
+  return metadata
+}
+
+function credentialsOf(config: OapConfig): ChannelCredentials {
+  if (!usesTls(config)) return credentials.createInsecure()
+  const { oapCaFile, oapCertFile, oapKeyFile } = config
+  return credentials.createSsl(
+    oapCaFile ? readOption('--oap-ca-file', oapCaFile) : null,
+    oapKeyFile ? readOption('--oap-key-file', oapKeyFile) : null,
+    oapCertFile ? readOption('--oap-cert-file', oapCertFile) : null,
+  )
+}
+
+function readOption(option: string, path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw new SkybraidError(
+      'SB_CONFIG',
+      `${option} ${path} cannot be read: ${(error as Error).message}.`,
+      error,
+    )
+  }
+}

@@ -1,0 +1,167 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { encodeInterval, noCounts, type OapInterval } from './interval/access-log.ts'
+import { type HttpRequests, sampleRequests } from './interval/http-requests.ts'
+import { createIntervalQueue } from './interval/interval-queue.ts'
+import { packPairs } from './interval/packed-pairs.ts'
+import type { PairBook } from './interval/pair-book.ts'
+import { createPodBook } from './interval/pod-book.ts'
+import { readAccessLog } from './oap-protocol.ts'
+import { startOapSender } from './oap-sender.ts'
+import type { OapStatus } from './oap-status.ts'
+import type { OapConfig } from './options.ts'
+
+/** What the exporter sees of the core. */
+export interface ExportSource {
+  readonly pairs: PairBook
+  markDeltas(): void
+  takeDeltas(): void
+}
+
+export interface ExporterDeps {
+  readonly config: OapConfig
+  readonly node: string
+  readonly source: ExportSource
+  readonly log: FastifyBaseLogger
+  readonly nowMs: () => number
+  readonly random: () => number
+  /** Where a dry run writes. */
+  readonly write: (line: string) => void
+}
+
+/** Feeds OAP every ten seconds until `close`; whether OAP is there concerns nobody else. */
+export interface OapExporter {
+  /** Requests of application protocols that were seen in a minute; they go with the next interval. */
+  addRequests(unixMinute: number, requests: readonly HttpRequests[]): void
+  status(): OapStatus
+  /** Sends what there is, if OAP is there and takes it within some seconds. Idempotent. */
+  close(): Promise<void>
+}
+
+export const intervalMs = 10_000
+/** How long the other half of a connection is waited for. */
+const otherHalfMs = 2_000
+const closeMs = 5_000
+const queueLimits = { maxAgeMs: 15 * 60_000, maxBytes: 128 * 1024 * 1024 }
+const announcementsPerInterval = 500
+
+export function startOapExporter(deps: ExporterDeps): OapExporter {
+  const { config, source, log, nowMs } = deps
+  const queue = createIntervalQueue(queueLimits)
+  const pods = createPodBook()
+  const http = { seen: 0, sent: 0, lastSeen: 0, lastSent: 0 }
+  let requests = new Map<number, HttpRequests[]>()
+  const sender =
+    config.oap.length === 0
+      ? undefined
+      : startOapSender({ ...deps, queue, announcements: () => pods.due(nowMs(), announcementsPerInterval) })
+  const stopTimer = everyInterval(
+    nowMs,
+    () => source.markDeltas(),
+    () => {
+      source.takeDeltas()
+      take()
+    },
+    error => log.error({ err: error }, 'an interval for OAP could not be taken'),
+  )
+
+  /** Makes intervals of what was gathered and hands them on. */
+  function take(): void {
+    const atMs = nowMs()
+    const minutes = new Map<number, OapInterval>()
+    for (const { unixMinute, pairs } of source.pairs.drain(atMs))
+      minutes.set(unixMinute, { unixMinute, pairs: packPairs(pairs), http: [] })
+    for (const [unixMinute, sampled] of sampledRequests())
+      minutes.set(unixMinute, {
+        unixMinute,
+        pairs: minutes.get(unixMinute)?.pairs ?? packPairs([]),
+        http: sampled,
+      })
+    for (const interval of minutes.values()) {
+      if (sender === undefined) {
+        dryRun(interval)
+        continue
+      }
+      pods.see(interval.pairs.ends, atMs)
+      queue.push({ ...interval, takenMs: atMs })
+    }
+    sender?.wake()
+  }
+
+  function sampledRequests(): Map<number, readonly HttpRequests[]> {
+    const budget = (config.oapHttpLogsPerSecond * intervalMs) / 1000
+    const all = [...requests].flatMap(([unixMinute, list]) => list.map(one => ({ ...one, unixMinute })))
+    requests = new Map()
+    const { requests: kept, seen, sent } = sampleRequests(all, budget)
+    Object.assign(http, { seen: http.seen + seen, sent: http.sent + sent, lastSeen: seen, lastSent: sent })
+    return Map.groupBy(kept as typeof all, ({ unixMinute }) => unixMinute)
+  }
+
+  function dryRun(interval: OapInterval): void {
+    const options = { node: deps.node, cluster: config.oapCluster, nowMs: nowMs() }
+    for (const message of encodeInterval(interval, options, noCounts()))
+      deps.write(`${JSON.stringify({ oap: readAccessLog(message) })}\n`)
+  }
+
+  let closing: Promise<void> | undefined
+  return {
+    addRequests(unixMinute, list) {
+      const known = requests.get(unixMinute) ?? []
+      known.push(...list)
+      requests.set(unixMinute, known)
+    },
+    status() {
+      const oldestMs = queue.oldestMs()
+      const { lastSeen, lastSent, seen, sent } = http
+      return {
+        addresses: config.oap,
+        isDryRun: config.oapDryRun,
+        ...(sender?.state() ?? { connectedTo: undefined, lastError: undefined, failures: 0 }),
+        sent: sender?.counts,
+        queue: queue.counts(),
+        oldestQueuedMs: oldestMs === undefined ? undefined : nowMs() - oldestMs,
+        http: { seen, sent, factor: lastSeen === lastSent ? 1 : lastSeen / lastSent },
+        leftOut: source.pairs.counts,
+        foldedNames: source.pairs.foldedNames(),
+        pods: pods.size,
+      }
+    },
+    close() {
+      if (closing === undefined) {
+        stopTimer()
+        source.takeDeltas()
+        take()
+        closing = (sender?.close(closeMs) ?? Promise.resolve()).then(() => {
+          const { intervals } = queue.counts()
+          if (intervals > 0) log.warn({ intervals }, 'ended before OAP had taken all intervals')
+        })
+      }
+      return closing
+    },
+  }
+}
+
+/** Calls `mark` at every full interval of the clock, and `take` as much later as the other halves need. */
+function everyInterval(
+  nowMs: () => number,
+  mark: () => void,
+  take: () => void,
+  onError: (error: unknown) => void,
+): () => void {
+  let timer: ReturnType<typeof setTimeout>
+  const guarded = (work: () => void, next: () => void) => () => {
+    try {
+      work()
+    } catch (error) {
+      onError(error)
+    }
+    next()
+  }
+  const waitForMark = () => {
+    timer = setTimeout(guarded(mark, waitForTake), intervalMs - (nowMs() % intervalMs))
+  }
+  const waitForTake = () => {
+    timer = setTimeout(guarded(take, waitForMark), otherHalfMs)
+  }
+  waitForMark()
+  return () => clearTimeout(timer)
+}

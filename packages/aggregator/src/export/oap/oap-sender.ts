@@ -1,0 +1,230 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { type EncodeCounts, encodeInterval, noCounts } from './interval/access-log.ts'
+import type { IntervalQueue, QueuedInterval } from './interval/interval-queue.ts'
+import type { Announcement } from './interval/pod-book.ts'
+import { retryDelayMs, type Trouble } from './interval/retry-delay.ts'
+import { createOapConnection, type OapAnswer, OapCode, type OapConnection } from './oap-connection.ts'
+import type { OapConfig } from './options.ts'
+
+export interface SenderDeps {
+  readonly config: OapConfig
+  readonly node: string
+  readonly queue: IntervalQueue
+  readonly log: FastifyBaseLogger
+  readonly nowMs: () => number
+  readonly random: () => number
+  /** Pods that OAP should hear of. */
+  readonly announcements: () => Announcement[]
+  /** Another way to reach an OAP than the real one, for tests. */
+  readonly connect?: (address: string, config: OapConfig) => OapConnection
+}
+
+export interface SenderCounts {
+  intervals: number
+  messages: number
+  logs: number
+  /** In flight when the stream broke: whether OAP counted them, nobody knows. They are never sent again. */
+  unknownIntervals: number
+  unknownLogs: number
+  announced: number
+  announceFailures: number
+  readonly refused: EncodeCounts['refused']
+}
+
+export interface SenderState {
+  readonly connectedTo: string | undefined
+  /** What went wrong last, in words, and since when nothing worked. */
+  readonly lastError: string | undefined
+  readonly failures: number
+}
+
+/** Sends what waits in the queue, one stream per interval. */
+export interface OapSender {
+  /** Something is in the queue. */
+  wake(): void
+  readonly counts: Readonly<SenderCounts>
+  state(): SenderState
+  /** Ends after what is being sent, or after the time given. Idempotent. */
+  close(withinMs: number): Promise<void>
+}
+
+const announcementsAtOnce = 4
+
+export function startOapSender(deps: SenderDeps): OapSender {
+  const { config, queue, log } = deps
+  const counts: SenderCounts = {
+    intervals: 0,
+    messages: 0,
+    logs: 0,
+    unknownIntervals: 0,
+    unknownLogs: 0,
+    announced: 0,
+    announceFailures: 0,
+    refused: {},
+  }
+  const connect = deps.connect ?? createOapConnection
+  let connection: OapConnection | undefined
+  let isConnected = false
+  let address = 0
+  let failures = 0
+  let lastError: string | undefined
+  let isClosing = false
+  let wake = () => {}
+
+  /** A connection that an opened stream proved good; tries the addresses in turn until then. */
+  async function open(): Promise<OapConnection | undefined> {
+    while (!isClosing) {
+      connection ??= connect(config.oap[address], config)
+      const answer = await connection.probe()
+      if (answer.code === OapCode.ok) {
+        if (failures > 0 || !isConnected) log.info({ oap: connection.address }, 'OAP takes what it is sent')
+        failures = 0
+        isConnected = true
+        return connection
+      }
+      fail(connection, answer)
+      const isRound = failures % config.oap.length === 0
+      if (isRound) await pause(retryDelayMs(failures / config.oap.length, troubleOf(answer), deps.random()))
+    }
+    return undefined
+  }
+
+  function fail(from: OapConnection, answer: OapAnswer): void {
+    failures++
+    lastError = `${from.address}: ${explain(answer)}`
+    if (failures === 1) log.warn({ oap: from.address, code: answer.code }, lastError)
+    // a new connection doesn't wait for packets that a dead one still tries to deliver
+    from.close()
+    connection = undefined
+    isConnected = false
+    address = (address + 1) % config.oap.length
+  }
+
+  async function sendOne(interval: QueuedInterval, to: OapConnection): Promise<void> {
+    const encoded = noCounts()
+    const options = { node: deps.node, cluster: config.oapCluster, nowMs: deps.nowMs() }
+    const answer = await to.send(encodeInterval(interval, options, encoded))
+    for (const [reason, count] of Object.entries(encoded.refused) as [keyof typeof counts.refused, number][])
+      counts.refused[reason] = (counts.refused[reason] ?? 0) + count
+    if (answer.code === OapCode.ok) {
+      counts.intervals++
+      counts.messages += encoded.messages
+      counts.logs += encoded.logs
+      return
+    }
+    fail(to, answer)
+    // turned away at the door: not one message was read, so this was an opening that failed
+    if (isTurnedAway(answer)) return queue.unshift(interval)
+    counts.unknownIntervals++
+    counts.unknownLogs += encoded.logs
+    log.warn(
+      { minute: interval.unixMinute, code: answer.code },
+      'an interval was in flight when the stream to OAP broke: unknown whether it counted',
+    )
+  }
+
+  async function announce(to: OapConnection): Promise<void> {
+    const due = deps.announcements()
+    const next = async () => {
+      for (let one = due.pop(); one !== undefined && !isClosing; one = due.pop()) {
+        const answers = [await to.call('keepAlive', one.keepAlive)]
+        if (one.properties !== undefined)
+          answers.push(await to.call('reportInstanceProperties', one.properties))
+        if (answers.every(({ code }) => code === OapCode.ok)) {
+          counts.announced++
+          one.done(deps.nowMs())
+          continue
+        }
+        counts.announceFailures++
+        // they come up again with the next interval
+        due.length = 0
+      }
+    }
+    await Promise.all(Array.from({ length: announcementsAtOnce }, next))
+  }
+
+  async function run(): Promise<void> {
+    for (;;) {
+      while (queue.oldestMs() !== undefined) {
+        const to = await open()
+        if (to === undefined) return
+        const interval = queue.shift(deps.nowMs())
+        if (interval !== undefined) await sendOne(interval, to)
+        if (connection !== undefined && queue.oldestMs() === undefined) await announce(connection)
+      }
+      if (isClosing) return
+      await new Promise<void>(resolve => (wake = resolve))
+    }
+  }
+
+  function pause(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, ms)
+      wakeClosing = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  let wakeClosing = () => {}
+  const running = run().catch(error => log.error({ err: error }, 'nothing is sent to OAP any more'))
+  let closing: Promise<void> | undefined
+  return {
+    wake: () => wake(),
+    counts,
+    state: () => ({ connectedTo: isConnected ? connection?.address : undefined, lastError, failures }),
+    close(withinMs) {
+      closing ??= finish(withinMs)
+      return closing
+    },
+  }
+
+  async function finish(withinMs: number): Promise<void> {
+    const timer = setTimeout(() => {
+      isClosing = true
+      connection?.close()
+      wakeClosing()
+    }, withinMs)
+    // while OAP is there, what waits is sent; without it nobody waits
+    if (failures > 0) isClosing = true
+    wakeClosing()
+    await Promise.race([drained(), new Promise(resolve => setTimeout(resolve, withinMs + 100))])
+    clearTimeout(timer)
+    connection?.close()
+  }
+
+  async function drained(): Promise<void> {
+    while (queue.oldestMs() !== undefined && !isClosing) await new Promise(go => setTimeout(go, 20))
+    isClosing = true
+    wake()
+    await running
+  }
+}
+
+function troubleOf({ code }: OapAnswer): Trouble {
+  const lasting: readonly number[] = [OapCode.denied, OapCode.unauthenticated, OapCode.unimplemented]
+  return lasting.includes(code) ? 'lasting' : 'brief'
+}
+
+function isTurnedAway(answer: OapAnswer): boolean {
+  return troubleOf(answer) === 'lasting'
+}
+
+/** What a gRPC code means here, in words. */
+export function explain({ code, details, isStalled }: OapAnswer): string {
+  if (isStalled) return 'OAP took nothing for 30 s'
+  switch (code) {
+    case OapCode.denied:
+    case OapCode.unauthenticated:
+      return `OAP does not accept the token (--oap-token-file): ${details}`
+    case OapCode.unimplemented:
+      return 'this OAP has no receiver for access logs: it is older than 10.0, or its module receiver-ebpf is off'
+    case OapCode.cancelled:
+      return `OAP cut the stream, which it does with a message that is too large; this is a bug: ${details}`
+    case OapCode.invalid:
+      return `OAP calls the stream invalid; this is a bug: ${details}`
+    default:
+      return details === '' ? `gRPC code ${code}` : details
+  }
+}

@@ -1,0 +1,33 @@
+import type { EncodeCounts } from './interval/access-log.ts'
+import type { QueueCounts } from './interval/interval-queue.ts'
+import type { PairCounts } from './interval/pair-book.ts'
+
+/** What the exporter says about itself. */
+export interface OapStatus {
+  readonly addresses: readonly string[]
+  readonly isDryRun: boolean
+  readonly connectedTo: string | undefined
+  readonly lastError: string | undefined
+  /** Openings that failed in a row. */
+  readonly failures: number
+  /** Undefined in a dry run. */
+  readonly sent:
+    | {
+        readonly intervals: number
+        readonly messages: number
+        readonly logs: number
+        readonly unknownIntervals: number
+        readonly unknownLogs: number
+        readonly announced: number
+        readonly announceFailures: number
+        readonly refused: EncodeCounts['refused']
+      }
+    | undefined
+  readonly queue: QueueCounts
+  readonly oldestQueuedMs: number | undefined
+  /** Requests seen and sent one by one; `factor` of the latest interval, 1 where all were sent. */
+  readonly http: { readonly seen: number; readonly sent: number; readonly factor: number }
+  readonly leftOut: Readonly<PairCounts>
+  readonly foldedNames: number
+  readonly pods: number
+}
