@@ -36,6 +36,18 @@ export default defineConfig({
       {
         resolve,
         ssr,
+        // need the jars of OAP and Java; those that need the lab too say so
+        test: {
+          name: 'oap',
+          include: ['test/oap/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
         test: {
           name: 'lab',
           include: [

@@ -1,0 +1,85 @@
+/** What one end of a call counted in a minute. */
+export interface SideTruth {
+  readonly opened?: number
+  readonly failed?: number
+  readonly closed?: number
+  readonly bytesSent?: number
+  readonly bytesReceived?: number
+  readonly packetsSent?: number
+  readonly packetsReceived?: number
+  readonly retransmits?: number
+  /** Nanoseconds of all handshakes together. */
+  readonly handshakeNs?: number
+}
+
+export interface TruthEnd {
+  readonly service: string
+  readonly pod: string
+}
+
+/** What must be in OAP, named as `OapReader.series` names it. */
+export class Truth {
+  readonly series = new Map<string, number>()
+  readonly services = new Set<string>()
+  readonly entities = new Set<string>()
+  readonly calls = new Map<string, Set<'CLIENT' | 'SERVER'>>()
+  readonly minutes = new Set<number>()
+
+  add(
+    minute: number,
+    client: TruthEnd,
+    server: TruthEnd,
+    sides: { client?: SideTruth; server?: SideTruth },
+  ): void {
+    this.minutes.add(minute)
+    if (sides.client) this.#side(minute, 'client', client, server, sides.client)
+    if (sides.server) this.#side(minute, 'server', client, server, sides.server)
+  }
+
+  #side(minute: number, side: 'client' | 'server', client: TruthEnd, server: TruthEnd, of: SideTruth): void {
+    const own = side === 'client' ? client : server
+    const call = `${client.service} > ${server.service}`
+    const isWhole = client.pod !== '' && server.pod !== ''
+    this.services.add(own.service)
+    this.calls.set(call, (this.calls.get(call) ?? new Set()).add(side === 'client' ? 'CLIENT' : 'SERVER'))
+    const entities: [string, string, boolean][] = [
+      ['kubernetes_service_', own.service, false],
+      ['kubernetes_service_instance_', `${own.service} | ${own.pod}`, false],
+      ['kubernetes_service_relation_', call, true],
+    ]
+    if (isWhole)
+      entities.push([
+        'kubernetes_service_instance_relation_',
+        `${client.service} | ${client.pod} > ${server.service} | ${server.pod}`,
+        true,
+      ])
+    for (const [prefix, entity, isRelation] of entities) {
+      this.entities.add(entity)
+      for (const [name, value] of Object.entries(figuresOf(side, of))) {
+        if (!value) continue
+        const key = `${prefix}${name.replace('~', isRelation ? `${side}_` : '')} @ ${entity} @ ${minute}`
+        this.series.set(key, (this.series.get(key) ?? 0) + value)
+      }
+    }
+  }
+}
+
+function figuresOf(side: 'client' | 'server', of: SideTruth): Record<string, number | undefined> {
+  const opened =
+    side === 'client'
+      ? {
+          connect_cpm: (of.opened ?? 0) + (of.failed ?? 0),
+          connect_success_cpm: of.opened,
+          connect_duration: of.handshakeNs,
+        }
+      : { accept_cpm: of.opened, accept_duration: of.handshakeNs }
+  return {
+    ...opened,
+    close_cpm: of.closed,
+    '~write_package_size': of.bytesSent,
+    '~write_package_cpm': of.packetsSent,
+    '~write_retrains_package_cpm': of.retransmits,
+    '~read_package_size': of.bytesReceived,
+    '~read_package_cpm': of.packetsReceived,
+  }
+}
