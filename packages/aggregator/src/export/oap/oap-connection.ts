@@ -42,7 +42,6 @@ export interface OapConnection {
 
 const collect = '/skywalking.v3.EBPFAccessLogService/collect'
 const management = '/skywalking.v3.ManagementService'
-const connectMs = 10_000
 const answerMs = 10_000
 /** OAP may be slow, but not forever. */
 const stallMs = 30_000
@@ -60,58 +59,36 @@ export function createOapConnection(address: string, config: OapConfig): OapConn
     'grpc.enable_retries': 0,
   })
 
-  function ready(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      client.waitForReady(Date.now() + connectMs, error => (error ? reject(error) : resolve()))
-    })
+  async function withMetadata(work: (metadata: Metadata) => Promise<OapAnswer>): Promise<OapAnswer> {
+    try {
+      return await work(metadataOf(config))
+    } catch (error) {
+      // the file with the token
+      const { message } = error as Error
+      return { code: status.UNAUTHENTICATED, details: message, isStalled: false, messages: 0 }
+    }
   }
 
   return {
     address,
-    async probe() {
-      try {
-        await ready()
-      } catch (error) {
-        return { code: status.UNAVAILABLE, details: (error as Error).message, isStalled: false, messages: 0 }
-      }
-      try {
-        return await stream(client, metadataOf(config), [], answerMs)
-      } catch (error) {
-        return {
-          code: status.UNAUTHENTICATED,
-          details: (error as Error).message,
-          isStalled: false,
-          messages: 0,
-        }
-      }
-    },
-    async send(messages) {
-      let metadata: Metadata
-      try {
-        metadata = metadataOf(config)
-      } catch (error) {
-        return {
-          code: status.UNAUTHENTICATED,
-          details: (error as Error).message,
-          isStalled: false,
-          messages: 0,
-        }
-      }
-      return stream(client, metadata, messages, streamMs)
-    },
-    async call(method, request) {
-      const { promise, resolve } = Promise.withResolvers<OapAnswer>()
-      client.makeUnaryRequest(
-        `${management}/${method}`,
-        asBuffer,
-        asIs,
-        request,
-        metadataOf(config),
-        { deadline: Date.now() + answerMs },
-        error => resolve({ ...answerOf(error), isStalled: false, messages: 1 }),
-      )
-      return promise
-    },
+    // fails at once, and says why, where nobody listens
+    probe: () => withMetadata(metadata => stream(client, metadata, [], answerMs)),
+    send: messages => withMetadata(metadata => stream(client, metadata, messages, streamMs)),
+    call: (method, request) =>
+      withMetadata(
+        metadata =>
+          new Promise(resolve => {
+            client.makeUnaryRequest(
+              `${management}/${method}`,
+              asBuffer,
+              asIs,
+              request,
+              metadata,
+              { deadline: Date.now() + answerMs },
+              error => resolve({ ...answerOf(error), isStalled: false, messages: 1 }),
+            )
+          }),
+      ),
     close: () => client.close(),
   }
 }

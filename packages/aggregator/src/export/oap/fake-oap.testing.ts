@@ -1,0 +1,148 @@
+import {
+  Server,
+  ServerCredentials,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js'
+import { type AccessLog, decodeAccessLog, OapModel } from './oap-model.testing.ts'
+import { oapProtocol } from './oap-protocol.ts'
+
+export interface FakeOapOptions {
+  readonly port?: number
+  /** Senders must give it in the header `authentication`. */
+  readonly token?: string
+  /** Without it the receiver is missing, as where the module is off. */
+  readonly hasReceiver?: boolean
+  readonly credentials?: ServerCredentials
+  /** Reads nothing of what it is sent: only the speed of the sender counts. */
+  readonly countOnly?: boolean
+}
+
+/** An OAP by the rules that were measured on a real one, without Java. */
+export class FakeOap {
+  readonly model = new OapModel()
+  /** `service | instance` that keep-alive calls named, and attributes by the same. */
+  readonly announced = new Set<string>()
+  readonly attributes = new Map<string, Record<string, string>>()
+  /** Streams that were opened and ended without a message, and those with messages. */
+  emptyStreams = 0
+  streams = 0
+  messages = 0
+  /** Ends a stream with this code after so many of its messages. */
+  breakAfter: { readonly messages: number; readonly code: status } | undefined
+  /** Takes no message while it is set, as a stopped process. */
+  isPaused = false
+  readonly #options: FakeOapOptions
+  readonly #server = new Server()
+  #port = 0
+
+  private constructor(options: FakeOapOptions) {
+    this.#options = options
+    const bytes = (b: Buffer) => b
+    const unary = { requestStream: false, responseStream: false, ...serializers(bytes) }
+    const receiver = {
+      collect: {
+        path: '/skywalking.v3.EBPFAccessLogService/collect',
+        requestStream: true,
+        responseStream: false,
+        ...serializers(bytes),
+      },
+    }
+    const management = {
+      keepAlive: { path: '/skywalking.v3.ManagementService/keepAlive', ...unary },
+      reportInstanceProperties: {
+        path: '/skywalking.v3.ManagementService/reportInstanceProperties',
+        ...unary,
+      },
+    }
+    if (options.hasReceiver !== false)
+      this.#server.addService(receiver, {
+        collect: (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) =>
+          this.#collect(call, done),
+      })
+    this.#server.addService(management, {
+      keepAlive: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
+        const ping = read('InstancePingPkg', call.request)
+        if (ping.layer === 'K8S_SERVICE') this.announced.add(`${ping.service} | ${ping.serviceInstance}`)
+        done(null, Buffer.alloc(0))
+      },
+      reportInstanceProperties: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
+        const { service, serviceInstance, properties } = read('InstanceProperties', call.request)
+        const list = properties as { key: string; value: string }[]
+        this.attributes.set(
+          `${service} | ${serviceInstance}`,
+          Object.fromEntries(list.map(({ key, value }) => [key, value])),
+        )
+        done(null, Buffer.alloc(0))
+      },
+    })
+  }
+
+  static async start(options: FakeOapOptions = {}): Promise<FakeOap> {
+    const fake = new FakeOap(options)
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    fake.#server.bindAsync(
+      `127.0.0.1:${options.port ?? 0}`,
+      options.credentials ?? ServerCredentials.createInsecure(),
+      (error, port) => (error ? reject(error) : resolve(port)),
+    )
+    fake.#port = await promise
+    return fake
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  stop(): void {
+    this.#server.forceShutdown()
+  }
+
+  #collect(call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>): void {
+    const { token, countOnly } = this.#options
+    if (token !== undefined && call.metadata.get('authentication')[0] !== token) {
+      done({ code: status.PERMISSION_DENIED, details: 'Authentication failed' })
+      return
+    }
+    const take = countOnly ? () => undefined : this.model.stream()
+    let own = 0
+    call.on('data', (bytes: Buffer) => {
+      own++
+      this.messages++
+      if (!countOnly) take(decodeAccessLog(bytes) as AccessLog)
+      if (own === this.breakAfter?.messages) {
+        const { code } = this.breakAfter
+        this.breakAfter = undefined
+        call.removeAllListeners('data')
+        done({ code, details: 'as told' })
+      }
+      if (this.isPaused) call.pause()
+    })
+    call.on('end', () => {
+      if (own === 0) this.emptyStreams++
+      else this.streams++
+      if (!this.isPaused) done(null, Buffer.alloc(0))
+    })
+    call.on('error', () => undefined) // the sender gave up
+  }
+}
+
+function serializers(bytes: (b: Buffer) => Buffer) {
+  return {
+    requestSerialize: bytes,
+    requestDeserialize: bytes,
+    responseSerialize: bytes,
+    responseDeserialize: bytes,
+  }
+}
+
+function read(type: string, bytes: Uint8Array): Record<string, unknown> {
+  const message = oapProtocol().lookupType(`skywalking.v3.${type}`)
+  return message.toObject(message.decode(bytes), { defaults: true })
+}

@@ -1,0 +1,174 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { status } from '@grpc/grpc-js'
+import { loadConfig } from '@skybraid/shared'
+import pino from 'pino'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { FakeOap, type FakeOapOptions } from './fake-oap.testing.ts'
+import type { EndName } from './interval/end-name.ts'
+import { createIntervalQueue } from './interval/interval-queue.ts'
+import { packPairs } from './interval/packed-pairs.ts'
+import { createPodBook } from './interval/pod-book.ts'
+import { Amount, amountCount } from './interval/pod-pair.ts'
+import { type OapSender, startOapSender } from './oap-sender.ts'
+import { type OapConfig, oapConfigSchema } from './options.ts'
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+async function fakeOap(options: FakeOapOptions = {}): Promise<FakeOap> {
+  const fake = await FakeOap.start(options)
+  closers.push(() => fake.stop())
+  return fake
+}
+
+const end = (service: string): EndName => ({ service, pod: 'node-a', properties: [['node', 'node-a']] })
+const log = pino({ level: 'silent' })
+const limits = { maxAgeMs: 15 * 60_000, maxBytes: 1e6 }
+
+function sendTo(addresses: readonly string[], args: readonly string[] = []) {
+  const loaded = loadConfig(oapConfigSchema, {
+    args: [...addresses.flatMap(a => ['--oap', a]), ...args],
+    env: {},
+  })
+  if (loaded.help || !loaded.ok) throw new Error('options')
+  const queue = createIntervalQueue(limits)
+  const pods = createPodBook()
+  const sender: OapSender = startOapSender({
+    config: loaded.config as OapConfig,
+    node: 'node-a',
+    queue,
+    log,
+    nowMs: Date.now,
+    random: () => 0,
+    announcements: () => pods.due(Date.now(), 100),
+  })
+  closers.push(() => sender.close(0))
+  /** An interval of so many pairs with one connection each. */
+  const push = (pairs: number) => {
+    const amounts = new Float64Array(amountCount)
+    amounts[Amount.opened] = 1
+    const ends = Array.from({ length: pairs }, (_, i) => end(`client-${i}`))
+    const packed = packPairs(ends.map(local => ({ role: 0, local, remote: end('server'), amounts })))
+    pods.see(packed.ends, Date.now())
+    queue.push({
+      unixMinute: Math.floor(Date.now() / 60_000),
+      takenMs: Date.now(),
+      pairs: packed,
+      http: [],
+    })
+    sender.wake()
+  }
+  return { sender, queue, push }
+}
+
+describe('sender', () => {
+  it('sends each interval as one stream, once, and tells OAP of the pods', async () => {
+    const fake = await fakeOap()
+    const { sender, push } = sendTo([fake.address])
+    push(5)
+    push(3)
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(2))
+    expect(fake).toMatchObject({ streams: 2, messages: 8 })
+    expect(fake.model.broken).toEqual([])
+    expect(fake.model.services.size).toBe(5)
+    expect(sender.counts).toMatchObject({ messages: 8, logs: 8, unknownIntervals: 0 })
+    await vi.waitFor(() => expect(sender.counts.announced).toBe(6))
+    expect(fake.announced).toContain('server | node-a')
+    expect(fake.attributes.get('client-0 | node-a')).toEqual({ node: 'node-a' })
+  })
+
+  it('never sends an interval again that was in flight, and counts it as unknown', async () => {
+    const fake = await fakeOap()
+    const { sender, push } = sendTo([fake.address])
+    fake.breakAfter = { messages: 2, code: status.UNAVAILABLE }
+    push(50)
+    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1))
+    push(4)
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 5_000 })
+    expect(fake.messages).toBeLessThan(54)
+    expect(sender.counts).toMatchObject({ messages: 4, logs: 4 })
+    expect(sender.counts.unknownLogs).toBeGreaterThan(0)
+  })
+
+  it('keeps what it has while OAP is away, and tries the next address', async () => {
+    const gone = await FakeOap.start()
+    gone.stop()
+    const { sender, queue, push } = sendTo([gone.address])
+    push(2)
+    await vi.waitFor(() => expect(sender.state().failures).toBeGreaterThan(0))
+    expect(queue.counts().intervals).toBe(1)
+    const fake = await FakeOap.start({ port: gone.port })
+    closers.push(() => fake.stop())
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 10_000 })
+    expect(sender.state()).toMatchObject({ connectedTo: fake.address, failures: 0 })
+
+    const other = sendTo([gone.address.replace(/\d+$/, '1'), fake.address])
+    other.push(1)
+    await vi.waitFor(() => expect(other.sender.counts.intervals).toBe(1), { timeout: 5_000 })
+  })
+
+  it('asks for the token of a file, waits slowly where it is wrong, and loses nothing', async () => {
+    const fake = await fakeOap({ token: 'secret' })
+    const folder = mkdtempSync(join(tmpdir(), 'skybraid-oap-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'token')
+    writeFileSync(file, 'wrong\n')
+    const { sender, queue, push } = sendTo([fake.address], ['--oap-token-file', file])
+    push(1)
+    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/token/))
+    expect(queue.counts().intervals).toBe(1)
+    writeFileSync(file, 'secret\n')
+    const right = sendTo([fake.address], ['--oap-token-file', file])
+    right.push(1)
+    await vi.waitFor(() => expect(right.sender.counts.intervals).toBe(1))
+  })
+
+  it('says so where this OAP has no receiver', async () => {
+    const fake = await fakeOap({ hasReceiver: false })
+    const { sender, push } = sendTo([fake.address])
+    push(1)
+    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/receiver-ebpf/))
+  })
+
+  it('sends what waits before it ends, and does not wait for an OAP that is away', async () => {
+    const fake = await fakeOap()
+    const { sender, push } = sendTo([fake.address])
+    for (let i = 0; i < 5; i++) push(3)
+    await sender.close(5_000)
+    expect(sender.counts.intervals).toBe(5)
+    const gone = sendTo(['127.0.0.1:1'])
+    gone.push(1)
+    await vi.waitFor(() => expect(gone.sender.state().failures).toBeGreaterThan(0))
+    const begun = performance.now()
+    await gone.sender.close(5_000)
+    expect(performance.now() - begun).toBeLessThan(1_000)
+  })
+})
+
+describe('queue', () => {
+  it('drops the oldest, and counts them, when they are too old or too many', () => {
+    const queue = createIntervalQueue({ maxAgeMs: 60_000, maxBytes: 2_000 })
+    const amounts = new Float64Array(amountCount)
+    const pairs = packPairs(
+      Array.from({ length: 40 }, (_, i) => ({
+        role: 0 as const,
+        local: end(`c${i}`),
+        remote: end('s'),
+        amounts,
+      })),
+    )
+    const push = (takenMs: number) => queue.push({ unixMinute: 1, takenMs, pairs, http: [] })
+    push(0)
+    push(61_000)
+    expect(queue.counts()).toMatchObject({ intervals: 1, droppedIntervals: 1, droppedPairs: 40 })
+    push(62_000)
+    push(63_000)
+    expect(queue.counts().droppedIntervals).toBe(3)
+    expect(queue.shift(63_000)?.takenMs).toBe(63_000)
+    expect(queue.counts()).toMatchObject({ intervals: 0, bytes: 0 })
+  })
+})

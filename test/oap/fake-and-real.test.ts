@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
+import {
+  encodeInterval,
+  encodeLimits,
+  noCounts,
+  type OapInterval,
+} from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
+import type { EndName } from '../../packages/aggregator/src/export/oap/interval/end-name.ts'
+import type { HttpRequests } from '../../packages/aggregator/src/export/oap/interval/http-requests.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import {
+  type PodPair,
+  pairAmounts,
+  type Role,
+} from '../../packages/aggregator/src/export/oap/interval/pod-pair.ts'
+import { createOapConnection, OapCode } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
+import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { loadConfig } from '../../packages/shared/src/index.ts'
+import { Oap } from './oap.ts'
+import { oapObstacle } from './oap-jars.ts'
+import { endpointEntity, OapReader, oapEntity } from './oap-reader.ts'
+
+const missing = oapObstacle() ?? ''
+const end = (service: string, pod: string): EndName => ({ service, pod, properties: [] })
+const web = [end('web.shop', 'web-0'), end('web.shop', 'web-1')] as const
+const api = [end('api.shop', 'api-0'), end('api.shop', 'api-1')] as const
+const database = end('db.shop', 'db-0')
+const cache = end('cache.shop', '')
+const grouped = [end('demo::front.ns1', 'front-0'), end('demo::back.ns1', 'back-0')] as const
+const long = end(`${'n'.repeat(60)}.namespac`, 'p'.repeat(70))
+
+function pair(
+  role: Role,
+  local: EndName,
+  remote: EndName,
+  amounts: Partial<Record<(typeof pairAmounts)[number], number>>,
+): PodPair {
+  return { role, local, remote, amounts: Float64Array.from(pairAmounts, name => amounts[name] ?? 0) }
+}
+
+const both = (
+  client: EndName,
+  server: EndName,
+  opened: number,
+  sent: number,
+  received: number,
+): PodPair[] => [
+  pair(0, client, server, {
+    opened,
+    handshakeUs: opened * 150 + 7,
+    closed: opened,
+    bytesSent: sent,
+    bytesReceived: received,
+    packetsSent: sent / 100,
+    packetsReceived: received / 100,
+    retransmits: 3,
+  }),
+  pair(1, server, client, {
+    opened,
+    handshakeUs: opened * 90,
+    closed: opened,
+    bytesSent: received,
+    bytesReceived: sent,
+    packetsSent: received / 100,
+    packetsReceived: sent / 100,
+  }),
+]
+
+function requests(
+  role: Role,
+  local: EndName,
+  remote: EndName,
+  method: string,
+  path: string,
+  status: number,
+  latencies: HttpRequests['latencies'],
+): HttpRequests {
+  return {
+    role,
+    local,
+    remote,
+    method,
+    path,
+    status,
+    version: 1,
+    latencies,
+    requestHeaderBytes: 1_001,
+    requestBodyBytes: 20_003,
+    responseHeaderBytes: 3_000,
+    responseBodyBytes: 40_007,
+  }
+}
+
+/** Everything that can be sent, over two minutes. */
+function intervals(minute: number): OapInterval[] {
+  const first = [
+    ...both(web[0], api[0], 40, 120_000, 3_000_000),
+    ...both(web[1], api[1], 2_600, 1_200, 900),
+    ...both(api[0], database, 7, 7e12, 400),
+    ...both(grouped[0], grouped[1], 3, 300, 600),
+    pair(0, api[1], cache, { failed: 11, packetsSent: 22 }),
+    pair(1, api[0], end('external', ''), { opened: 5, bytesReceived: 500, packetsReceived: 5e9 }),
+    pair(0, long, end('api.example.org', ''), { bytesSent: 1 }),
+  ]
+  const http = [
+    requests(1, api[0], web[0], 'GET', '/items/{id}', 200, [
+      [1_500, 30],
+      [80_000, 4],
+    ]),
+    requests(1, api[0], web[0], 'POST', '/orders', 503, [[2_000_999, 3]]),
+    requests(0, web[0], api[0], 'GET', '/items/{id}', 404, [[999, 2]]),
+    requests(1, api[1], web[1], 'DELETE', `/${'x'.repeat(200)}`, 301, [[0, 1]]),
+  ]
+  return [
+    { unixMinute: minute - 1, pairs: packPairs(both(web[0], api[0], 2, 200, 100)), http: [] },
+    { unixMinute: minute, pairs: packPairs(first), http },
+    // the same minute once more, as the next interval brings it
+    { unixMinute: minute, pairs: packPairs(both(web[0], api[0], 5, 700, 800)), http: [http[0]!] },
+  ]
+}
+
+function optionsOf(args: readonly string[]): OapConfig {
+  const loaded = loadConfig(oapConfigSchema, { args, env: {} })
+  if (loaded.help || !loaded.ok) throw new Error('options')
+  return loaded.config
+}
+
+describe.skipIf(missing !== '')(`the fake OAP and the real one ${missing}`, () => {
+  let real: Oap
+  let fake: FakeOap
+  let minute = 0
+
+  beforeAll(async () => {
+    real = await Oap.start()
+    fake = await FakeOap.start()
+  }, 180_000)
+
+  afterAll(async () => {
+    fake?.stop()
+    await real?.stop()
+  })
+
+  it('take the same messages', async () => {
+    minute = Math.floor(Date.now() / 60_000)
+    for (const address of [real.address, fake.address]) {
+      const connection = createOapConnection(address, optionsOf([]))
+      expect((await connection.probe()).code).toBe(OapCode.ok)
+      for (const interval of intervals(minute)) {
+        const counts = noCounts()
+        const options = { node: 'node-a', cluster: '', nowMs: Date.now() }
+        const answer = await connection.send(encodeInterval(interval, options, counts))
+        expect(answer).toMatchObject({ code: OapCode.ok, messages: counts.messages })
+        expect(counts.refused).toEqual({})
+      }
+      connection.close()
+    }
+    expect(fake.model.broken).toEqual([])
+    expect(fake.emptyStreams).toBe(1)
+  })
+
+  it('make the same services, instances, endpoints and calls of them', async () => {
+    const { model } = fake
+    const reader = new OapReader(real)
+    await vi.waitFor(async () => expect(await reader.services()).toEqual([...model.services].sort()), {
+      timeout: 30_000,
+      interval: 1_000,
+    })
+    const { calls } = await reader.topology(minute - 2, minute + 1)
+    expect(calls.map(({ call, detectedBy }) => [call, detectedBy])).toEqual(
+      [...model.calls].map(([call, sides]) => [call, [...sides].map(s => s.toUpperCase()).sort()]).sort(),
+    )
+    for (const service of model.services) {
+      const own = (of: Set<string>) =>
+        [...of]
+          .filter(e => e.startsWith(`${service} | `))
+          .map(e => e.slice(service.length + 3))
+          .sort()
+      expect(await reader.instances(service, minute - 2, minute + 1)).toEqual(own(model.instances))
+      expect(await reader.endpoints(service)).toEqual(own(model.endpoints))
+    }
+    const pods = await reader.instanceCalls('web.shop', 'api.shop', minute - 2, minute + 1)
+    expect(pods.map(({ call, detectedBy }) => [call, detectedBy])).toEqual(
+      [...model.instanceCalls]
+        .filter(([call]) => call.startsWith('web.shop') && call.includes('> api.shop'))
+        .map(([call, sides]) => [call, [...sides].map(s => s.toUpperCase()).sort()])
+        .sort(),
+    )
+  })
+
+  it('show the same figures, every series of every entity', async () => {
+    const { model } = fake
+    const reader = new OapReader(real)
+    const entities = [
+      ...[...model.services, ...model.instances, ...model.calls.keys(), ...model.instanceCalls.keys()].map(
+        oapEntity,
+      ),
+      ...[...model.endpoints].map(text => {
+        const at = text.indexOf(' | ')
+        return endpointEntity(text.slice(0, at), text.slice(at + 3))
+      }),
+    ]
+    const wanted = [...model.series].filter(([, value]) => value !== 0).sort()
+    expect(wanted.length).toBeGreaterThan(400)
+    await vi.waitFor(
+      async () => {
+        const found = new Map<string, number>()
+        for (const entity of entities)
+          for (const [key, value] of await reader.series(entity, minute - 2, minute + 1))
+            found.set(key, value)
+        expect(Object.fromEntries([...found].sort())).toEqual(Object.fromEntries(wanted))
+      },
+      { timeout: 30_000, interval: 2_000 },
+    )
+    expect(encodeLimits.readPackets).toBeLessThan(5e9)
+  })
+
+  it('know pods by name that have no traffic of their own', async () => {
+    const { createPodBook } = await import('../../packages/aggregator/src/export/oap/interval/pod-book.ts')
+    const pods = createPodBook()
+    pods.see(
+      [
+        {
+          service: 'idle.shop',
+          pod: 'idle-0',
+          properties: [
+            ['node', 'node-a'],
+            ['namespace', 'shop'],
+          ],
+        },
+      ],
+      0,
+    )
+    const connection = createOapConnection(real.address, optionsOf([]))
+    for (const { keepAlive, properties } of pods.due(0, 10)) {
+      expect((await connection.call('keepAlive', keepAlive)).code).toBe(OapCode.ok)
+      expect((await connection.call('reportInstanceProperties', properties!)).code).toBe(OapCode.ok)
+    }
+    connection.close()
+    const reader = new OapReader(real)
+    await vi.waitFor(async () => expect(await reader.services()).toContain('idle.shop'), {
+      timeout: 30_000,
+      interval: 1_000,
+    })
+    expect(await reader.instances('idle.shop', minute - 1, minute + 2)).toEqual(['idle-0'])
+  })
+})
