@@ -1,22 +1,17 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type protobufjs from 'protobufjs'
+import protobuf from 'protobufjs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { oapProtocol } from '../../packages/aggregator/src/export/oap/oap-protocol.ts'
 import { oapJars, oapVersion } from './oap-jars.ts'
 
-// the aggregator's library; the tests have none of their own
-const protobuf = createRequire(new URL('../../packages/aggregator/package.json', import.meta.url))(
-  'protobufjs',
-) as typeof protobufjs
 const jars = oapJars()
 const folders: string[] = []
 
 /** Upstream's messages, which lie in the jar of the network protocol. */
-function upstream(): protobufjs.Root {
+function upstream(): protobuf.Root {
   const folder = mkdtempSync(join(tmpdir(), 'skybraid-oap-proto-'))
   folders.push(folder)
   execFileSync('python3', ['-m', 'zipfile', '-e', `${jars}/apm-network-${oapVersion}.jar`, folder])
@@ -27,13 +22,13 @@ function upstream(): protobufjs.Root {
 
 type Described = Readonly<Record<string, unknown>>
 
-function describeType(type: protobufjs.ReflectionObject): Described {
+function describeType(type: protobuf.ReflectionObject): Described {
   if (type instanceof protobuf.Enum) return type.values
   if (type instanceof protobuf.Type)
     return Object.fromEntries(
-      type.fieldsArray.map(({ name, id, type: of, rule, partOf }) => [
+      type.fieldsArray.map(({ name, id, type: of, repeated, partOf }) => [
         name,
-        { id, type: of.split('.').at(-1), rule, oneof: partOf?.name },
+        { id, type: of.split('.').at(-1), repeated, oneof: partOf?.name },
       ]),
     )
   if (type instanceof protobuf.Service)
@@ -53,7 +48,7 @@ afterAll(() => {
 describe.skipIf(jars === undefined)('proto/skywalking (skipped without the jars of OAP)', () => {
   it('says of every message, field, enum and call what upstream says', () => {
     const theirs = upstream()
-    const ours = oapProtocol().lookup('skywalking.v3') as protobufjs.Namespace
+    const ours = oapProtocol().lookup('skywalking.v3') as protobuf.Namespace
     expect(ours.nestedArray.length).toBeGreaterThan(25)
     for (const own of ours.nestedArray) {
       const their = theirs.lookup(`skywalking.v3.${own.name}`)

@@ -1,6 +1,7 @@
-import { Counter, counterCount } from './counters.ts'
+import { Counter } from './counters.ts'
 import type { EdgeId } from './edge-book.ts'
 import type { OpenMinute } from './open-minute.ts'
+import { rowStride } from './row-pool.ts'
 
 /** What of a row is exported, in this order: the client's figures, then the server's. */
 export const deltaCounters = [
@@ -95,7 +96,7 @@ export function createDeltaBook(isWaiting: (edge: EdgeId) => boolean): DeltaBook
     isFinal: boolean,
     onDelta: OnDelta,
   ): void {
-    readRow(counters, minute.rows[i] * counterCount, now)
+    readRow(counters, minute.rows[i] * rowStride, now)
     const at = i * deltaLength
     const edge = minute.edges[i]
     const waits = !isFinal && isWaiting(edge)
@@ -121,7 +122,7 @@ export function createDeltaBook(isWaiting: (edge: EdgeId) => boolean): DeltaBook
         const { minute, counters } = rows
         for (let i = 0; i < minute.rows.length; i++) {
           if (!isWaiting(minute.edges[i])) continue
-          readRow(counters, minute.rows[i] * counterCount, now)
+          readRow(counters, minute.rows[i] * rowStride, now)
           marked.set(now, i * deltaLength)
         }
       }
