@@ -135,18 +135,11 @@ function flowRow(
     sequence: header.sequence,
     protocol: isTcp ? 'tcp' : 'udp',
     role,
-    roleGuessed: (kind & Kind.roleGuessed) !== 0,
     from: role === 'server' ? remote : local,
     to: role === 'server' ? local : remote,
     state: stateNames[stateOf(kind) as keyof typeof stateNames],
     ...(end === undefined ? {} : { end }),
-    first: (kind & Kind.first) !== 0,
-    adopted: (kind & Kind.adopted) !== 0,
-    inherited: (kind & Kind.inherited) !== 0,
-    quiet: (kind & Kind.quiet) !== 0,
-    announcedAgain: (kind & Kind.announcedAgain) !== 0,
-    mptcp: (kind & Kind.mptcp) !== 0,
-    standsFor: 2 ** samplingOf(kind),
+    ...marksOf(kind),
     flowId: word64(columns, 'flowId', row).toString(),
     ...(isTcp ? { key: `${hex(u32.diallerIsn[row])}-${hex(u32.acceptorIsn[row])}` } : {}),
     networkNamespace: u32.networkNamespace[row],
@@ -155,13 +148,31 @@ function flowRow(
     ...measured('srttUs', u32.srttUs[row]),
     ...measured('minRttUs', u32.minRttUs[row]),
     counters: countersOf(columns, row, wide),
-    totals: {
-      bytesSent: Number(word64(columns, 'bytesSentTotal', row)),
-      bytesReceived: Number(word64(columns, 'bytesReceivedTotal', row)),
-      dataSegmentsSent: u32.dataSegmentsSentTotal[row],
-      dataSegmentsReceived: u32.dataSegmentsReceivedTotal[row],
-      retransmits: u32.retransmittedSegmentsTotal[row],
-    },
+    totals: totalsOf(columns, row),
+  }
+}
+
+function marksOf(kind: number) {
+  return {
+    roleGuessed: (kind & Kind.roleGuessed) !== 0,
+    first: (kind & Kind.first) !== 0,
+    adopted: (kind & Kind.adopted) !== 0,
+    inherited: (kind & Kind.inherited) !== 0,
+    quiet: (kind & Kind.quiet) !== 0,
+    announcedAgain: (kind & Kind.announcedAgain) !== 0,
+    mptcp: (kind & Kind.mptcp) !== 0,
+    standsFor: 2 ** samplingOf(kind),
+  }
+}
+
+function totalsOf(columns: FlowColumns, row: number): FlowTotals {
+  const { u32 } = columns
+  return {
+    bytesSent: Number(word64(columns, 'bytesSentTotal', row)),
+    bytesReceived: Number(word64(columns, 'bytesReceivedTotal', row)),
+    dataSegmentsSent: u32.dataSegmentsSentTotal[row],
+    dataSegmentsReceived: u32.dataSegmentsReceivedTotal[row],
+    retransmits: u32.retransmittedSegmentsTotal[row],
   }
 }
 
