@@ -73,11 +73,14 @@ SB_INLINE void *sb_row_reserve(__u64 size)
 	return row;
 }
 
-/* No wake-up: the consumer comes by on a timer. A wake-up costs more than everything else here together. */
+/*
+ * No wake-up: the consumer comes by on a timer. A wake-up costs more than everything else here together.
+ * Counted first: a row that can be consumed has been counted, so consumed is never ahead of produced.
+ */
 SB_INLINE void sb_row_submit(void *row)
 {
-	bpf_ringbuf_submit(row, BPF_RB_NO_WAKEUP);
 	sb_count(SB_C_RING_PRODUCED);
+	bpf_ringbuf_submit(row, BPF_RB_NO_WAKEUP);
 }
 
 SB_INLINE void sb_addr_v4(struct sb_addr *addr, __be32 v4)

@@ -42,7 +42,7 @@ export interface Publisher {
   readonly counts: Readonly<PublisherCounts>
   /** To be called after entries were added to the spool. */
   pump(): void
-  /** Does not wait any longer before it tries again: the bus is back. */
+  /** The bus is there, or back: publishes what waits, and waits no longer before it tries again. */
   retryNow(): void
   /** Puts what is left into the store, in order, and publishes nothing from now on. Answers how many records did not fit. */
   stow(): number
@@ -184,7 +184,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     pump,
     stop,
     retryNow() {
-      if (cancelRetry === undefined) return
+      if (cancelRetry === undefined) return pump()
       cancelRetry()
       retry()
     },
