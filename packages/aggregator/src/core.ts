@@ -41,7 +41,7 @@ export interface Core {
 /** How one partition begins, see `createPartitionCore`. */
 export type PartitionStart = Pick<
   PartitionCoreOptions,
-  'startMs' | 'closedThrough' | 'goesOnFrom' | 'onRound'
+  'startMs' | 'closedThrough' | 'goesOnFrom' | 'againFromMs' | 'onRound'
 >
 
 /** What the partitions of a process share, and their answers as one. */

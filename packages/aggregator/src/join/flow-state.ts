@@ -39,10 +39,10 @@ const lastingBits =
 /** What one side of a slot knows, and how a record changes it. Books nothing except what is missing. */
 export class FlowState {
   /**
-   * Records come again from somewhere in the middle, to bring the table up to what it was: a flow that is new by a
-   * record that is not its first had earlier ones.
+   * While records come again, to bring the table up to what it was: Unix milliseconds from which on they do. A flow
+   * that opened earlier and is new by a record that is not its first had earlier ones.
    */
-  isCatchingUp = false
+  againFromMs = Number.NEGATIVE_INFINITY
   /** Flows of which that was so. */
   cameMidway = 0
   readonly #store: ConnectionStore
@@ -81,7 +81,7 @@ export class FlowState {
     this.#keepAddresses(words, slot, side, batch, i)
     if ((words[start + Head.flags] & SlotFlag.classMask) === SlotClass.udp)
       this.#keepUdpKey(words, slot, side)
-    if (this.isCatchingUp && (u32.kind[i] & Kind.first) === 0) {
+    if (batch.openedMs(i) < this.againFromMs && (u32.kind[i] & Kind.first) === 0) {
       words[s + Side.flags] |= SideFlag.midway
       this.cameMidway++
     }

@@ -113,9 +113,9 @@ export class JoinTable {
     this.missing.settle(nowMs)
   }
 
-  /** Earlier records than the first one of a flow are known elsewhere: see `FlowState`. */
-  set isCatchingUp(isCatchingUp: boolean) {
-    this.#state.isCatchingUp = isCatchingUp
+  /** Records come again from this time on, see `FlowState`; -Infinity when that is over. */
+  set againFromMs(unixMs: number) {
+    this.#state.againFromMs = unixMs
   }
 
   get cameMidway(): number {

@@ -32,10 +32,10 @@ export interface Join {
   /** Lets time pass, for all partitions or for one. At least once a second. */
   tick(nowMs: number, partition?: number): void
   /**
-   * While a partition catches up, flows may come in the middle: then nothing before the first record is missing, and
-   * how many those were is counted.
+   * From here on a partition's records since `fromMs` come again: of flows that opened before that, some came already,
+   * so that nothing before their first record is missing. Until the next call, which has -Infinity.
    */
-  catchUp(partition: number, isCatchingUp: boolean): void
+  catchUp(partition: number, fromMs: number): void
   /** Flows of a partition that came in the middle while it caught up. */
   cameMidway(partition: number): number
   /** Forgets a partition's connections. */
@@ -85,9 +85,9 @@ export function createJoin(options: JoinOptions): Join {
       if (partition !== undefined) tables.get(partition)?.tick(nowMs)
       else for (const each of tables.values()) each.tick(nowMs)
     },
-    catchUp(partition, isCatchingUp) {
+    catchUp(partition, fromMs) {
       const target = table(partition)
-      if (target !== undefined) target.isCatchingUp = isCatchingUp
+      if (target !== undefined) target.againFromMs = fromMs
     },
     cameMidway: partition => tables.get(partition)?.cameMidway ?? 0,
     drop(partition) {

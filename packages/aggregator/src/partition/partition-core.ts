@@ -1,5 +1,4 @@
-import type { BusMessage, FlowColumns } from '@skybraid/shared'
-import { lossPlaces } from '@skybraid/shared'
+import { type BusMessage, type FlowColumns, lossPlaces } from '@skybraid/shared'
 import type { BootOrdinals } from '../ingest/boot-ordinals.ts'
 import { createIngest, type IngestNames } from '../ingest/ingest.ts'
 import type { IngestFigures } from '../ingest/ingest-status.ts'
@@ -7,7 +6,7 @@ import type { Join } from '../join/join.ts'
 import { LossBooking } from '../loss-booking.ts'
 import type { BookRound } from '../topology/minute-book.ts'
 import type { Topology } from '../topology/topology.ts'
-import type { RoundState } from './round-state.ts'
+import { type RoundState, readAgainFromMs } from './round-state.ts'
 
 /** A round that is ready to be appended. */
 export interface PartitionRound extends BookRound {
@@ -28,6 +27,8 @@ export interface PartitionCoreOptions {
   readonly closedThrough?: number
   /** The last round that was appended: this partition goes on from there. */
   readonly goesOnFrom?: RoundState
+  /** The stream's time from which on messages come again then. */
+  readonly againFromMs?: number
   /** Gets every round, once. Without it nothing is ever appended. */
   readonly onRound?: (round: PartitionRound) => void
 }
@@ -108,7 +109,7 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
   })
   if (goesOnFrom) {
     book.seal(goesOnFrom.closedThrough)
-    join.catchUp(partition, true)
+    join.catchUp(partition, options.againFromMs ?? readAgainFromMs(goesOnFrom))
   }
 
   function stateOfRound(through: number): RoundState {
@@ -152,7 +153,7 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     advanceTo(appliedMs)
     step(appliedMs)
     catchUpFrom = undefined
-    join.catchUp(partition, false)
+    join.catchUp(partition, Number.NEGATIVE_INFINITY)
     losses.restore(booked)
     book.seal(undefined)
     book.restoreLosses(openLosses)
