@@ -1,9 +1,9 @@
 import { type BusSubscriber, type HostPort, SkybraidError } from '@skybraid/shared'
 import type { FastifyBaseLogger } from 'fastify'
-import { type CollectorSelfStatus, defaultApiOptions, type Readiness } from './api/api-deps.ts'
-import { isLoopback } from './api/host-check.ts'
+import type { CollectorSelfStatus } from './api/api-deps.ts'
 import { checkListenAddress, listenOn } from './api/listen.ts'
 import { buildServer } from './api/server.ts'
+import { apiOptions, readinessOf } from './api-settings.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
 import { openOapExporter, pairsForOap } from './export/oap/open-oap-exporter.ts'
@@ -140,21 +140,6 @@ function restore(core: Core, store: SegmentStore, log: FastifyBaseLogger): void 
     log.warn({ refused, reasons: core.topology.stats().refusedSegments }, 'segments were not taken over')
   if (tornTails > 0) log.warn({ tornTails }, 'segment files ended in the middle; the ends were cut off')
   if (failures > 0) log.warn({ failures, lastFailure }, 'segment files could not be read')
-}
-
-function apiOptions(config: AggregatorConfig) {
-  return {
-    ...defaultApiOptions,
-    maxRangeMs: config.retention,
-    maxStreamClients: config.maxStreams,
-    requestsPerSecond: config.requestRate,
-    edgeMetrics: config.edgeMetrics,
-    loopbackOnly: isLoopback(config.listen.host),
-  }
-}
-
-function readinessOf(closing: boolean): Readiness {
-  return closing ? { ready: false, reasons: ['shutting down'] } : { ready: true, reasons: [] }
 }
 
 function startTimers(

@@ -11,7 +11,7 @@ import {
   type PartitionCoreOptions,
 } from './partition/partition-core.ts'
 import { createEntityIndex, type EntityIndex } from './resolve/entity-index.ts'
-import type { IngestStatus } from './topology/answer.ts'
+import type { IngestStatus, MissingPartitions } from './topology/answer.ts'
 import type { Segment } from './topology/segment.ts'
 import { createTopology, type Topology } from './topology/topology.ts'
 
@@ -22,6 +22,8 @@ export interface CoreOptions {
   readonly retentionMs: number
   /** Sentences that every answer carries. */
   readonly notes?: readonly string[]
+  /** What of a bus with partitions is not here. */
+  readonly partitions?: () => MissingPartitions
   /** Gets every segment as it closes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
   /** Makes the book of what is exported as pairs of pods. */
@@ -72,6 +74,7 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
     notes: options.notes ?? [],
     flows: (query, nowMs) => join.flows(query, nowMs),
     ingestStatus: nowMs => statusOf(figures(), join, topology, nowMs),
+    ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
     ...(options.onSegment === undefined ? {} : { onSegment: options.onSegment }),
   })
   const join = createJoin({

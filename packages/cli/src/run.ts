@@ -14,6 +14,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     about: 'observe this machine: collector, aggregator and API in one process (the default)',
     load: async () => (await import('./standalone/run-standalone.ts')).runStandalone,
   },
+  aggregator: {
+    about: 'read what collectors publish to NATS JetStream, and serve the API and the page',
+    load: async () => (await import('./aggregator/run-aggregator.ts')).runAggregator,
+  },
   collector: {
     about: 'observe one node and publish to NATS',
     load: async () => (await import('./collector/run-collector.ts')).runCollector,

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { OapStatus } from '../export/oap/oap-status.ts'
+import type { BusStatus } from '../bus/bus-status.ts'
 import type { TopologyReader } from '../topology/answer.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import type { BodyStore } from './body-store.ts'
@@ -65,6 +66,8 @@ export interface ApiDeps {
   readonly collectors: () => readonly CollectorSelfStatus[]
   /** What the export to OAP says about itself; undefined where there is none. */
   readonly oap?: () => OapStatus
+  /** Of an aggregator that reads a bus outside the process. */
+  readonly bus?: () => BusStatus
   /** What a reader of any answer should know. */
   readonly notes?: readonly string[]
   readonly options: ApiOptions

@@ -66,7 +66,9 @@ export function decodeRollup(bytes: Uint8Array): RollupMessage | RollupRefusal {
 }
 
 function isSoundChunk({ chunk, chunks, roundBytes, body }: RollupMessage): boolean {
-  return chunk < chunks && roundBytes <= largestRoundBytes && body.length <= roundBytes && roundBytes % 4 === 0
+  return (
+    chunk < chunks && roundBytes <= largestRoundBytes && body.length <= roundBytes && roundBytes % 4 === 0
+  )
 }
 
 /** The parts of a whole round; undefined if its lengths contradict each other. */

@@ -27,6 +27,16 @@ export interface Completeness {
   readonly unresolvedEndpoints: number
   /** Minutes of the range for which nothing is kept (before the start, or beyond retention). */
   readonly missingMinutes: number
+  /** Of a bus with partitions: what of them is not in the answer. */
+  readonly partitions?: MissingPartitions
+}
+
+export interface MissingPartitions {
+  readonly count: number
+  /** Nothing is known of these. */
+  readonly missing: readonly number[]
+  /** Closed minutes of these are there; the running one is where they are booked. */
+  readonly openElsewhere: readonly number[]
 }
 
 export interface Percentiles {

@@ -6,6 +6,7 @@ import type {
   FlowQuery,
   FlowView,
   IngestStatus,
+  MissingPartitions,
   TopologyAnswer,
   TopologyChange,
   TopologyQuery,
@@ -46,6 +47,8 @@ export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, Minut
   /** What the join and the ingest answer; without them there are no flows and no losses of theirs. */
   readonly flows?: (query: FlowQuery, nowMs: number) => ReturnType<TopologyReader['flows']>
   readonly ingestStatus?: (nowMs: number) => IngestStatus
+  /** What of a bus with partitions is not here. */
+  readonly partitions?: () => MissingPartitions
   /** Sentences that every answer carries. */
   readonly notes?: readonly string[]
   /** Records lost outside the topology in a range, by place. */
@@ -208,7 +211,9 @@ export function createTopology(options: TopologyOptions): Topology {
   function generation(fromMs: number, toMs: number): string {
     const { fromMinute, toMinute } = archive.find(minuteOf(fromMs), Math.ceil(toMs / minuteMs))
     const open = books.touches(fromMinute, toMinute)
-    return `${options.startMs}.${archive.generation(fromMinute, toMinute)}.${open}.${index.revisionAt(toMs)}`
+    const { missing = [], openElsewhere = [] } = options.partitions?.() ?? {}
+    const elsewhere = options.partitions ? `.${missing.join('_')}.${openElsewhere.join('_')}` : ''
+    return `${options.startMs}.${archive.generation(fromMinute, toMinute)}.${open}.${index.revisionAt(toMs)}${elsewhere}`
   }
 
   function missingMinutes(fromMinute: number, toMinute: number, nowMs: number): number {
@@ -244,6 +249,7 @@ export function createTopology(options: TopologyOptions): Topology {
       oneSidedEdges,
       unresolvedEndpoints,
       missingMinutes: missingMinutes(fromMinute, toMinute, nowMs),
+      ...(options.partitions && { partitions: options.partitions() }),
     }
   }
 

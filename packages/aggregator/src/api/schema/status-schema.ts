@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { oapStatusSchema } from './oap-status-schema.ts'
+import { busSchema } from './bus-schema.ts'
 
 /** JSON schemas of `/status`, `/livez` and `/readyz`; the ingest part mirrors IngestStatus in topology/answer.ts. */
 
@@ -96,6 +97,7 @@ export const statusSchema = Type.Object(
     reasons: Type.Array(Type.String(), { description: 'why it is not ready' }),
     notes: Type.Array(Type.String(), { description: 'what a reader of any answer should know' }),
     ingest: ingestStatusSchema,
+    bus: Type.Optional(busSchema),
     collectors: Type.Array(collectorSelfStatusSchema, {
       description: 'collectors that run in this process; empty if there are none',
     }),

@@ -20,6 +20,18 @@ export const completenessSchema = Type.Object(
     oneSidedEdges: count('edges that only one end reported'),
     unresolvedEndpoints: count('endpoints known only by address'),
     missingMinutes: count('minutes of the range for which nothing is kept'),
+    partitions: Type.Optional(
+      Type.Object(
+        {
+          count: Type.Integer(),
+          missing: Type.Array(Type.Integer(), { description: 'partitions of which nothing is known here' }),
+          openElsewhere: Type.Array(Type.Integer(), {
+            description: 'partitions whose running minute is in another replica',
+          }),
+        },
+        { ...strict, description: 'of a bus with partitions: what of them is not in the answer' },
+      ),
+    ),
   },
   { ...strict, title: 'Completeness', description: 'How much of the truth this answer holds' },
 )

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { type HostPort, SkybraidError } from '@skybraid/shared'
+import { connectNats, ensureStreams, type NatsLink, type StreamReport } from '@skybraid/shared/nats'
+import type { FastifyBaseLogger } from 'fastify'
+import { checkListenAddress, listenOn } from '../api/listen.ts'
+import { buildServer } from '../api/server.ts'
+import { apiOptions, readinessOf } from '../api-settings.ts'
+import type { AggregatorConfig } from '../config.ts'
+import { createPartitionedCore } from '../core.ts'
+import { type AggregatorBusConfig, ordinalOf } from './bus-config.ts'
+import { type BusPartitions, followPartitions } from './bus-partitions.ts'
+import type { BusStatus } from './bus-status.ts'
+
+export interface BusAggregatorOptions {
+  readonly config: AggregatorConfig & AggregatorBusConfig
+  readonly log: FastifyBaseLogger
+  /** Shown in `/status` and `/openapi.json`. */
+  readonly version: string
+  /** Ends the waiting for the bus. */
+  readonly signal: AbortSignal
+}
+
+export interface BusAggregator {
+  /** Where the API listens. */
+  readonly address: HostPort
+  /** Rejects with what makes it impossible to go on; never resolves. */
+  readonly failed: Promise<never>
+  /** Stops reading, appends what is ready, and closes. What is open stays in the stream of batches. Idempotent. */
+  close(): Promise<void>
+}
+
+const tickMs = 200
+
+/**
+ * Books partitions of the bus and serves what all of them say. The API listens at once, and is ready when what the bus
+ * kept is loaded. Rejects with SB_CONFIG or SB_LISTEN and one plain sentence.
+ */
+export async function startBusAggregator(options: BusAggregatorOptions): Promise<BusAggregator> {
+  const { config, log } = options
+  checkListenAddress(config.listen, config.allowRemote)
+  const replica = config.replicaOrdinal ?? ordinalOf(hostname())
+  if (replica >= config.replicas) {
+    throw new SkybraidError(
+      'SB_CONFIG',
+      `This is replica ${replica}, but with --replicas ${config.replicas} the last one is ${config.replicas - 1}; set --replica-ordinal.`,
+    )
+  }
+  const owner = `${hostname().slice(0, 63)}/${replica}/${randomBytes(6).toString('hex')}`
+  const bus: {
+    link?: NatsLink
+    partitions?: BusPartitions
+    streams: readonly StreamReport[]
+    closing: boolean
+  } = {
+    streams: [],
+    closing: false,
+  }
+  const core = createPartitionedCore({
+    startMs: Date.now(),
+    joinCapacity: config.joinCapacity,
+    maxEdges: config.maxEdges,
+    retentionMs: config.retention,
+    partitions: () => ({
+      count: config.partitions,
+      missing: bus.partitions?.missing() ?? [],
+      openElsewhere: bus.partitions?.openElsewhere() ?? [],
+    }),
+  })
+  const reasons = () => {
+    if (!bus.link || !bus.partitions) return ['the bus has not been reached yet']
+    if (!bus.link.state().connected) return ['the connection to the bus is gone']
+    return bus.partitions.reasons()
+  }
+  const app = await buildServer({
+    reader: core.reader,
+    now: Date.now,
+    log,
+    version: options.version,
+    readiness: () => readinessOf(bus.closing, reasons()),
+    collectors: () => [],
+    bus: () => statusOf(bus.link, bus.streams, bus.partitions, owner, replica, config.replicas),
+    options: apiOptions(config),
+  })
+  let address: HostPort
+  try {
+    address = await listenOn(app, config.listen)
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+
+  async function join(): Promise<void> {
+    const name = `skybraid-aggregator ${owner}`
+    bus.link = await connectNats({ config, name, log, signal: options.signal })
+    bus.streams = await ensureStreams(bus.link.jsm, config.cluster, config)
+    for (const { stream, outcome, differences } of bus.streams) {
+      log.info({ stream, outcome }, 'a stream of the bus')
+      if (differences.length > 0)
+        log.warn({ stream, differences }, 'a stream has other settings than configured; they stay')
+    }
+    if (bus.closing) return
+    bus.partitions = followPartitions({
+      link: bus.link,
+      cluster: config.cluster,
+      partitions: config.partitions,
+      replica,
+      replicas: config.replicas,
+      owner,
+      core,
+      log,
+      retentionMs: config.retention,
+      readAgainMs: config.readAgain,
+      silentMs: config.takeOver,
+    })
+  }
+
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>()
+  failed.catch(() => undefined)
+  const joined = join().catch((error: unknown) => {
+    if (!bus.closing && !options.signal.aborted) fail(error)
+  })
+  const timer = setInterval(() => {
+    try {
+      bus.partitions?.tick()
+    } catch (error) {
+      log.error({ err: error }, 'time could not be let pass')
+    }
+  }, tickMs)
+  let closing: Promise<void> | undefined
+  return {
+    address,
+    failed,
+    close() {
+      bus.closing = true
+      closing ??= (async () => {
+        await joined
+        clearInterval(timer)
+        await bus.partitions?.close()
+        await app.close()
+        await bus.link?.close()
+      })()
+      return closing
+    },
+  }
+}
+
+function statusOf(
+  link: NatsLink | undefined,
+  streams: readonly StreamReport[],
+  partitions: BusPartitions | undefined,
+  owner: string,
+  replica: number,
+  replicas: number,
+): BusStatus {
+  const state = link?.state()
+  return {
+    connected: state?.connected ?? false,
+    ...(state?.server !== undefined && { server: state.server }),
+    ...(state?.lastError !== undefined && { lastError: state.lastError }),
+    disconnects: state?.disconnects ?? 0,
+    owner,
+    replica,
+    replicas,
+    streams,
+    partitions: partitions?.status() ?? [],
+  }
+}

@@ -1,0 +1,245 @@
+import type { BusMessage } from '@skybraid/shared'
+import { decodeFlowPayload } from '@skybraid/shared/flow-body'
+import {
+  flowHead,
+  flowPartitionFilter,
+  flowStream,
+  type NatsLink,
+  parseFlowSubject,
+} from '@skybraid/shared/nats'
+import type { FastifyBaseLogger } from 'fastify'
+import type { PartitionedCore } from '../core.ts'
+import type { PartitionCore, PartitionRound } from '../partition/partition-core.ts'
+import { encodeClaim, encodeRound } from '../partition/round-bytes.ts'
+import { createRoundLog } from '../partition/round-log.ts'
+import { readAgainFromMs } from '../partition/round-state.ts'
+import { decodeRoundState } from '../partition/round-state-decode.ts'
+import type { OwnerPhase, PartitionBusStatus } from './bus-status.ts'
+import { createRollupAppender } from './rollup-appender.ts'
+import { readStream, type StreamMessage, type StreamReader } from './stream-reader.ts'
+
+export interface PartitionOwnerOptions {
+  readonly link: NatsLink
+  readonly cluster: string
+  readonly partition: number
+  /** Who we are, in what we append. */
+  readonly owner: string
+  readonly core: PartitionedCore
+  readonly log: FastifyBaseLogger
+  /** How far before a round its partition is read again. */
+  readonly readAgainMs: number
+  readonly stop: AbortSignal
+}
+
+/** One partition in this process: followed in what others append, or booked here. */
+export interface PartitionOwner {
+  readonly phase: OwnerPhase
+  /** When something was last appended, by the local clock that only grows. */
+  readonly heardAt: number
+  /** A message of this partition in the ROLLUP stream. */
+  follow(message: StreamMessage): void
+  /** Takes the partition. */
+  claim(): Promise<void>
+  tick(): void
+  /** Stops reading, and appends what is ready. */
+  close(): Promise<void>
+  status(): PartitionBusStatus
+}
+
+/** A batch is at most 48 KB; what is larger than this unpacked is none. */
+const largestBatchBytes = 1 << 20
+/** So long after its last append an owner says that it is still there. */
+const stillThereMs = 30_000
+const minuteMs = 60_000
+
+export function createPartitionOwner(options: PartitionOwnerOptions): PartitionOwner {
+  const { link, cluster, partition, owner, core, log } = options
+  const rounds = createRoundLog(partition)
+  const appender = createRollupAppender(link, cluster, partition, options.stop)
+  let phase: OwnerPhase = 'following'
+  let own: PartitionCore | undefined
+  let reader: StreamReader | undefined
+  let heardAt = performance.now()
+  let appended: Promise<void> = Promise.resolve()
+  let waiting = 0
+  let rejectedAppends = 0
+  let refusedSegments = 0
+  let refusedBatches = 0
+  let cameMidway = 0
+
+  /** Somebody else has the partition, or it can't be taken: nothing of ours that is not in a round stays. */
+  function lose(why: string): void {
+    if (phase === 'following') return
+    phase = 'following'
+    log.warn({ partition, owner: rounds.owner, why }, 'a partition is booked by somebody else now')
+    stopReading()
+    if (own) {
+      cameMidway = own.status().cameMidway
+      core.close(own)
+    }
+    own = undefined
+  }
+
+  function stopReading(): void {
+    reader?.stop().catch((error: unknown) => log.error({ err: error, partition }, 'reading did not end well'))
+    reader = undefined
+  }
+
+  /** Appends one after the other; what comes behind a refusal is dropped with the partition. */
+  function append(messages: readonly Uint8Array[], by: PartitionCore | undefined, done: () => void): void {
+    waiting++
+    appended = appended
+      .then(async () => {
+        for (const bytes of messages) {
+          if (by !== own) return
+          const outcome = await appender.append(bytes)
+          heardAt = performance.now()
+          if (outcome === 'appended') continue
+          if (outcome === 'rejected') {
+            rejectedAppends++
+            if (by === own) lose('an append was refused')
+          }
+          return
+        }
+        if (by === own) done()
+      })
+      .catch((error: unknown) => log.error({ err: error, partition }, 'a round could not be appended'))
+      .finally(() => {
+        waiting--
+      })
+  }
+
+  function appendRound(round: PartitionRound): void {
+    const by = own
+    append(encodeRound(partition, owner, round), by, () => by?.commit(round))
+  }
+
+  function takeBatch(message: StreamMessage): void {
+    const batch = batchOf(message)
+    if (batch === undefined) {
+      refusedBatches++
+      return
+    }
+    own ??= open(message.unixMs)
+    own.accept(batch, message)
+  }
+
+  function batchOf({ subject, data, header }: StreamMessage): BusMessage | undefined {
+    const from = parseFlowSubject(subject)
+    const head = flowHead(header)
+    if (from === undefined || head === undefined) return undefined
+    const bytes = decodeFlowPayload(data, head.encoding, largestBatchBytes)
+    return bytes && { node: from.node, partition: from.partition, data: bytes }
+  }
+
+  /** The first time: from the stream's first message on. */
+  function open(startMs: number): PartitionCore {
+    // the first messages may still be about the minute before
+    const closedThrough = Math.floor(startMs / minuteMs) - 2
+    return core.open(partition, { startMs, closedThrough, onRound: appendRound })
+  }
+
+  function startReading(): void {
+    const { latest } = rounds
+    const state = latest && decodeRoundState(latest.state)
+    if (latest && !state) {
+      log.error({ partition }, 'the state of the last round cannot be read: the partition is not booked here')
+      phase = 'following'
+      return
+    }
+    phase = 'catching_up'
+    const againFromMs = state && readAgainFromMs(state, options.readAgainMs)
+    if (state && againFromMs !== undefined)
+      own = core.open(partition, { goesOnFrom: state, againFromMs, onRound: appendRound })
+    reader = readStream({
+      link,
+      stream: flowStream(cluster),
+      filter: flowPartitionFilter(cluster, partition),
+      start: againFromMs === undefined ? {} : { unixMs: againFromMs },
+      onMessage: takeBatch,
+      onIdle: caughtUp,
+      onTrouble: reason => log.warn({ partition, reason }, 'batches cannot be read; trying on'),
+    })
+  }
+
+  function caughtUp(): void {
+    own?.endCatchUp()
+    if (phase !== 'catching_up') return
+    phase = 'owning'
+    log.info({ partition, sequence: reader?.sequence ?? 0 }, 'a partition is up to date')
+  }
+
+  function load(segments: readonly Uint8Array[]): void {
+    for (const bytes of segments) {
+      const loaded = core.topology.follow(bytes, partition)
+      if (!loaded.ok && loaded.reason !== 'already_loaded') refusedSegments++
+    }
+  }
+
+  return {
+    get phase() {
+      return phase
+    },
+    get heardAt() {
+      return heardAt
+    },
+    follow({ data, sequence }) {
+      heardAt = performance.now()
+      appender.noteRead(sequence)
+      const news = rounds.take(data)
+      if (news.kind === 'refused') {
+        log.warn({ partition, sequence, reason: news.reason }, 'what was appended for a partition is refused')
+        return
+      }
+      const isOurs = news.owner === owner
+      if (!isOurs && (phase === 'catching_up' || phase === 'owning')) lose('somebody else appended')
+      // what we appended ourselves is there already, unless it was dropped before we heard that it was taken
+      if (news.kind === 'round' && !(isOurs && own)) load(news.round.segments)
+    },
+    async claim() {
+      if (phase !== 'following') return
+      phase = 'claiming'
+      const outcome = await appender.append(encodeClaim(partition, owner))
+      heardAt = performance.now()
+      if (outcome === 'rejected') rejectedAppends++
+      if (outcome !== 'appended' || phase !== 'claiming') {
+        phase = 'following'
+        return
+      }
+      log.info({ partition }, 'a partition is booked here now')
+      startReading()
+    },
+    tick() {
+      const nowMs = reader?.nowMs()
+      if (own && nowMs !== undefined) own.tick(nowMs)
+      const isBooking = phase === 'owning' || phase === 'catching_up'
+      if (isBooking && waiting === 0 && performance.now() - heardAt > stillThereMs)
+        append([encodeClaim(partition, owner)], own, () => undefined)
+    },
+    async close() {
+      await reader?.stop()
+      await appended
+    },
+    status: () => {
+      const booked = own?.status()
+      const pending = Math.max(0, reader?.pending ?? 0)
+      return {
+        partition,
+        phase,
+        ...(rounds.owner !== undefined && { owner: rounds.owner }),
+        sequence: reader?.sequence ?? 0,
+        lagMessages: pending,
+        lagMs: pending > 0 && booked ? Math.max(0, Date.now() - booked.clockMs) : 0,
+        closedThrough: rounds.latest?.closedThrough ?? -1,
+        rounds: rounds.rounds,
+        claims: rounds.claims,
+        rejectedAppends,
+        abandonedRounds: rounds.abandoned,
+        refusedMessages: rounds.refused,
+        refusedSegments,
+        refusedBatches,
+        cameMidway: booked?.cameMidway ?? cameMidway,
+      }
+    },
+  }
+}

@@ -1,0 +1,15 @@
+import { aggregatorConfigSchema } from '@skybraid/aggregator'
+import { aggregatorBusConfigSchema } from '@skybraid/aggregator/program'
+import { type ConfigOf, defineOptions } from '@skybraid/shared'
+import { logLevelOption } from '../log-level.ts'
+
+const { 'data-dir': _dataDir, ...own } = aggregatorConfigSchema
+
+/** Options of `skybraid aggregator`: closed minutes are kept by the bus, so there is no folder for them. */
+export const aggregatorOptions = defineOptions({
+  ...aggregatorBusConfigSchema,
+  ...own,
+  ...logLevelOption,
+})
+
+export type AggregatorProgramConfig = ConfigOf<typeof aggregatorOptions>
