@@ -186,7 +186,8 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     follow({ data, sequence }) {
       heardAt = performance.now()
       appender.noteRead(sequence)
-      const news = rounds.take(data)
+      // plain bytes of their own: what the client gives are views of what it read, aligned to nothing
+      const news = rounds.take(new Uint8Array(data))
       if (news.kind === 'refused') {
         log.warn({ partition, sequence, reason: news.reason }, 'what was appended for a partition is refused')
         return

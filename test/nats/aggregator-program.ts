@@ -1,0 +1,77 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import type { BusStatus } from '../../packages/aggregator/src/bus/bus-status.ts'
+import type { TopologyAnswer } from '../../packages/aggregator/src/topology/answer.ts'
+import { until } from '../lab/until.ts'
+import { afterTest } from './cleanup.ts'
+
+const main = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))
+
+/** `skybraid aggregator` in a process of its own, killed with the test. */
+export interface AggregatorProgram {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>
+  out(): string
+  err(): string
+  get<T>(path: string): Promise<T>
+  bus(): Promise<BusStatus>
+  ready(timeoutMs?: number): Promise<void>
+  /** Everything between two times, every counter of every edge. */
+  topology(fromMs: number, toMs: number): Promise<TopologyAnswer>
+  kill(signal: NodeJS.Signals): Promise<number | string>
+}
+
+export async function startAggregatorProgram(
+  url: string,
+  ...args: readonly string[]
+): Promise<AggregatorProgram> {
+  const all = ['aggregator', '--nats', url, '--listen', '127.0.0.1:0', '--request-rate', '0', ...args]
+  const child = spawn(process.execPath, ['--conditions=source', main, ...all], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let out = ''
+  let err = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
+  const exit = new Promise<number | string>(resolve => {
+    child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
+  })
+  afterTest(async () => {
+    child.kill('SIGKILL')
+    await exit
+  })
+  const address = await until('the API listens', () => /http:\/\/[\d.:]+/.exec(out)?.[0], {
+    timeoutMs: 30_000,
+    describe: () => out + err,
+  })
+  const get = async <T>(path: string) => {
+    const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(5_000) })
+    return (await response.json()) as T
+  }
+  const program = {
+    child,
+    out: () => out,
+    err: () => err,
+    get,
+    async bus() {
+      const { bus } = await get<{ bus: BusStatus }>('/status')
+      return bus
+    },
+    async ready(timeoutMs = 30_000) {
+      await until('it is ready', async () => (await get<{ status: string }>('/readyz')).status === 'ok', {
+        timeoutMs,
+        everyMs: 100,
+        describe: () => out + err,
+      })
+    },
+    topology(fromMs: number, toMs: number) {
+      const range = `from=${new Date(fromMs).toISOString()}&to=${new Date(toMs).toISOString()}`
+      return get<TopologyAnswer>(`/topology?${range}&groupBy=process&limit=5000&include=detail`)
+    },
+    kill(signal: NodeJS.Signals) {
+      child.kill(signal)
+      return exit
+    },
+  }
+  return program
+}

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import type { IngestStatus } from '../../packages/aggregator/src/topology/answer.ts'
+import { ensureStreams } from '../../packages/shared/src/nats/index.ts'
+import { until } from '../lab/until.ts'
+import { type AggregatorProgram, startAggregatorProgram } from './aggregator-program.ts'
+import { linkWith } from './bus-link.ts'
+import { afterTest, linkForTest, serverForTest } from './cleanup.ts'
+import { inventCollectors } from './invented-collectors.ts'
+import { streamSettings } from './stream-settings.ts'
+import { figures, readUninterrupted } from './uninterrupted.ts'
+
+const minuteMs = 60_000
+const partitions = 4
+
+async function setUp() {
+  const server = await serverForTest()
+  const link = await linkForTest(linkWith(['--nats', server.url]))
+  await ensureStreams(link.jsm, 'local', streamSettings('--flow-max-age', '60m'))
+  const collectors = inventCollectors(link, 'local', partitions)
+  afterTest(() => collectors.stop())
+  return { server, link, collectors, url: server.url }
+}
+
+async function owned(program: AggregatorProgram): Promise<number[]> {
+  const { partitions: all } = await program.bus()
+  return all.filter(({ phase }) => phase === 'owning').map(({ partition }) => partition)
+}
+
+/** Waits until every partition has closed a minute, as this one sees it. */
+async function closed(program: AggregatorProgram, minute: number, timeoutMs = 120_000): Promise<void> {
+  await until(
+    `minute ${minute} is closed`,
+    async () => (await program.bus()).partitions.every(({ closedThrough }) => closedThrough >= minute),
+    { timeoutMs, everyMs: 250, describe: async () => JSON.stringify((await program.bus()).partitions) },
+  )
+}
+
+describe('skybraid aggregator on the bus', { timeout: 300_000 }, () => {
+  it('has the totals of one that was never interrupted, minute by minute, killed again and again', async () => {
+    const { link, collectors, url } = await setUp()
+    const firstMinute = Math.floor(Date.now() / minuteMs)
+    let program = await startAggregatorProgram(url)
+    for (const waitMs of [2_000, 13_000, 24_000, 7_000]) {
+      await program.ready()
+      await new Promise(resolve => setTimeout(resolve, waitMs))
+      expect(await program.kill('SIGKILL')).toBe('SIGKILL')
+      program = await startAggregatorProgram(url)
+    }
+    await program.ready()
+    const lastMinute = Math.floor(Date.now() / minuteMs)
+    await closed(program, lastMinute)
+    await collectors.stop()
+    const whole = await readUninterrupted(link, 'local')
+    for (let minute = firstMinute; minute <= lastMinute; minute++) {
+      const range = [minute * minuteMs, (minute + 1) * minuteMs] as const
+      const [have, want] = [figures(await program.topology(...range)), figures(whole(...range))]
+      expect(Object.keys(want).length).toBeGreaterThan(0)
+      expect(have).toEqual(want)
+    }
+    expect(await owned(program)).toEqual([0, 1, 2, 3])
+    const { ingest } = await program.get<{ ingest: IngestStatus }>('/status')
+    expect(ingest.identity).toMatchObject({ duplicates: 0, lost: {}, holds: true })
+    for (const each of (await program.bus()).partitions)
+      expect(each).toMatchObject({ refusedMessages: 0, refusedSegments: 0, refusedBatches: 0 })
+    expect(await program.kill('SIGTERM')).toBe(0)
+  })
+})

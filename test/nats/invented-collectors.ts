@@ -1,0 +1,168 @@
+import { headers } from '@nats-io/transport-node'
+import { flowBatch, record, type TestRecord } from '../../packages/aggregator/src/join/flow-batch.testing.ts'
+import { EndReason, encodeFlowBatch, Kind, Role, State } from '../../packages/shared/src/index.ts'
+import {
+  compressFlowPayload,
+  flowHeaders,
+  flowMessageId,
+  flowSubject,
+  type NatsLink,
+} from '../../packages/shared/src/nats/index.ts'
+
+const minuteMs = 60_000
+const nodes = ['north', 'south', 'west'] as const
+const firstStart = 1_000
+
+interface Connection {
+  readonly id: number
+  readonly client: (typeof nodes)[number]
+  readonly server: (typeof nodes)[number]
+  readonly openedMs: number
+  bytes: number
+  told: Record<string, number>
+  isOpen: boolean
+}
+
+/** Collectors of three nodes that invent connections with both ends, in real time, over all partitions. */
+export interface InventedCollectors {
+  /** Publishes what happened since the last time. */
+  flush(): Promise<void>
+  /** Connections of which every end was published. */
+  readonly opened: number
+  stop(): Promise<void>
+}
+
+export function inventCollectors(
+  link: NatsLink,
+  cluster: string,
+  partitions: number,
+  everyMs = 150,
+): InventedCollectors {
+  const sequences = new Map<string, { sequence: number; records: number }>()
+  const connections: Connection[] = []
+  let opened = 0
+  let minute = Math.floor(Date.now() / minuteMs)
+  let running = Promise.resolve()
+  const timer = setInterval(() => {
+    running = running.then(flush).catch(() => undefined)
+  }, everyMs)
+
+  async function publish(
+    node: string,
+    partition: number,
+    records: readonly TestRecord[],
+    minuteComplete = false,
+    ofMinute = Math.floor(Date.now() / minuteMs),
+  ): Promise<void> {
+    const key = `${node} ${partition}`
+    const own = sequences.get(key) ?? { sequence: 0, records: 0 }
+    sequences.set(key, own)
+    const bootId = `00000000000000a${nodes.indexOf(node as 'north')}`
+    const head = { node, bootId, partition, sequence: ++own.sequence, recordCount: records.length }
+    const columns = flowBatch(
+      {
+        ...head,
+        firstRecord: own.records,
+        sentUnixMs: Date.now(),
+        baseUnixMs: ofMinute * minuteMs,
+        recordsEncoded: own.records + records.length,
+        minuteComplete,
+      },
+      records,
+    )
+    own.records += records.length
+    const payload = encodeFlowBatch(columns)
+    const isRaw = own.sequence % 2 === 0
+    const list = headers()
+    for (const [name, value] of flowHeaders({ ...head, encoding: isRaw ? 'raw' : 'zstd' }))
+      list.set(name, value)
+    await link.js.publish(
+      flowSubject(cluster, partition, node),
+      isRaw ? payload : compressFlowPayload(payload),
+      {
+        headers: list,
+        msgID: flowMessageId(head),
+        timeout: 20_000,
+      },
+    )
+  }
+
+  function recordOf(each: Connection, side: 0 | 1, state: number, atMs: number): TestRecord {
+    const total = each.bytes
+    const key = `bytes${side}`
+    const delta = total - (each.told[key] ?? 0)
+    const isFirst = each.told[key] === undefined
+    each.told[key] = total
+    return record({
+      role: side === 0 ? Role.client : Role.server,
+      state,
+      reason: state === State.closed ? EndReason.fin : EndReason.unspecified,
+      flags: Kind.quiet | (isFirst ? Kind.first : 0),
+      flowId: firstStart + each.id * 2 + side,
+      dialler: 1_000_000 + each.id,
+      acceptor: 2_000_000 + each.id,
+      local: side === 0 ? `10.0.0.1:${10_000 + (each.id % 50_000)}` : '10.1.0.1:8080',
+      remote: side === 0 ? '10.1.0.1:8080' : `10.0.0.1:${10_000 + (each.id % 50_000)}`,
+      owner: side === 0 ? `client-${each.id % 3}` : `server-${each.id % 2}`,
+      atMs,
+      openedMs: each.openedMs,
+      srttUs: 100 + (each.id % 50),
+      bytesSent: side === 0 ? delta : 0,
+      bytesReceived: side === 0 ? 0 : delta,
+      bytesSentTotal: side === 0 ? total : 0,
+      bytesReceivedTotal: side === 0 ? 0 : total,
+    })
+  }
+
+  async function flush(): Promise<void> {
+    const atMs = Date.now()
+    const now = Math.floor(atMs / minuteMs)
+    if (now !== minute) {
+      for (const node of nodes) for (let p = 0; p < partitions; p++) await publish(node, p, [], true, minute)
+      minute = now
+    }
+    for (let i = 0; i < partitions * 2; i++) {
+      const id = ++opened
+      connections.push({
+        id,
+        client: nodes[id % 3]!,
+        server: nodes[(id * 2 + 1) % 3]!,
+        openedMs: atMs,
+        bytes: 0,
+        told: {},
+        isOpen: true,
+      })
+    }
+    const batches = new Map<string, TestRecord[]>()
+    const put = (node: string, id: number, each: TestRecord) => {
+      const key = `${node} ${id % partitions}`
+      batches.set(key, [...(batches.get(key) ?? []), each])
+    }
+    for (const each of connections) {
+      each.bytes += 100 + (each.id % 7)
+      const ends = connections.length > 40 && each.id < opened - 20 && each.id % 5 === atMs % 5
+      const state = ends ? State.closed : State.open
+      each.isOpen = !ends
+      put(each.client, each.id, recordOf(each, 0, state, atMs))
+      // the other end is heard of later, now and then
+      if (each.id % 11 !== 0 || ends) put(each.server, each.id, recordOf(each, 1, state, atMs))
+    }
+    for (let i = connections.length - 1; i >= 0; i--) if (!connections[i]!.isOpen) connections.splice(i, 1)
+    for (const [key, records] of batches) {
+      const [node, partition] = key.split(' ') as [string, string]
+      for (let at = 0; at < records.length; at += 500)
+        await publish(node, Number(partition), records.slice(at, at + 500), false, now)
+    }
+  }
+
+  return {
+    flush,
+    get opened() {
+      return opened
+    },
+    async stop() {
+      clearInterval(timer)
+      await running
+    },
+  }
+}
