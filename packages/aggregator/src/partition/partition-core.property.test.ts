@@ -158,7 +158,7 @@ describe('a partition that goes on from a round', { timeout: 120_000 }, () => {
           expect(killed.core.figures()).toMatchObject({ received, applied, duplicates })
         },
       ),
-      { numRuns: 150, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+      { numRuns: 100, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
     )
   })
 })
