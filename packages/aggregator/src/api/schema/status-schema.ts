@@ -1,6 +1,6 @@
 import Type from 'typebox'
-import { oapStatusSchema } from './oap-status-schema.ts'
 import { busSchema } from './bus-schema.ts'
+import { oapStatusSchema } from './oap-status-schema.ts'
 
 /** JSON schemas of `/status`, `/livez` and `/readyz`; the ingest part mirrors IngestStatus in topology/answer.ts. */
 
