@@ -14,7 +14,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             'packages/*/src/**/*.test.ts',
-            'test/{checks,runner}/**/*.test.ts',
+            'test/{checks,fuzz,runner}/**/*.test.ts',
             'test/fault/world/**/*.test.ts',
           ],
           // property tests on a small machine that also does other work

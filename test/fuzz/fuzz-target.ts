@@ -1,0 +1,77 @@
+import { createPartitionedCore } from '../../packages/aggregator/src/core.ts'
+import type { IngestFigures } from '../../packages/aggregator/src/ingest/ingest-status.ts'
+import { batchLimits, createFlowColumns, decodeFlowBatch } from '../../packages/shared/src/index.ts'
+import { decodeFlowPayload, type FlowEncoding } from '../../packages/shared/src/nats/index.ts'
+
+/** One message as a hostile publisher could send it under its own subject. */
+export interface Payload {
+  readonly encoding: FlowEncoding
+  readonly data: Uint8Array
+}
+
+export interface FuzzTarget {
+  /** What became of the message, as a word that messages with the same fate share. Throws if a rule was broken. */
+  take(payload: Payload): string
+}
+
+/** All seeds are of this minute, and the clock of a target begins in it. */
+export const seedMinuteMs = Date.UTC(2026, 10, 27, 2, 14)
+export const subjectNode = 'n_1'
+const stepMs = 5
+
+/**
+ * Payload, decoder, ingest, join and minutes of one partition, as an aggregator has them, under rules that hold for any
+ * message: nothing is thrown; what is received is applied, a duplicate, or lost at a named place; and a message that is
+ * refused costs exactly one place.
+ */
+export function createFuzzTarget(): FuzzTarget {
+  const startMs = seedMinuteMs
+  const core = createPartitionedCore({ startMs, joinCapacity: 8_192, maxEdges: 1_000, retentionMs: 600_000 })
+  const partition = core.open(0, { startMs })
+  const columns = createFlowColumns()
+  let nowMs = startMs
+  let sequence = 0
+
+  function ingest(data: Uint8Array): string {
+    const decoded = decodeFlowBatch(data, columns)
+    if (!decoded.ok && columns.count !== 0) throw new Error('a refused batch has records')
+    const before = partition.figures()
+    partition.accept({ node: subjectNode, partition: 0, data }, { sequence: ++sequence, unixMs: nowMs })
+    const after = partition.figures()
+    const places = placesOfLoss(before, after)
+    assertAddsUp(after)
+    if (!decoded.ok && (places.length !== 1 || places[0] !== 'malformed'))
+      throw new Error(`refused as ${decoded.reason}, and counted as ${places.join(' and ') || 'nothing'}`)
+    if (!decoded.ok) return decoded.reason
+    return `${scale(columns.count)} ${columns.wideCount > 0} ${scale(columns.header.owners.length)} ${grew(before, after)} ${places}`
+  }
+
+  return {
+    take({ encoding, data }) {
+      nowMs += stepMs
+      const batch = decodeFlowPayload(data, encoding, batchLimits.messageBytes)
+      if (batch !== undefined && batch.length > batchLimits.messageBytes) throw new Error('too much was made')
+      const fate = batch === undefined ? 'no payload' : ingest(batch)
+      if (sequence % 64 === 0) core.tidy(nowMs)
+      return fate
+    },
+  }
+}
+
+function placesOfLoss(before: IngestFigures, after: IngestFigures): string[] {
+  return Object.keys(after.lost).filter(place => after.lost[place]! > (before.lost[place] ?? 0))
+}
+
+function grew(before: IngestFigures, after: IngestFigures): string {
+  return `${after.applied > before.applied} ${after.duplicates > before.duplicates}`
+}
+
+function assertAddsUp({ received, applied, duplicates, lost }: IngestFigures): void {
+  const sum = applied + duplicates + Object.values(lost).reduce((total, each) => total + each, 0)
+  if (received !== sum) throw new Error(`received ${received}, accounted for ${sum}`)
+}
+
+/** Numbers of the same size are alike. */
+function scale(count: number): number {
+  return 32 - Math.clz32(count)
+}
