@@ -83,4 +83,4 @@ export {
   stateOf,
 } from './record/kind.ts'
 export { batchLimits, schemaVersion } from './record/limits.ts'
-export { mergeBodies } from './record/merge-bodies.ts'
+export { mergeBodies, mergeWorkspace } from './record/merge-bodies.ts'

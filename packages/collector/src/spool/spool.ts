@@ -1,4 +1,4 @@
-import { type BodyPart, mergeBodies } from '@skybraid/shared'
+import { type BodyPart, mergeBodies, mergeWorkspace } from '@skybraid/shared'
 
 /**
  * What waits to be published, oldest first. Invariants:
@@ -67,6 +67,8 @@ export function createSpool(capacityBytes: number, { overflow = () => false }: S
   }
   let queue: (Waiting | undefined)[] = []
   let head = 0
+  /** Kept from one merge to the next, until nothing waits any more. */
+  let workspace: Uint32Array | undefined
 
   function count(entry: SpoolEntry, sign: 1 | -1): void {
     counts.waitingBatches += sign
@@ -83,6 +85,7 @@ export function createSpool(capacityBytes: number, { overflow = () => false }: S
       head = 0
     }
     count(entry, -1)
+    if (counts.waitingBatches === 0) workspace = undefined
     return entry
   }
 
@@ -118,7 +121,8 @@ export function createSpool(capacityBytes: number, { overflow = () => false }: S
 
   function tryMerge(parts: readonly SpoolEntry[]): BodyPart[] | undefined {
     try {
-      return mergeBodies(parts)
+      workspace ??= mergeWorkspace(recordsPerMerge)
+      return mergeBodies(parts, workspace)
     } catch {
       // they are as whole as they came
       counts.unmergeableBatches += parts.length

@@ -1,4 +1,5 @@
 import { type U32Column, type U64Column, u32ColumnFields, u64ColumnFields } from './columns.ts'
+import { batchLimits } from './limits.ts'
 import { ProtoReader, WireType } from './proto-reader.ts'
 
 const ownerField = 20
@@ -12,9 +13,12 @@ export interface BodyFields {
   readonly owners: readonly Uint8Array[]
   readonly names: readonly Uint8Array[]
   readonly v6Addresses: Uint8Array
-  /** Little-endian words of a column; undefined if it is zero for every record. */
+  /** Words of a column, until the next call; undefined if it is zero for every record. */
   column(name: U32Column | U64Column): Uint32Array | undefined
 }
+
+/** A column begins anywhere and words must be aligned, so each is copied here. Nobody keeps it. */
+let scratch = new Uint32Array(2 * batchLimits.records)
 
 /** Throws a RangeError if the body is not what our own encoder makes: a bug, never an input. */
 export function readBodyFields(body: Uint8Array): BodyFields {
@@ -49,11 +53,11 @@ export function readBodyFields(body: Uint8Array): BodyFields {
   }
 }
 
-/** A copy, because a column begins anywhere and words must be aligned. */
 function wordsOf(bytes: Uint8Array): Uint32Array {
-  const words = new Uint32Array(bytes.length >>> 2)
-  new Uint8Array(words.buffer).set(bytes.subarray(0, 4 * words.length))
-  return words
+  const count = bytes.length >>> 2
+  if (count > scratch.length) scratch = new Uint32Array(count)
+  new Uint8Array(scratch.buffer).set(bytes.subarray(0, 4 * count))
+  return scratch.subarray(0, count)
 }
 
 /** The address and the name of an encoded DnsName, as texts of one character per byte. */

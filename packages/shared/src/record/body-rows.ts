@@ -46,9 +46,11 @@ export class Interned {
   }
 }
 
-export function createBodyRows(capacity: number): BodyRows {
+/** `words` is used if it is large enough, and then holds zeros. */
+export function createBodyRows(capacity: number, words?: Uint32Array): BodyRows {
+  const fits = words !== undefined && words.length >= capacity * rowWords
   return {
-    words: new Uint32Array(capacity * rowWords),
+    words: fits ? words.fill(0, 0, capacity * rowWords) : new Uint32Array(capacity * rowWords),
     count: 0,
     owners: new Interned(),
     addresses: new Interned(),
@@ -89,7 +91,7 @@ function checkedColumn(
 }
 
 function appendWide(words: Uint32Array, first: number, fields: BodyFields): void {
-  const at = fields.column('wideAt')
+  const at = fields.column('wideAt')?.slice()
   const high = fields.column('wideHigh')
   if (at === undefined || high === undefined) return
   for (let i = 0; i < at.length; i++) {

@@ -5,6 +5,9 @@ import { isV6, Kind } from './kind.ts'
 import { batchLimits } from './limits.ts'
 import { ProtoWriter } from './proto-writer.ts'
 
+/** The column that is being written. */
+const scratch = new Uint32Array(2 * batchLimits.records)
+
 /** What one frame holds beside its head. */
 export interface BodyPart {
   readonly recordCount: number
@@ -101,13 +104,8 @@ class FrameWriter {
     const newBytes = this.#newColumns(at)
     const partBytes = this.#newParts(at) + names.reduce((sum, bytes) => sum + bytes.length + fieldHead, 0)
     const wides = this.#widesOf(at)
-    const total =
-      fieldHead * (columns.length + 3) +
-      this.#partBytes +
-      partBytes +
-      8 * (this.#wideCount + wides) +
-      (this.#taken.length + 1) * (this.#bytesPerRecord + newBytes)
-    const isFull = this.#taken.length >= batchLimits.records || total > largestBodyBytes
+    const bytes = this.#bytes(1, newBytes, partBytes, wides)
+    const isFull = this.#taken.length >= batchLimits.records || bytes > largestBodyBytes
     if (isFull && this.#taken.length > 0) return false
     columns.forEach(({ word, wordCount }, c) => {
       if (words[at + word] !== 0 || (wordCount === 2 && words[at + word + 1] !== 0)) this.#used[c] = 1
@@ -126,7 +124,7 @@ class FrameWriter {
   }
 
   finish(): BodyPart {
-    const writer = new ProtoWriter()
+    const writer = new ProtoWriter(this.#bytes(0, 0, 0, 0))
     const { owners, addresses } = this.#rows
     for (const number of this.#owners.keys()) writer.bytesField(20, owners.list[number])
     for (const name of this.names) writer.bytesField(21, name)
@@ -142,6 +140,14 @@ class FrameWriter {
       writer.bytesField(62, bytes)
     }
     return { recordCount: this.#taken.length, body: writer.finish() }
+  }
+
+  /** Of the body with so much more in it, at most. */
+  #bytes(records: number, bytesPerRecord: number, partBytes: number, wides: number): number {
+    const heads = fieldHead * (columns.length + 3)
+    const perRecord = this.#bytesPerRecord + bytesPerRecord
+    const parts = this.#partBytes + partBytes + 8 * (this.#wideCount + wides)
+    return heads + parts + (this.#taken.length + records) * perRecord
   }
 
   #note(numbers: Map<number, number>, number: number): void {
@@ -191,7 +197,7 @@ class FrameWriter {
 
   #writeColumn(writer: ProtoWriter, { field, word, wordCount }: Column): void {
     const { words } = this.#rows
-    const column = new Uint32Array(wordCount * this.#taken.length)
+    const column = scratch.subarray(0, wordCount * this.#taken.length)
     this.#taken.forEach((at, i) => {
       const value = this.#valueOf(at, field, words[at + word])
       column[wordCount * i] = value

@@ -1,6 +1,6 @@
 import { readBodyFields } from './body-fields.ts'
 import { appendRows, type BodyRows, createBodyRows, joinRows, rowWord, rowWords } from './body-rows.ts'
-import { addName, type BodyPart, type Names, writeBodies } from './body-writer.ts'
+import { addName, type BodyPart, largestBodyBytes, type Names, writeBodies } from './body-writer.ts'
 
 /** Fewer but larger bodies are no gain by themselves. */
 const worthwhile = 15 / 16
@@ -9,11 +9,11 @@ const worthwhile = 15 / 16
  * Joins adjacent records of one flow over several bodies of one partition and minute, given in order. What they add up
  * to per flow and minute stays the same; what goes is that it was read in between. Answers fewer bytes than it was
  * given, or undefined if there is nothing to gain. Throws a RangeError for a body that our encoder can't have made.
- * Some 150 bytes of memory per record while it works.
+ * Some 150 bytes of memory per record while it works: `workspace`, if that is large enough.
  */
-export function mergeBodies(parts: readonly BodyPart[]): BodyPart[] | undefined {
+export function mergeBodies(parts: readonly BodyPart[], workspace?: Uint32Array): BodyPart[] | undefined {
   const records = parts.reduce((sum, part) => sum + part.recordCount, 0)
-  const rows = createBodyRows(records)
+  const rows = createBodyRows(records, workspace)
   const names: Names = new Map()
   for (const { body, recordCount } of parts) {
     const fields = readBodyFields(body)
@@ -21,8 +21,15 @@ export function mergeBodies(parts: readonly BodyPart[]): BodyPart[] | undefined 
     appendRows(rows, fields, recordCount)
   }
   const live = joinAll(rows)
+  const areLarge = bytesOf(parts) > (parts.length * largestBodyBytes) / 4
+  if (live.length > worthwhile * records && areLarge) return undefined
   const merged = writeBodies(rows, live, names)
   return merged !== undefined && bytesOf(merged) < worthwhile * bytesOf(parts) ? merged : undefined
+}
+
+/** Words of memory that merging so many records takes. */
+export function mergeWorkspace(records: number): Uint32Array {
+  return new Uint32Array(records * rowWords)
 }
 
 /** Rows that are left, in order. A flow's rows keep their order: what can't be joined begins anew. */

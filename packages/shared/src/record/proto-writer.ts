@@ -5,12 +5,18 @@ const utf8 = new TextEncoder()
 
 /** Appends protobuf fields to a growing buffer. Zero, false and empty values are left out, as proto3 does. */
 export class ProtoWriter {
-  #bytes = new Uint8Array(1_024)
+  #bytes: Uint8Array<ArrayBuffer>
   #length = 0
 
-  /** A copy of what was written so far. */
+  /** `expectedBytes` saves growing. */
+  constructor(expectedBytes = 1_024) {
+    this.#bytes = new Uint8Array(expectedBytes)
+  }
+
+  /** What was written. Nothing may be written afterwards. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length)
+    const isNearlyFull = this.#length * 8 > this.#bytes.length * 7
+    return isNearlyFull ? this.#bytes.subarray(0, this.#length) : this.#bytes.slice(0, this.#length)
   }
 
   varintField(field: number, value: number): void {
