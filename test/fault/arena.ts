@@ -3,12 +3,13 @@ import { connect } from '@nats-io/transport-node'
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import { ensureStreams, streamConfigSchema } from '../../packages/shared/src/nats/index.ts'
 import { until } from '../lab/until.ts'
-import { type CollectorsSettings, type Ending, SimulatedCollectors } from './collectors.ts'
+import { type CollectorsSettings, type Ending, SimulatedCollectors, type Truth } from './collectors.ts'
 import { compareBounded } from './judge/bounded.ts'
 import { checkBalance, compareMinutes, type Difference, differenceTable, lossOf } from './judge/judge.ts'
 import { coreWitness, type Witness } from './judge/witness.ts'
 import { atMost, type Finding, finding } from './scenario.ts'
 import { foldStream } from './stream-fold.ts'
+import type { Told } from './world/truth-book.ts'
 import type { WorldSettings } from './world/world.ts'
 
 export const cluster = 'fault'
@@ -17,6 +18,7 @@ export const cluster = 'fault'
 export const usualWorld: Omit<WorldSettings, 'startMs'> = {
   nodes: 20,
   prefix: 'n',
+  firstHost: 0,
   services: 24,
   callersPerService: 4,
   udpServices: 4,
@@ -102,31 +104,58 @@ export interface Verdict {
   readonly exactFrom?: number
 }
 
+/** A process of collectors that has ended in order. */
+export interface Party {
+  readonly collectors: SimulatedCollectors
+  readonly ending: Ending
+}
+
+/** Ends all collectors of a process. */
+export async function stopped(collectors: SimulatedCollectors): Promise<Party> {
+  return { collectors, ending: await collectors.stop() }
+}
+
 /** What is in the stream against the truth. For after the end of all collectors. */
 export async function judgeStream(
   url: string,
-  collectors: SimulatedCollectors,
-  ending: Ending,
+  parties: readonly Party[],
   verdict: Verdict = {},
 ): Promise<Finding[]> {
-  const { truth } = await collectors.truth()
+  const { truth } = await truthOf(parties)
   const startMs = Math.min(...Object.keys(truth).map(Number)) * 60_000
   const core = await foldStream(url, cluster, startMs)
-  return judge(coreWitness(core, Date.now), collectors, ending, verdict)
+  return judge(coreWitness(core, Date.now), parties, verdict)
+}
+
+/** What all parties invented together. */
+async function truthOf(parties: readonly Party[]): Promise<Truth> {
+  const all = await Promise.all(parties.map(({ collectors }) => collectors.truth()))
+  const truth: Told = {}
+  for (const { truth: one } of all) {
+    for (const [minute, edges] of Object.entries(one)) truth[minute] = { ...truth[minute], ...edges }
+  }
+  return {
+    truth,
+    oneSided: all.flatMap(({ oneSided }) => oneSided),
+    segments: {
+      compared: all.reduce((sum, { segments }) => sum + segments.compared, 0),
+      lost: all.reduce((sum, { segments }) => sum + segments.lost, 0),
+    },
+  }
 }
 
 export async function judge(
   witness: Witness,
-  collectors: SimulatedCollectors,
-  ending: Ending,
+  parties: readonly Party[],
   verdict: Verdict = {},
 ): Promise<Finding[]> {
-  const { truth, segments, oneSided } = await collectors.truth()
+  const { truth, segments, oneSided } = await truthOf(parties)
+  const encoded = Object.assign({}, ...parties.map(({ ending }) => ending.nodes))
   const { lost, exactFrom } = verdict
   const minutes = Object.keys(truth).map(Number)
   const edges = new Set(Object.values(truth).flatMap(Object.keys)).size
   const status = await witness.ingest()
-  const problems = checkBalance({ encoded: ending.nodes, ...(lost && { lost }) }, status)
+  const problems = checkBalance({ encoded, ...(lost && { lost }) }, status)
   const balance = finding('identities hold', problems.join('; ') || 'all', problems.length === 0)
   if (lost !== undefined) {
     const bounds = { oneSided, ...(exactFrom !== undefined && { exactFrom }) }

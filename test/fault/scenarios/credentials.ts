@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../../lab/until.ts'
 import { NatsServer } from '../../nats/nats-server.ts'
-import { aliveAgain, backInTime, judgeStream, makeStreams, startCollectors } from '../arena.ts'
+import { aliveAgain, backInTime, judgeStream, makeStreams, startCollectors, stopped } from '../arena.ts'
 import { noServer, sleep } from '../on-server.ts'
 import { exactly, type Scenario } from '../scenario.ts'
 
@@ -40,12 +40,13 @@ export const credentials: Scenario = {
     writeFileSync(file, 'second\n')
     const back = await aliveAgain(collectors, 60_000)
     await sleep(1_000)
-    const ending = await collectors.stop()
+    const party = await stopped(collectors)
+    const { ending } = party
     return [
       exactly('connected before', before.connected, Object.keys(before.nodes).length),
       ...backInTime(back),
       exactly('records lost', ending.lost + ending.unacknowledged, 0),
-      ...(await judgeStream(server.url, collectors, ending)),
+      ...(await judgeStream(server.url, [party])),
     ]
   },
 }

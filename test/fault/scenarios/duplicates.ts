@@ -1,5 +1,5 @@
 import { NatsServer } from '../../nats/nats-server.ts'
-import { judgeStream, makeStreams, startCollectors } from '../arena.ts'
+import { judgeStream, makeStreams, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { startRelay } from '../relay.ts'
 import { exactly, finding, type Scenario } from '../scenario.ts'
@@ -41,14 +41,15 @@ export const duplicates: Scenario = {
       const collectors = await startCollectors([server.url])
       stack.defer(() => collectors.end())
       await sleep(lastsMs[size])
-      const ending = await collectors.stop()
+      const party = await stopped(collectors)
+      const { ending } = party
       await relay.drained(2 * spreadMs)
       const { taken, doubled, given } = relay.counts
       return [
         finding('batches came twice', `${doubled} of ${taken}`, doubled > taken / 5),
         exactly('batches in the stream', given, taken + doubled),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
-        ...(await judgeStream(other.url, collectors, ending)),
+        ...(await judgeStream(other.url, [party])),
       ]
     }),
 }

@@ -1,5 +1,5 @@
 import { until } from '../../lab/until.ts'
-import { aliveAgain, backInTime, judgeStream, startCollectors } from '../arena.ts'
+import { aliveAgain, backInTime, judgeStream, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { TcpProxy } from '../proxy.ts'
 import { atMost, exactly, type Scenario } from '../scenario.ts'
@@ -26,12 +26,13 @@ export const halfOpen: Scenario = {
       const noticedMs = performance.now() - begun
       const back = await aliveAgain(collectors)
       await sleep(1_000)
-      const ending = await collectors.stop()
+      const party = await stopped(collectors)
+      const { ending } = party
       return [
         atMost('noticed by all after', noticedMs / 1_000, 30, ' s'),
         ...backInTime(back),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
-        ...(await judgeStream(server.url, collectors, ending)),
+        ...(await judgeStream(server.url, [party])),
       ]
     }),
 }

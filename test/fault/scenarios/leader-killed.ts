@@ -1,6 +1,14 @@
 import { flowStream } from '../../../packages/shared/src/nats/index.ts'
 import { NatsCluster } from '../../nats/nats-cluster.ts'
-import { aliveAgain, backInTime, cluster, judgeStream, makeStreams, startCollectors } from '../arena.ts'
+import {
+  aliveAgain,
+  backInTime,
+  cluster,
+  judgeStream,
+  makeStreams,
+  startCollectors,
+  stopped,
+} from '../arena.ts'
 import { noServer, sleep } from '../on-server.ts'
 import { exactly, type Scenario } from '../scenario.ts'
 
@@ -31,11 +39,12 @@ export const leaderKilled: Scenario = {
       await leader.restart()
       await servers.caughtUp(flowStream(cluster))
     }
-    const ending = await collectors.stop()
+    const party = await stopped(collectors)
+    const { ending } = party
     return [
       ...backInTime(back),
       exactly('records lost', ending.lost + ending.unacknowledged, 0),
-      ...(await judgeStream(servers.urls[0], collectors, ending)),
+      ...(await judgeStream(servers.urls[0], [party])),
     ]
   },
 }

@@ -1,4 +1,4 @@
-import { aliveAgain, backInTime, judgeStream, startCollectors } from '../arena.ts'
+import { aliveAgain, backInTime, judgeStream, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { TcpProxy } from '../proxy.ts'
 import { atMost, exactly, type Scenario } from '../scenario.ts'
@@ -40,7 +40,8 @@ export const reconnectStorm: Scenario = {
       const before = proxy.connectedAtMs.length
       proxy.refuse(false)
       const back = await aliveAgain(collectors, 60_000)
-      const ending = await collectors.stop()
+      const party = await stopped(collectors)
+      const { ending } = party
       return [
         atMost(
           'attempts a second while it is away',
@@ -50,7 +51,7 @@ export const reconnectStorm: Scenario = {
         atMost('connects a second once it is back', busiestSecond(proxy.connectedAtMs.slice(before)), 50),
         ...backInTime(back),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
-        ...(await judgeStream(server.url, collectors, ending)),
+        ...(await judgeStream(server.url, [party])),
       ]
     }),
 }

@@ -1,4 +1,4 @@
-import { aliveAgain, backInTime, judgeStream, startCollectors } from '../arena.ts'
+import { aliveAgain, backInTime, judgeStream, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { exactly, type Scenario } from '../scenario.ts'
 
@@ -19,11 +19,12 @@ export const serverDown: Scenario = {
       await server.restart()
       const back = await aliveAgain(collectors)
       await sleep(2_000)
-      const ending = await collectors.stop()
+      const party = await stopped(collectors)
+      const { ending } = party
       return [
         ...backInTime(back),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
-        ...(await judgeStream(server.url, collectors, ending)),
+        ...(await judgeStream(server.url, [party])),
       ]
     }),
 }

@@ -1,4 +1,4 @@
-import { aliveAgain, backInTime, judgeStream, startCollectors } from '../arena.ts'
+import { aliveAgain, backInTime, judgeStream, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { atMost, exactly, finding, type Scenario } from '../scenario.ts'
 
@@ -35,7 +35,8 @@ export const spoolOverflow: Scenario = {
       const back = await aliveAgain(collectors)
       const exactFrom = Math.floor(Date.now() / 60_000) + 1
       await sleep(size === 'full' ? exactFrom * 60_000 + 62_000 - Date.now() : 2_000)
-      const ending = await collectors.stop()
+      const party = await stopped(collectors)
+      const { ending } = party
       const mib = (bytes: number) => bytes / 2 ** 20
       const perCollector = mib(ending.largestRssBytes - before.largestRssBytes) / nodes
       return [
@@ -54,7 +55,7 @@ export const spoolOverflow: Scenario = {
         ),
         ...backInTime(back),
         exactly('records left behind at the end', ending.unacknowledged, 0),
-        ...(await judgeStream(server.url, collectors, ending, {
+        ...(await judgeStream(server.url, [party], {
           lost: { spool_full: ending.lost },
           exactFrom,
         })),

@@ -2,7 +2,7 @@ import { type DiscardPolicy, jetstreamManager, type StreamConfig } from '@nats-i
 import { connect } from '@nats-io/transport-node'
 import { flowStream } from '../../../packages/shared/src/nats/index.ts'
 import { until } from '../../lab/until.ts'
-import { aliveAgain, backInTime, cluster, judgeStream, startCollectors } from '../arena.ts'
+import { aliveAgain, backInTime, cluster, judgeStream, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { exactly, finding, type Scenario } from '../scenario.ts'
 
@@ -39,12 +39,13 @@ export const streamFull: Scenario = {
       await changeStream(server.url, { max_bytes: 1 << 30 })
       const back = await aliveAgain(collectors)
       await sleep(2_000)
-      const ending = await collectors.stop()
+      const party = await stopped(collectors)
+      const { ending } = party
       return [
         finding('collectors were told why', `stream_full ${refusals.stream_full} times`, true),
         ...backInTime(back),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
-        ...(await judgeStream(server.url, collectors, ending)),
+        ...(await judgeStream(server.url, [party])),
       ]
     }),
 }

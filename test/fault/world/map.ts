@@ -4,6 +4,8 @@ export interface MapSettings {
   readonly nodes: number
   /** Names begin with it, so that several maps do not meet. */
   readonly prefix: string
+  /** Number of the first node in addresses, likewise. */
+  readonly firstHost: number
   /** TCP services, spread over the nodes. Their edges: every service times `callersPerService`. */
   readonly services: number
   readonly callersPerService: number
@@ -22,6 +24,9 @@ export interface MapEdge {
   readonly server: number
   readonly serverOwner: number
   readonly port: number
+  /** Numbers of the nodes in addresses. */
+  readonly clientHost: number
+  readonly serverHost: number
   /** What the client dials, as a little-endian word; 0 for the server's own address. */
   readonly dialled: number
   readonly dialledPort: number
@@ -72,11 +77,25 @@ export function createMap(settings: MapSettings): WorldMap {
     for (let c = 0; c < callers; c++) {
       const client = (server + 1 + (c % (count - 1))) % count
       const clientOwner = Math.floor(c / (count - 1))
-      edges.push(innerEdge(nodes, { isUdp, s, c, client, clientOwner, server, serverOwner, process }))
+      edges.push(
+        innerEdge(nodes, settings.firstHost, {
+          isUdp,
+          s,
+          c,
+          client,
+          clientOwner,
+          server,
+          serverOwner,
+          process,
+        }),
+      )
     }
   }
   for (let o = 0; o < outsiders; o++) {
-    edges.push(outerEdge(nodes, EdgeKind.outside, o), outerEdge(nodes, EdgeKind.unanswered, o))
+    edges.push(
+      outerEdge(nodes, settings.firstHost, EdgeKind.outside, o),
+      outerEdge(nodes, settings.firstHost, EdgeKind.unanswered, o),
+    )
   }
   const ofKind = Object.values(EdgeKind).map(kind =>
     edges.flatMap((edge, index) => (edge.kind === kind ? [index] : [])),
@@ -95,7 +114,7 @@ interface Inner {
   readonly process: string
 }
 
-function innerEdge(nodes: readonly string[], inner: Inner): MapEdge {
+function innerEdge(nodes: readonly string[], firstHost: number, inner: Inner): MapEdge {
   const { isUdp, s, c, client, clientOwner, server, serverOwner, process } = inner
   const port = 2_000 + (s % 30_000)
   const hasVia = !isUdp && s % 3 === 0
@@ -105,7 +124,8 @@ function innerEdge(nodes: readonly string[], inner: Inner): MapEdge {
   const protocol = isUdp ? 'udp' : 'tcp'
   const via = hasVia ? { via: `${serviceBytes.join('.')}:80` } : {}
   const dialled = hasVia ? `outside/${serviceBytes.join('.')}` : `host/${nodes[server]}`
-  const snat = [100, 64, (client >> 8) & 0xff, client & 0xff] as const
+  const clientHost = firstHost + client
+  const snat = [100, 64, (clientHost >> 8) & 0xff, clientHost & 0xff] as const
   const isSeenAs = !isUdp && c % 2 === 1
   const seenAs = isSeenAs ? `outside/${snat.join('.')}` : `host/${nodes[client]}`
   return {
@@ -115,6 +135,8 @@ function innerEdge(nodes: readonly string[], inner: Inner): MapEdge {
     server,
     serverOwner,
     port,
+    clientHost,
+    serverHost: firstHost + server,
     dialled: hasVia ? addressWord(...serviceBytes) : 0,
     dialledPort: hasVia ? 80 : port,
     seenAs: isSeenAs ? addressWord(...snat) : 0,
@@ -126,7 +148,7 @@ function innerEdge(nodes: readonly string[], inner: Inner): MapEdge {
   }
 }
 
-function outerEdge(nodes: readonly string[], kind: number, o: number): MapEdge {
+function outerEdge(nodes: readonly string[], firstHost: number, kind: number, o: number): MapEdge {
   const client = o % nodes.length
   const clientOwner = o % programsPerNode
   const [a, b, c] = kind === EdgeKind.outside ? [203, 0, 113] : [198, 51, 100]
@@ -140,6 +162,8 @@ function outerEdge(nodes: readonly string[], kind: number, o: number): MapEdge {
     server: -1,
     serverOwner: 0,
     port,
+    clientHost: firstHost + client,
+    serverHost: 0,
     dialled: addressWord(a, b, c, d),
     dialledPort: port,
     seenAs: 0,

@@ -273,11 +273,16 @@ function clientPort(serial: number): number {
 
 /** Address and port together are unique for seven million connections. */
 function clientAddress(edge: MapEdge, serial: number): number {
-  return addressWord(10, edge.client >> 8, edge.client & 0xff, 1 + (Math.floor(serial / 28_000) % 250))
+  return addressWord(
+    10,
+    edge.clientHost >> 8,
+    edge.clientHost & 0xff,
+    1 + (Math.floor(serial / 28_000) % 250),
+  )
 }
 
 function serverAddress(edge: MapEdge): number {
-  return edge.server < 0 ? 0 : addressWord(10, 128 + (edge.server >> 8), edge.server & 0xff, 1)
+  return edge.server < 0 ? 0 : addressWord(10, 128 + (edge.serverHost >> 8), edge.serverHost & 0xff, 1)
 }
 
 function setWide(column: Uint32Array, row: number, value: number): void {

@@ -16,6 +16,7 @@ const minutes = 3
 const settings: WorldSettings = {
   nodes: 4,
   prefix: 'n',
+  firstHost: 0,
   services: 9,
   callersPerService: 4,
   udpServices: 2,
