@@ -3,10 +3,11 @@ import { connect } from '@nats-io/transport-node'
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import { ensureStreams, streamConfigSchema } from '../../packages/shared/src/nats/index.ts'
 import { until } from '../lab/until.ts'
+import { AggregatorProcess, type AggregatorSettings } from './aggregators.ts'
 import { type CollectorsSettings, type Ending, SimulatedCollectors, type Truth } from './collectors.ts'
 import { compareBounded } from './judge/bounded.ts'
 import { checkBalance, compareMinutes, type Difference, differenceTable, lossOf } from './judge/judge.ts'
-import { coreWitness, type Witness } from './judge/witness.ts'
+import { apiWitness, coreWitness, type Witness } from './judge/witness.ts'
 import { atMost, type Finding, finding } from './scenario.ts'
 import { foldStream } from './stream-fold.ts'
 import type { Told } from './world/truth-book.ts'
@@ -45,6 +46,14 @@ export async function makeStreams(url: string, args: readonly string[] = []): Pr
   } finally {
     await connection.close()
   }
+}
+
+/** `skybraid aggregator` on the servers. */
+export function startAggregator(
+  nats: readonly string[],
+  settings: Partial<AggregatorSettings> = {},
+): Promise<AggregatorProcess> {
+  return AggregatorProcess.start({ nats, cluster, ...settings })
 }
 
 export function startCollectors(
@@ -125,6 +134,37 @@ export async function judgeStream(
   const startMs = Math.min(...Object.keys(truth).map(Number)) * 60_000
   const core = await foldStream(url, cluster, startMs)
   return judge(coreWitness(core, Date.now), parties, verdict)
+}
+
+/** Waits until an aggregator has taken in everything that the parties made, or says what is missing. */
+async function caughtUp(witness: Witness, parties: readonly Party[]): Promise<void> {
+  const encoded: Record<string, number> = Object.assign({}, ...parties.map(({ ending }) => ending.nodes))
+  await until(
+    'the aggregator has caught up',
+    async () => {
+      const { nodes } = await witness.ingest().catch(() => ({ nodes: [] }))
+      const known = new Map(nodes.map(({ node, identity }) => [node, identity.records]))
+      return Object.entries(encoded).every(([node, records]) => {
+        const seen = known.get(node)
+        return seen !== undefined && seen.encoded === records && seen.inFlight === 0
+      })
+    },
+    { timeoutMs: 15_000, everyMs: 200 },
+  ).catch(() => {
+    // the judge says what differs
+  })
+}
+
+/** What an aggregator's API says against the truth. For after the end of all collectors. */
+export async function judgeApi(
+  { url }: { readonly url: string },
+  parties: readonly Party[],
+  verdict: Verdict = {},
+): Promise<Finding[]> {
+  const witness = apiWitness(url)
+  await caughtUp(witness, parties)
+  const findings = await judge(witness, parties, verdict)
+  return findings.map(each => ({ ...each, what: `API: ${each.what}` }))
 }
 
 /** What all parties invented together. */

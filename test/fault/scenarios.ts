@@ -1,10 +1,15 @@
 import type { Scenario } from './scenario.ts'
+import { aggregatorAway } from './scenarios/aggregator-away.ts'
+import { aggregatorKilled } from './scenarios/aggregator-killed.ts'
+import { collectorKilled } from './scenarios/collector-killed.ts'
 import { credentials } from './scenarios/credentials.ts'
 import { duplicates } from './scenarios/duplicates.ts'
 import { halfOpen } from './scenarios/half-open.ts'
 import { leaderKilled } from './scenarios/leader-killed.ts'
 import { noisyCollector } from './scenarios/noisy-collector.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
+import { replicaAdded } from './scenarios/replica-added.ts'
+import { replicaPaused } from './scenarios/replica-paused.ts'
 import { serverDown } from './scenarios/server-down.ts'
 import { serverPaused } from './scenarios/server-paused.ts'
 import { spoolOverflow } from './scenarios/spool-overflow.ts'
@@ -21,6 +26,11 @@ export const scenarios: readonly Scenario[] = [
   reconnectStorm,
   noisyCollector,
   duplicates,
+  aggregatorKilled,
+  aggregatorAway,
+  replicaPaused,
+  replicaAdded,
+  collectorKilled,
   credentials,
   terminated,
 ]

@@ -1,0 +1,36 @@
+import { judgeApi, startAggregator, startCollectors, stopped } from '../arena.ts'
+import { noServer, onServer, sleep } from '../on-server.ts'
+import { atMost, exactly, type Scenario } from '../scenario.ts'
+
+const kills = { short: 3, full: 20 }
+
+export const aggregatorKilled: Scenario = {
+  name: 'aggregator killed',
+  fault: size => `skybraid aggregator killed ${kills[size]} times at random points and started again`,
+  isShort: true,
+  obstacle: noServer,
+  run: size =>
+    onServer(async (server, stack) => {
+      const aggregator = await startAggregator([server.url])
+      stack.defer(() => aggregator.end())
+      const collectors = await startCollectors([server.url])
+      stack.defer(() => collectors.end())
+      await sleep(3_000)
+      let slowestMs = 0
+      for (let kill = 0; kill < kills[size]; kill++) {
+        // also in the middle of its start
+        await sleep(200 + Math.random() * 5_000)
+        await aggregator.kill()
+        aggregator.launch()
+        if (kill % 3 !== 2) slowestMs = Math.max(slowestMs, await aggregator.ready())
+      }
+      await aggregator.ready()
+      await sleep(2_000)
+      const party = await stopped(collectors)
+      return [
+        atMost('ready again after', slowestMs / 1_000, 10, ' s'),
+        exactly('records lost', party.ending.lost + party.ending.unacknowledged, 0),
+        ...(await judgeApi(aggregator, [party])),
+      ]
+    }),
+}
