@@ -132,7 +132,13 @@ async function measureCollector(): Promise<Figure[]> {
       spread: spread(shares),
       method: `${method}; median of ${shares.length} seconds`,
     },
-    { name: anonymousName, value: largest.anonymous, unit: 'MiB', reach: '<= 40', method: `${method}; largest` },
+    {
+      name: anonymousName,
+      value: largest.anonymous,
+      unit: 'MiB',
+      reach: '<= 40',
+      method: `${method}; largest`,
+    },
     { name: rssName, value: largest.rss, unit: 'MiB', reach: '<= 80', method: `${method}; largest` },
   ]
 }

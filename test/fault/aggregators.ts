@@ -17,6 +17,8 @@ interface Partition {
   readonly phase: string
   readonly lagMessages: number
   readonly lagMs: number
+  /** Unix minutes. */
+  readonly closedThrough: number
 }
 
 const program = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url))

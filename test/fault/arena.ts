@@ -138,7 +138,7 @@ export async function judgeStream(
 
 /** Waits until an aggregator has taken in everything that the parties made, or says what is missing. */
 async function caughtUp(witness: Witness, parties: readonly Party[]): Promise<void> {
-  const encoded: Record<string, number> = Object.assign({}, ...parties.map(({ ending }) => ending.nodes))
+  const encoded = encodedBy(parties)
   await until(
     'the aggregator has caught up',
     async () => {
@@ -167,6 +167,44 @@ export async function judgeApi(
   return findings.map(each => ({ ...each, what: `API: ${each.what}` }))
 }
 
+/**
+ * What the APIs of several replicas say against the truth. Each has the closed minutes of all partitions, and has read
+ * the records of its own ones; so they are asked once every minute is closed.
+ */
+export async function judgeReplicas(
+  replicas: readonly AggregatorProcess[],
+  parties: readonly Party[],
+): Promise<Finding[]> {
+  const { truth } = await truthOf(parties)
+  const last = Math.max(...Object.keys(truth).map(Number))
+  await until(
+    'every replica has every closed minute',
+    async () => {
+      const all = await Promise.all(replicas.map(replica => replica.partitions()))
+      return all.flat().every(({ closedThrough }) => closedThrough >= last)
+    },
+    { timeoutMs: 180_000, everyMs: 500 },
+  )
+  const findings: Finding[] = []
+  const received: Record<string, number> = {}
+  for (const [n, { url }] of replicas.entries()) {
+    const witness = apiWitness(url)
+    const seen = await judgeEdges(witness, await truthOf(parties))
+    findings.push(...seen.map(each => ({ ...each, what: `API of replica ${n}: ${each.what}` })))
+    for (const { node, identity } of (await witness.ingest()).nodes)
+      received[node] = (received[node] ?? 0) + identity.records.received
+  }
+  const made = Object.entries(encodedBy(parties))
+  const wrong = made.filter(([node, records]) => received[node] !== records)
+  const text = wrong.map(([node, records]) => `${node} ${received[node] ?? 0} of ${records}`).join(', ')
+  findings.push(finding('records that the replicas took in together', text || 'all', wrong.length === 0))
+  return findings
+}
+
+function encodedBy(parties: readonly Party[]): Record<string, number> {
+  return Object.assign({}, ...parties.map(({ ending }) => ending.nodes))
+}
+
 /** What all parties invented together. */
 async function truthOf(parties: readonly Party[]): Promise<Truth> {
   const all = await Promise.all(parties.map(({ collectors }) => collectors.truth()))
@@ -189,32 +227,36 @@ export async function judge(
   parties: readonly Party[],
   verdict: Verdict = {},
 ): Promise<Finding[]> {
-  const { truth, segments, oneSided } = await truthOf(parties)
-  const encoded = Object.assign({}, ...parties.map(({ ending }) => ending.nodes))
   const { lost, exactFrom } = verdict
-  const minutes = Object.keys(truth).map(Number)
-  const edges = new Set(Object.values(truth).flatMap(Object.keys)).size
-  const status = await witness.ingest()
-  const problems = checkBalance({ encoded, ...(lost && { lost }) }, status)
+  const truth = await truthOf(parties)
+  const encoded = encodedBy(parties)
+  const problems = checkBalance({ encoded, ...(lost && { lost }) }, await witness.ingest())
   const balance = finding('identities hold', problems.join('; ') || 'all', problems.length === 0)
-  if (lost !== undefined) {
-    const bounds = { oneSided, ...(exactFrom !== undefined && { exactFrom }) }
-    const differences = await compareBounded(truth, witness, bounds)
-    const what = `no counter of ${edges} edges in ${minutes.length} minutes above what was invented`
-    return [compared(what, differences), balance]
-  }
+  if (lost === undefined) return [...(await judgeEdges(witness, truth)), balance]
+  const bounds = { oneSided: truth.oneSided, ...(exactFrom !== undefined && { exactFrom }) }
+  const differences = await compareBounded(truth.truth, witness, bounds)
+  return [compared(`no counter of ${sizeOf(truth)} above what was invented`, differences), balance]
+}
+
+async function judgeEdges(witness: Witness, all: Truth): Promise<Finding[]> {
+  const { truth, segments } = all
   const differences = await compareMinutes(truth, witness)
+  const minutes = Object.keys(truth).map(Number)
   const range = [Math.min(...minutes) * 60_000, (Math.max(...minutes) + 1) * 60_000] as const
   const loss = lossOf(await witness.edges(...range))
   return [
-    compared(`counters of ${edges} edges in ${minutes.length} minutes as invented`, differences),
-    balance,
+    compared(`counters of ${sizeOf(all)} as invented`, differences),
     finding(
       `segments lost = ${segments.lost} of ${segments.compared}`,
       `${loss.lost} of ${loss.compared}`,
       loss.lost === segments.lost && loss.compared === segments.compared,
     ),
   ]
+}
+
+function sizeOf({ truth }: Truth): string {
+  const edges = new Set(Object.values(truth).flatMap(Object.keys)).size
+  return `${edges} edges in ${Object.keys(truth).length} minutes`
 }
 
 function compared(what: string, differences: readonly Difference[]): Finding {

@@ -2,7 +2,7 @@ import { judgeApi, startAggregator, startCollectors, stopped } from '../arena.ts
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { atMost, exactly, type Scenario } from '../scenario.ts'
 
-const kills = { short: 3, full: 20 }
+const kills = { short: 2, full: 20 }
 
 export const aggregatorKilled: Scenario = {
   name: 'aggregator killed',

@@ -1,9 +1,8 @@
-import { judgeApi, startAggregator, startCollectors, stopped } from '../arena.ts'
+import { until } from '../../lab/until.ts'
+import type { AggregatorProcess } from '../aggregators.ts'
+import { judgeReplicas, startAggregator, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { exactly, type Scenario } from '../scenario.ts'
-
-/** Until every minute of the run is closed and its segments are everywhere. */
-const closedAfterMs = 45_000
 
 export const replicaAdded: Scenario = {
   name: 'one replica becomes two',
@@ -24,20 +23,23 @@ export const replicaAdded: Scenario = {
       first.launch({ replicas: 2, ordinal: 0 })
       await first.ready()
       await sleep(5_000)
-      const owned = await Promise.all(
-        [first, second].map(
-          async each => (await each.partitions()).filter(({ phase }) => phase === 'owning').length,
-        ),
+      const bookedBy = async (each: AggregatorProcess) =>
+        (await each.partitions()).filter(({ phase }) => phase === 'owning').length
+      await until(
+        'each books two partitions',
+        async () => (await bookedBy(first)) === 2 && (await bookedBy(second)) === 2,
+        {
+          timeoutMs: 60_000,
+          everyMs: 200,
+          describe: () => first.output.slice(-1_000) + second.output.slice(-1_000),
+        },
       )
+      await sleep(5_000)
       const party = await stopped(collectors)
-      await sleep(60_000 - (Date.now() % 60_000) + closedAfterMs)
       return [
         exactly('exit code of the first one', code ?? -1, 0),
-        exactly('partitions of the first one', owned[0], 2),
-        exactly('partitions of the second one', owned[1], 2),
         exactly('records lost', party.ending.lost + party.ending.unacknowledged, 0),
-        ...(await judgeApi(first, [party])),
-        ...(await judgeApi(second, [party])),
+        ...(await judgeReplicas([first, second], [party])),
       ]
     }),
 }

@@ -1,15 +1,15 @@
 import { until } from '../../lab/until.ts'
-import { judgeApi, startAggregator, startCollectors, stopped } from '../arena.ts'
+import { judgeReplicas, startAggregator, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { exactly, finding, type Scenario } from '../scenario.ts'
 
-const pausedMs = 30_000
-const flags = ['--take-over', '8s']
+const pausedMs = 45_000
+const flags = ['--take-over', '3s']
 
 export const replicaPaused: Scenario = {
   name: 'replica paused past its turn',
-  fault: () => `two replicas; one stopped for ${pausedMs / 1_000} s, the other takes over after 8 s`,
-  isShort: true,
+  fault: () => `two replicas; one stopped for ${pausedMs / 1_000} s, the other takes over meanwhile`,
+  isShort: false,
   obstacle: noServer,
   run: () =>
     onServer(async (server, stack) => {
@@ -33,18 +33,22 @@ export const replicaPaused: Scenario = {
       const takenMs = performance.now() - begun
       await sleep(Math.max(0, pausedMs - takenMs))
       paused.signal('SIGCONT')
-      await sleep(8_000)
+      const stillBooked = async () =>
+        (await paused.partitions()).filter(({ phase }) => phase !== 'following').length
+      const resumed = performance.now()
+      await until('the paused one gives up its partitions', async () => (await stillBooked()) === 0, {
+        timeoutMs: 60_000,
+        everyMs: 200,
+      })
+      const givenUpMs = performance.now() - resumed
+      await sleep(5_000)
       const party = await stopped(collectors)
-      const findings = []
-      // of the other's partitions each one has the closed minutes only; so they are asked once those are closed
-      findings.push(...(await judgeApi(other, [party])))
-      const still = (await paused.partitions()).filter(({ phase }) => phase === 'owning').length
       return [
         exactly('partitions of the other one before', before, 2),
         finding('it booked all of them after', `${(takenMs / 1_000).toFixed(1)} s`, takenMs < pausedMs),
-        exactly('partitions that the paused one still books', still, 0),
+        finding('the resumed one gave them up after', `${(givenUpMs / 1_000).toFixed(1)} s`, true),
         exactly('records lost', party.ending.lost + party.ending.unacknowledged, 0),
-        ...findings,
+        ...(await judgeReplicas(replicas, [party])),
       ]
     }),
 }
