@@ -13,6 +13,12 @@ export interface RollupAppender {
   readonly lastSequence: number
 }
 
+interface Attempt {
+  readonly outcome: 'appended' | 'rejected' | 'again'
+  /** Last sequence that the next attempt states. */
+  readonly expected: number
+}
+
 const ackTimeoutMs = 5_000
 const retryMs = 500
 const wrongLastSequence = 10071
@@ -34,27 +40,28 @@ export function createRollupAppender(
   }
 
   /** Refused for the order: an earlier try may have been taken without our hearing of it. */
-  async function resolve(bytes: Uint8Array): Promise<'appended' | 'rejected' | 'again'> {
+  async function resolve(bytes: Uint8Array, expected: number): Promise<Attempt> {
     const there = await lastThere()
-    const isOurs = there.data !== undefined && Buffer.compare(there.data, bytes) === 0
-    if (there.sequence > lastSequence) {
-      if (isOurs) lastSequence = there.sequence
-      return isOurs ? 'appended' : 'rejected'
+    if (there.sequence <= expected) {
+      // what was there has become too old to be kept
+      return { outcome: 'again', expected: there.sequence }
     }
-    // what was there has become too old to be kept
-    lastSequence = there.sequence
-    return 'again'
+    const isOurs = there.data !== undefined && Buffer.compare(there.data, bytes) === 0
+    if (!isOurs) return { outcome: 'rejected', expected }
+    lastSequence = Math.max(lastSequence, there.sequence)
+    return { outcome: 'appended', expected }
   }
 
-  async function attempt(bytes: Uint8Array): Promise<'appended' | 'rejected' | 'again'> {
+  async function attempt(bytes: Uint8Array, expected: number): Promise<Attempt> {
     try {
-      const expect = { lastSubjectSequence: lastSequence, streamName: stream }
+      const expect = { lastSubjectSequence: expected, streamName: stream }
       const { seq } = await link.js.publish(subject, bytes, { expect, timeout: ackTimeoutMs })
       lastSequence = Math.max(lastSequence, seq)
-      return 'appended'
+      return { outcome: 'appended', expected }
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return resolve(bytes)
-      return 'again'
+      if (error instanceof JetStreamApiError && error.code === wrongLastSequence)
+        return resolve(bytes, expected)
+      return { outcome: 'again', expected }
     }
   }
 
@@ -66,9 +73,14 @@ export function createRollupAppender(
       lastSequence = Math.max(lastSequence, sequence)
     },
     async append(bytes) {
+      // As it was when the append was decided on: somebody else's message that is read meanwhile must not let it pass.
+      let expected = lastSequence
       while (!stop.aborted) {
-        const outcome = link.state().connected ? await attempt(bytes).catch(() => 'again' as const) : 'again'
-        if (outcome !== 'again') return outcome
+        if (link.state().connected) {
+          const tried = await attempt(bytes, expected).catch(() => undefined)
+          if (tried !== undefined && tried.outcome !== 'again') return tried.outcome
+          expected = tried?.expected ?? expected
+        }
         await setTimeout(retryMs, undefined, { ref: false })
       }
       return 'stopped'
