@@ -103,7 +103,8 @@ export class AggregatorProcess {
 
   async partitions(): Promise<readonly Partition[]> {
     const answer = await fetch(`${this.url}/status`, { signal: AbortSignal.timeout(5_000) })
-    return ((await answer.json()) as { bus: { partitions: Partition[] } }).bus.partitions
+    const { bus } = (await answer.json()) as { bus?: { partitions: Partition[] } }
+    return bus?.partitions ?? []
   }
 
   signal(signal: NodeJS.Signals): void {
