@@ -143,6 +143,12 @@ describe('openFileStore', () => {
     expect(log.warn).toHaveBeenCalledTimes(1)
   })
 
+  it('comes to an end where no folder can ever be', () => {
+    const place = { capacityBytes: 1 << 20, cluster: 'c', node: 'node.a', bootId: boot(1), log }
+    const nowhere = openFileStore({ directory: '/proc/none/of/this', ...place })
+    expect(nowhere.put(batch(0))).toBe(false)
+  })
+
   it('keeps its files to itself', () => {
     open(1).put(batch(0))
     expect(statSync(folder()).mode & 0o777).toBe(0o700)

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { BatchStore } from '../batch/batch-store.ts'
 import type { SealedBatch } from '../batch/seal.ts'
 import type { Log } from '../log.ts'
@@ -33,7 +33,7 @@ const fileName = /^[0-9a-f]{16}-\d{12}\.batch$/
  */
 export function openFileStore(options: FileStoreOptions): BatchStore {
   const { capacityBytes, node, bootId, log } = options
-  const folder = join(options.directory, `${options.cluster}.${node}`)
+  const folder = resolve(options.directory, `${options.cluster}.${node}`)
   const handedOut = new Map<SealedBatch, Entry>()
   const counts = {
     waitingBatches: 0,
@@ -52,7 +52,7 @@ export function openFileStore(options: FileStoreOptions): BatchStore {
 
   function makeFolder(): boolean {
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolders(folder)
       return true
     } catch (error) {
       noteFailure(error)
@@ -154,6 +154,15 @@ export function openFileStore(options: FileStoreOptions): BatchStore {
       remove(entry.name)
     },
   }
+}
+
+/** Folder by folder, because Node's own recursive way never ends where the kernel says that a parent is missing. */
+function makeFolders(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found?.isDirectory()) return
+  if (found !== undefined) throw new Error(`${path} is not a folder`)
+  if (dirname(path) !== path) makeFolders(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
 }
 
 /** Files of former boots by boot and order. How many records each holds shows only when it is read. */
