@@ -10,6 +10,21 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#ifdef SB_LINGER
+/* For a test: so long in a program that others interrupt it, which it then does not get to see. */
+static long sb_linger_a_little(__u32 index, __u64 *until)
+{
+	return bpf_ktime_get_ns() > *until;
+}
+
+SB_INLINE void sb_linger(void)
+{
+	__u64 until = bpf_ktime_get_ns() + SB_LINGER;
+
+	bpf_loop(1 << 20, sb_linger_a_little, &until, 0);
+}
+#endif
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, const struct sock *sk, const int old_state, const int new_state)
 {
@@ -17,6 +32,10 @@ int BPF_PROG(tcp_state, const struct sock *sk, const int old_state, const int ne
 
 	if (!sb_tcp_matters(old_state, new_state))
 		return 0;
+#ifdef SB_LINGER
+	if (new_state == TCP_SYN_SENT)
+		sb_linger();
+#endif
 	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (tp)
 		sb_tcp_on_state(tp, old_state, new_state);
@@ -48,7 +67,8 @@ int BPF_PROG(tcp_synack_again, const struct sock *sk, const struct request_sock 
 SEC("tp_btf/inet_sk_error_report")
 int BPF_PROG(tcp_error, const struct sock *sk)
 {
-	struct sb_tcp_store *store = bpf_sk_storage_get(&tcp_stores, (void *)sk, 0, 0);
+	struct sb_tcp_entry *entry = bpf_sk_storage_get(&tcp_stores, (void *)sk, 0, 0);
+	struct sb_tcp_store *store = entry ? &entry->store : sb_tcp_dial_of(sk);
 
 	if (store && sk->sk_err)
 		store->sk_err = sk->sk_err;
@@ -65,15 +85,26 @@ int BPF_PROG(cgroup_made, struct cgroup *cgroup, const char *path)
 SEC("iter/bpf_sk_storage_map")
 int tcp_open_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct sb_tcp_store *store = ctx->value;
+	struct sb_tcp_entry *entry = ctx->value;
 	struct sock *sk = ctx->sk;
 	struct tcp_sock *tp;
 
-	if (!sk || !store)
+	if (!sk || !entry)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		sb_tcp_visit(ctx->meta->seq, tp, store);
+		sb_tcp_visit(ctx->meta->seq, tp, entry);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int tcp_open_dials(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct sb_tcp_store *store = ctx->value;
+	const __u64 *address = ctx->key;
+
+	if (store && address)
+		sb_tcp_visit_dial(ctx->meta->seq, *address, store);
 	return 0;
 }
 

@@ -48,6 +48,10 @@ export interface CaptureCounters {
   readonly dnsMalformed: number
   /** State changes that happened within the handling of another one, which the kernel does not show. */
   readonly stateChangesMissed: number
+  /** Ends among them that were found afterwards, while their sockets were still there. */
+  readonly endsMadeUpFor: number
+  /** Diallers that found no room in their table and got storage instead: slower, not lost. */
+  readonly dialsFull: number
   /** Rows of a connection that came after its end was taken in; all they say is in its last record. */
   readonly rowsAfterClose: number
   /** Rows with a counter below an earlier one (torn); that counter was held where it was. */

@@ -23,22 +23,17 @@ struct {
 /* A listener without an entry is older than the collector; its children get what is known of its owner. */
 SB_INLINE void sb_adopt_listener(struct bpf_sock *sk)
 {
-	struct sb_tcp_store *store = bpf_sk_storage_get(&tcp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sb_tcp_entry *entry = bpf_sk_storage_get(&tcp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 address = (__u64)sk;
 	struct sb_owner *owner;
-	__u64 address;
 
-	if (!store || store->stage != SB_STAGE_NONE)
+	if (!entry || entry->store.stage != SB_STAGE_NONE)
 		return;
-	/* Through memory, since the verifier lets nobody calculate with a socket's address. */
-	store->base_ns = (__u64)sk;
-	sb_barrier();
-	address = store->base_ns;
-	store->base_ns = 0;
 	owner = bpf_map_lookup_elem(&mptcp_listeners, &address);
 	if (owner)
-		sb_tcp_set_owner(store, owner);
+		sb_tcp_set_owner(&entry->store, owner);
 	sb_barrier();
-	store->stage = SB_STAGE_LISTENER;
+	entry->store.stage = SB_STAGE_LISTENER;
 }
 
 SB_INLINE __u32 sb_tcp_header_at(struct __sk_buff *skb)
@@ -65,30 +60,14 @@ SB_INLINE __u32 sb_data_segments(struct __sk_buff *skb)
 	return segments ? segments : 1;
 }
 
-/*
- * A closing socket that gets data treats them as if they were a reset, and sends one. Whether a reset did come is
- * only in the packet.
- */
-SB_INLINE void sb_note_reset(struct __sk_buff *skb, struct sb_tcp_store *store)
-{
-	__u8 flags;
-
-	if (bpf_skb_load_bytes(skb, sb_tcp_header_at(skb) + 13, &flags, 1) == 0 && flags & SB_TCP_RST)
-		store->rst_arrived = 1;
-}
-
 SB_INLINE void sb_adopt_tcp(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 {
-	struct sb_tcp_store *store;
+	struct sb_tcp_entry *entry;
 	struct tcp_sock *tp;
 	__u32 state;
 
-	store = bpf_sk_storage_get(&tcp_stores, sk, 0, 0);
-	if (store) {
-		if (in && sb_tcp_is_closing(sk->state))
-			sb_note_reset(skb, store);
+	if (bpf_sk_storage_get(&tcp_stores, sk, 0, 0) || sb_tcp_dial_of(sk))
 		return;
-	}
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || sk->protocol != IPPROTO_TCP)
 		return;
@@ -97,14 +76,47 @@ SB_INLINE void sb_adopt_tcp(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 		sb_adopt_listener(sk);
 		return;
 	}
-	if (!sb_tcp_is_connected(state))
+	if (!sb_tcp_is_connected(state) || !(sb_adopting & SB_ADOPT_CONNECTIONS))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
-	store = bpf_sk_storage_get(&tcp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	entry = bpf_sk_storage_get(&tcp_stores, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (entry)
+		sb_tcp_begin_adopted(entry, tp, in ? 0 : sb_data_segments(skb));
+}
+
+/*
+ * A closing socket that gets data treats them as if they were a reset, and sends one. Whether a reset did come is
+ * only in the packet.
+ */
+SB_INLINE void sb_note_reset(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct sb_tcp_entry *entry;
+	struct sb_tcp_store *store;
+	__u8 flags;
+
+	if (bpf_skb_load_bytes(skb, sb_tcp_header_at(skb) + 13, &flags, 1) || !(flags & SB_TCP_RST))
+		return;
+	entry = bpf_sk_storage_get(&tcp_stores, sk, 0, 0);
+	store = entry ? &entry->store : sb_tcp_dial_of(sk);
 	if (store)
-		sb_tcp_begin_adopted(store, tp, in ? 0 : sb_data_segments(skb));
+		store->rst_arrived = 1;
+}
+
+/*
+ * What a packet of TCP is good for: it gives an older socket away, and may be a reset. The socket's state is at hand;
+ * everything else here costs many times as much as to look at it.
+ */
+SB_INLINE void sb_on_segment(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
+{
+	__u32 adopting = sb_adopting;
+	__u32 state = sk->state;
+
+	if (adopting & (in && state == TCP_LISTEN ? SB_ADOPT_LISTENERS : SB_ADOPT_CONNECTIONS))
+		sb_adopt_tcp(skb, sk, in);
+	if (in && sb_tcp_is_closing(state))
+		sb_note_reset(skb, sk);
 }
 
 #endif

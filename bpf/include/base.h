@@ -40,6 +40,15 @@ const volatile __u32 sb_pid_ns = SB_INIT_PID_NS;
 /* Are the packet hooks attached too? */
 const volatile __u32 sb_packet_hooks = 0;
 
+/* May diallers be kept in their table? It takes an iterator that not every kernel has. */
+const volatile __u32 sb_dial_table = 1;
+
+/* Set by the loader while TCP sockets older than the collector are to be taken over at the next sign of life. */
+__u32 sb_adopting SEC(".data.adopting") = 3;
+
+#define SB_ADOPT_CONNECTIONS 1
+#define SB_ADOPT_LISTENERS 2
+
 /* Set by the loader while the iterator shall show every open socket, changed or not. */
 __u32 sb_read_every SEC(".data.read_every") = 0;
 

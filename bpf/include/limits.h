@@ -12,10 +12,17 @@
 #define SB_RING_BYTES (1 << 20)
 
 /*
- * tcp_stores: one entry per TCP socket that is followed, owned by the socket and freed with it. Created when a socket
- * dials, listens, is accepted or is adopted. Bounded by the number of sockets. Refused by the kernel:
+ * tcp_stores: one entry per TCP socket that is followed and not in tcp_dials, owned by the socket and freed with it.
+ * Created when a socket listens, is accepted or is adopted. Bounded by the number of sockets. Refused by the kernel:
  * SB_C_STORAGE_REFUSED.
  */
+
+/*
+ * tcp_dials: one entry per socket that dials or dialled. Inserted when it sends its SYN, deleted when its connection
+ * ends; if that end went unseen, deleted by the iterator. The entries are made when the map is, 3 MB of them. Full:
+ * SB_C_DIALS_FULL counts each socket that got storage of its own instead.
+ */
+#define SB_TCP_DIALS 16384
 
 /*
  * udp_stores: one entry per UDP socket that is created, found through an open file or first seen with a datagram,

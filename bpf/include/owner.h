@@ -100,7 +100,7 @@ SB_INLINE bool sb_is_inherited(struct task_struct *task, const struct sock *sk)
 {
 	if (task->flags & SB_PF_KTHREAD)
 		return false;
-	return task->nsproxy->net_ns->ns.inum != sb_netns(sk) || task->cgroups->dfl_cgrp->kn->id != sb_cgroup_id(sk);
+	return task->nsproxy->net_ns != sk->__sk_common.skc_net.net || task->cgroups->dfl_cgrp != sk->sk_cgrp_data.cgroup;
 }
 
 #endif

@@ -30,7 +30,7 @@ SB_INLINE void sb_on_packet(struct __sk_buff *skb, bool in)
 		return;
 	protocol = sb_transport(skb);
 	if (protocol == IPPROTO_TCP)
-		sb_adopt_tcp(skb, sk, in);
+		sb_on_segment(skb, sk, in);
 	else if (protocol == IPPROTO_UDP)
 		sb_on_datagram(skb, sk, in);
 }

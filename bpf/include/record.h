@@ -121,6 +121,8 @@ enum sb_counter {
 	SB_C_KEY_UNSETTLED = 6, /* iterator rows held back because the key did not reproduce */
 	SB_C_FOREIGN = 7,       /* events outside the collector's cgroup subtree */
 	SB_C_MISSED = 8,        /* state changes that interrupted the handling of another one and went unseen */
+	SB_C_DIALS_FULL = 9,    /* diallers that found no room in their table and got storage instead: slower, not lost */
+	SB_C_MADE_UP_FOR = 10,  /* ends that went unseen and that the iterator found */
 	SB_COUNTERS = 16,
 };
 

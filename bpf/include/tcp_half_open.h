@@ -29,12 +29,12 @@ SB_INLINE void sb_request_addresses(const struct request_sock *req, struct sb_he
 SB_INLINE void sb_tcp_on_synack_again(const struct sock *listener, const struct request_sock *req)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
-	struct sb_tcp_store *store = bpf_sk_storage_get(&tcp_stores, (void *)listener, 0, 0);
+	struct sb_tcp_entry *entry = bpf_sk_storage_get(&tcp_stores, (void *)listener, 0, 0);
 	struct sb_tcp_row *row;
 	__u64 asked_us;
 
 	/* Fast Open has a socket for it already, which tells its own story. */
-	if (BPF_CORE_READ(treq, tfo_listener) || (!store && !sb_in_scope(listener)))
+	if (BPF_CORE_READ(treq, tfo_listener) || (!entry && !sb_in_scope(listener)))
 		return;
 	row = sb_row_reserve(sizeof(*row));
 	if (!row)
@@ -49,10 +49,10 @@ SB_INLINE void sb_tcp_on_synack_again(const struct sock *listener, const struct 
 	asked_us = BPF_CORE_READ(treq, snt_synack);
 	row->head.opened_ns = asked_us ? asked_us * 1000 : row->head.read_ns;
 	row->head.tcp_state = TCP_NEW_SYN_RECV;
-	if (store) {
-		row->head.tgid = store->tgid;
-		__builtin_memcpy(row->head.comm, store->comm, SB_COMM_LEN);
-		row->head.flags = store->flags & SB_F_INHERITED;
+	if (entry) {
+		row->head.tgid = entry->store.tgid;
+		__builtin_memcpy(row->head.comm, entry->store.comm, SB_COMM_LEN);
+		row->head.flags = entry->store.flags & SB_F_INHERITED;
 	}
 	sb_tcp_row_key(row, BPF_CORE_READ(treq, rcv_isn), BPF_CORE_READ(treq, snt_isn), SB_ROLE_SERVER, false);
 	row->retransmitted_segments = BPF_CORE_READ_BITFIELD_PROBED(req, num_timeout) + 1;

@@ -3,6 +3,9 @@
  * One look at a TCP socket's own counters, and what follows from it: payload each way, both initial sequence numbers,
  * and which end dialled.
  *
+ * `bare`, always a constant: all there is of the socket is its address, as a number, and it may be gone. Then each
+ * field is copied by a helper that can't fault, and the caller has to see for itself that it is still the same socket.
+ *
  * At a state change the socket is locked and a look is exact. The iterator looks without the lock. The order of the
  * loads is chosen so that a look between two stores of the other CPU either fails to reproduce the connection's key,
  * and is taken again, or is one byte low (a FIN that is being counted), never high. The next look makes up for it.
@@ -44,14 +47,16 @@ struct sb_tcp_key {
 	bool syn_counted;            /* bytes_acked counts our SYN: we dialled, or both ends did */
 };
 
-SB_INLINE bool sb_is_held(const struct tcp_sock *tp)
+#define sb_get(bare, from, field) ((bare) ? BPF_CORE_READ(from, field) : (from)->field)
+
+SB_INLINE bool sb_is_held(const struct tcp_sock *tp, bool bare)
 {
 	const struct sock *sk = (const struct sock *)tp;
 
-	if (sk->sk_lock.owned)
+	if (sb_get(bare, sk, sk_lock.owned))
 		return true;
 	if (bpf_core_field_exists(sk->sk_lock.slock.rlock.raw_lock.val))
-		return sk->sk_lock.slock.rlock.raw_lock.val.counter != 0;
+		return sb_get(bare, sk, sk_lock.slock.rlock.raw_lock.val.counter) != 0;
 	return false;
 }
 
@@ -62,33 +67,34 @@ SB_INLINE bool sb_tcp_is_closing(__u8 state)
 }
 
 /* `state` is the state to assume (the one before a transition), 0 to take the socket's. `locked`: it can't move. */
-SB_INLINE void sb_tcp_look_at(const struct tcp_sock *tp, __u8 state, bool locked, struct sb_tcp_look *look)
+SB_INLINE void sb_tcp_look_from(const struct tcp_sock *tp, bool bare, __u8 state, bool locked,
+				struct sb_tcp_look *look)
 {
 	const struct sock *sk = (const struct sock *)tp;
 	__u64 acked, received, transmitted, repeated;
 	__u32 una, rcv_nxt, snd_nxt, write_seq, in_flight;
 	unsigned long flags;
 
-	acked = tp->bytes_acked;
+	acked = sb_get(bare, tp, bytes_acked);
 	sb_barrier();
-	una = tp->snd_una;
+	una = sb_get(bare, tp, snd_una);
 	sb_barrier();
-	received = tp->bytes_received;
+	received = sb_get(bare, tp, bytes_received);
 	sb_barrier();
-	rcv_nxt = tp->rcv_nxt;
+	rcv_nxt = sb_get(bare, tp, rcv_nxt);
 	sb_barrier();
-	transmitted = tp->bytes_sent;
-	repeated = tp->bytes_retrans;
+	transmitted = sb_get(bare, tp, bytes_sent);
+	repeated = sb_get(bare, tp, bytes_retrans);
 	sb_barrier();
-	snd_nxt = tp->snd_nxt;
+	snd_nxt = sb_get(bare, tp, snd_nxt);
 	sb_barrier();
-	write_seq = tp->write_seq;
+	write_seq = sb_get(bare, tp, write_seq);
 	sb_barrier();
-	look->busy = !locked && sb_is_held(tp);
+	look->busy = !locked && sb_is_held(tp, bare);
 	sb_barrier();
 	if (!state)
-		state = sk->__sk_common.skc_state;
-	flags = sk->__sk_common.skc_flags;
+		state = sb_get(bare, sk, __sk_common.skc_state);
+	flags = sb_get(bare, sk, __sk_common.skc_flags);
 
 	in_flight = snd_nxt - una;
 	look->torn = in_flight > 0x7fffffff;
@@ -102,12 +108,17 @@ SB_INLINE void sb_tcp_look_at(const struct tcp_sock *tp, __u8 state, bool locked
 	if (received && look->fin_received)
 		look->counts.bytes_received--;
 	look->syn_surplus = (__s64)(look->counts.bytes_sent - (transmitted - repeated));
-	look->counts.segments_sent = tp->segs_out;
-	look->counts.segments_received = tp->segs_in;
-	look->counts.data_segments_sent = tp->data_segs_out;
-	look->counts.data_segments_received = tp->data_segs_in;
-	look->counts.retransmitted_segments = tp->total_retrans;
-	look->counts.out_of_order_segments = tp->rcv_ooopack;
+	look->counts.segments_sent = sb_get(bare, tp, segs_out);
+	look->counts.segments_received = sb_get(bare, tp, segs_in);
+	look->counts.data_segments_sent = sb_get(bare, tp, data_segs_out);
+	look->counts.data_segments_received = sb_get(bare, tp, data_segs_in);
+	look->counts.retransmitted_segments = sb_get(bare, tp, total_retrans);
+	look->counts.out_of_order_segments = sb_get(bare, tp, rcv_ooopack);
+}
+
+SB_INLINE void sb_tcp_look_at(const struct tcp_sock *tp, __u8 state, bool locked, struct sb_tcp_look *look)
+{
+	sb_tcp_look_from(tp, false, state, locked, look);
 }
 
 /* While somebody holds the socket, a FIN may be counted already but not yet be marked as one. */

@@ -1,21 +1,15 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Counter, Flag, Reason, Role, type Row, type Rows } from './rows.ts'
-import { build, Net, type Peer, Stage, whyNot } from './stage.ts'
+import { eachOnStage, Net, type Peer, Stage, whyNot } from './stage.ts'
 
 const skip = whyNot()
 let stage: Stage
 let client: Peer
 let server: Peer
 
-beforeAll(() => {
-  if (skip === undefined) build()
+eachOnStage(scene => {
+  ;({ stage, client, server } = scene)
 })
-beforeEach(() => {
-  stage = new Stage()
-  client = stage.peer('client')
-  server = stage.peer('server')
-})
-afterEach(() => stage?.close())
 
 function pair(all: readonly Row[]): { dialler: Row; acceptor: Row } {
   const dialler = all.find(row => row.role === Role.client)

@@ -1,6 +1,6 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Flag, Role, type Row, type Rows } from './rows.ts'
-import { build, Net, Net6, type Peer, Stage, whyNot } from './stage.ts'
+import { eachOnStage, Net, Net6, type Peer, Stage, whyNot } from './stage.ts'
 
 const skip = whyNot()
 let stage: Stage
@@ -8,15 +8,9 @@ let client: Peer
 let server: Peer
 let rows: Rows
 
-beforeAll(() => {
-  if (skip === undefined) build()
+eachOnStage(scene => {
+  ;({ stage, client, server } = scene)
 })
-beforeEach(async () => {
-  stage = new Stage()
-  client = stage.peer('client')
-  server = stage.peer('server')
-})
-afterEach(() => stage?.close())
 
 /** The latest row of each flow with this port on either end. */
 async function flows(port: number): Promise<readonly Row[]> {

@@ -71,6 +71,9 @@ export const Counter = {
   adopted: 4,
   sockets: 5,
   unsettled: 6,
+  missed: 8,
+  dialsFull: 9,
+  madeUpFor: 10,
 } as const
 
 export interface Flushed {
@@ -82,6 +85,8 @@ export interface DumpOptions {
   readonly ringBytes?: number
   readonly files?: boolean
   readonly udp?: boolean
+  /** The programs that keep a dial's CPU busy for a while. */
+  readonly slow?: boolean
 }
 
 /** The kernel programs on one cgroup, and every row they made. */
@@ -94,7 +99,14 @@ export class Rows {
 
   static async open(cgroup: string, options: DumpOptions = {}): Promise<Rows> {
     const build = new URL('../build/', import.meta.url).pathname
-    const args = ['--objects', build, '--cgroup', cgroup, '--interval-ms', '50']
+    const args = [
+      '--objects',
+      options.slow === true ? `${build}slow` : build,
+      '--cgroup',
+      cgroup,
+      '--interval-ms',
+      '50',
+    ]
     if (options.ringBytes !== undefined) args.push('--ring', String(options.ringBytes))
     if (options.files !== true) args.push('--no-files')
     if (options.udp === false) args.push('--no-udp')

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { afterEach, beforeAll, beforeEach } from 'vitest'
 import { LineProcess } from './line-process.ts'
 import { type DumpOptions, Rows } from './rows.ts'
 
@@ -8,6 +9,7 @@ export const Net = {
   server: '10.201.2.2',
   service: '10.201.9.9',
   unused: '10.201.2.77',
+  near: '10.201.1.77', // nobody either, but on the client's own link
 } as const
 export const Net6 = { client: 'fd00:201:1::2', server: 'fd00:201:2::2' } as const
 
@@ -227,4 +229,23 @@ export class Stage {
     for (const place of ['client', 'router', 'server'] as const)
       sh(`ip netns del ${this.space(place)} 2>/dev/null || true`)
   }
+}
+
+export interface Scene {
+  readonly stage: Stage
+  readonly client: Peer
+  readonly server: Peer
+}
+
+/** Gives every test of a file a stage of its own with a program at either end, and takes it down afterwards. */
+export function eachOnStage(take: (scene: Scene) => Promise<void> | void): void {
+  let stage: Stage | undefined
+  beforeAll(() => {
+    if (whyNot() === undefined) build()
+  })
+  beforeEach(async () => {
+    stage = new Stage()
+    await take({ stage, client: stage.peer('client'), server: stage.peer('server') })
+  })
+  afterEach(() => stage?.close())
 }

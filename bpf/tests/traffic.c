@@ -11,6 +11,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,35 @@ static void set_linger(int fd)
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+/* Dials without waiting, on one CPU, until all have failed or the time is up. Returns how many have; they stay open. */
+static int strand(const char *host, int port, int count, int ms)
+{
+	static struct pollfd dials[MAX_SOCKETS];
+	struct sockaddr_storage to;
+	socklen_t length = address(host, port, &to);
+	int failed = 0;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	if (count > MAX_SOCKETS)
+		count = MAX_SOCKETS;
+	for (int i = 0; i < count; i++) {
+		dials[i].fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		dials[i].events = POLLERR;
+		connect(dials[i].fd, (struct sockaddr *)&to, length);
+	}
+	for (; failed < count && ms > 0; ms -= 50) {
+		poll(NULL, 0, 50);
+		poll(dials, count, 0);
+		failed = 0;
+		for (int i = 0; i < count; i++)
+			failed += (dials[i].revents & POLLERR) != 0;
+	}
+	return failed;
 }
 
 /* Opens, uses and closes one connection after another: `count` times `bytes`. Returns how many went well. */
@@ -298,6 +328,8 @@ static long long run(int argc, char **argv)
 		return close(fd);
 	if (!strcmp(verb, "burst")) /* ADDRESS PORT COUNT BYTES */
 		return burst(name, atoi(a), atoi(b), atoll(c));
+	if (!strcmp(verb, "strand")) /* ADDRESS PORT COUNT MS */
+		return strand(name, atoi(a), atoi(b), atoi(c));
 	if (!strcmp(verb, "echo"))
 		return echo(fd, atoi(a));
 	if (!strcmp(verb, "info"))

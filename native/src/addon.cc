@@ -203,6 +203,8 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("recordsSampledOut", c.flows.sampled_out);
     set("dnsMalformed", c.dns_malformed);
     set("stateChangesMissed", c.kernel[SB_C_MISSED]);
+    set("endsMadeUpFor", c.kernel[SB_C_MADE_UP_FOR]);
+    set("dialsFull", c.kernel[SB_C_DIALS_FULL]);
     set("rowsAfterClose", c.flows.after_close);
     set("rowsRegressed", c.flows.regressed);
     return object;

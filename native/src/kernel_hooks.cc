@@ -15,11 +15,13 @@
 
 namespace skybraid {
 
-const std::array<Hook, 15> kHooks = {{
+const std::array<Hook, 16> kHooks = {{
     {"tcp_state", "tp_btf/inet_sock_set_state", HookKind::kTracepoint, "btf_trace_inet_sock_set_state",
      kTcpLifecycle, true, "TCP connections are not observed"},
     {"tcp_open_sockets", "iter/bpf_sk_storage_map", HookKind::kIterator, "bpf_iter__bpf_sk_storage_map",
      kOpenCounters, true, "open TCP connections are not observed, only ended ones"},
+    {"tcp_open_dials", "iter/bpf_map_elem", HookKind::kDialIterator, "bpf_iter__bpf_map_elem", 0, false,
+     "nothing is lost, but a connection that is dialled costs more: its socket gets storage of its own"},
     {"tcp_reset_received", "tp_btf/tcp_receive_reset", HookKind::kTracepoint, "btf_trace_tcp_receive_reset",
      kResets, false, "a reset by the peer is told from the socket's error alone"},
     {"tcp_reset_sent", "tp_btf/tcp_send_reset", HookKind::kTracepoint, "btf_trace_tcp_send_reset", kResets,

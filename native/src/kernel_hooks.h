@@ -14,6 +14,7 @@ namespace skybraid {
 enum class HookKind {
   kTracepoint,  // tp_btf
   kIterator,
+  kDialIterator,  // over the table of diallers
   kCgroup,
 };
 
@@ -28,7 +29,7 @@ struct Hook {
   const char* consequence;  // what is not observed without it
 };
 
-extern const std::array<Hook, 15> kHooks;
+extern const std::array<Hook, 16> kHooks;
 
 // Does the running kernel have the hook?
 bool KernelHas(const btf* kernel_types, const Hook& hook);

@@ -10,8 +10,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <memory>
 
+#include "adoption_gate.h"
 #include "kernel_hooks.h"
 #include "kernel_iterator.h"
 #include "kernel_udp.h"
@@ -34,6 +36,8 @@ struct BtfCloser {
 };
 using LinkPtr = std::unique_ptr<bpf_link, LinkCloser>;
 
+constexpr uint32_t kInitPidNamespace = 0xEFFFFFFCu;
+
 uint32_t RingBytes(uint32_t wanted) {
   uint32_t bytes = static_cast<uint32_t>(getpagesize());
   while (bytes < wanted && bytes < 1u << 30) bytes <<= 1;
@@ -42,10 +46,19 @@ uint32_t RingBytes(uint32_t wanted) {
 
 uint32_t OwnPidNamespace() {
   struct stat info {};
-  return stat("/proc/self/ns/pid", &info) == 0 ? static_cast<uint32_t>(info.st_ino) : 0xEFFFFFFCu;
+  return stat("/proc/self/ns/pid", &info) == 0 ? static_cast<uint32_t>(info.st_ino) : kInitPidNamespace;
 }
 
-// The iterator over the sockets of `tcp_stores`, or over all open files.
+constexpr uint32_t kAdoptConnections = 1;  // as in base.h
+constexpr uint32_t kAdoptListeners = 2;
+
+uint64_t MonotonicNs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+// The iterator over the entries of a map, or over all open files.
 LinkPtr AttachIterator(const bpf_program* program, int map_fd) {
   bpf_iter_link_info info{};
   info.map.map_fd = static_cast<uint32_t>(map_fd);
@@ -72,6 +85,7 @@ class LibbpfSource final : public KernelSource {
 
   uint64_t Drain(RowSink& sink) override {
     if (!ring_) return 0;
+    Adopt(MonotonicNs());
     drain_ = {&sink, 0};
     ring_buffer__consume(ring_.get());
     return drain_.rows;
@@ -79,13 +93,13 @@ class LibbpfSource final : public KernelSource {
 
   uint64_t ReadSockets(RowSink& sink) override {
     if (!sockets_) return 0;
-    return ReadTcpRows(bpf_link__fd(sockets_.get()), buffer_, sink).rows;
+    return ReadOpen(sink).rows;
   }
 
   bool ReadAllSockets(RowSink& sink) override {
     if (!sockets_ || !SetReadEvery(1)) return false;
     const uint64_t unsettled = Counters()[SB_C_KEY_UNSETTLED];
-    const IteratorRead read = ReadTcpRows(bpf_link__fd(sockets_.get()), buffer_, sink);
+    const IteratorRead read = ReadOpen(sink);
     SetReadEvery(0);
     // A socket that could not be read steadily was not shown: it must not be taken for gone.
     return read.complete && Counters()[SB_C_KEY_UNSETTLED] == unsettled;
@@ -117,11 +131,15 @@ class LibbpfSource final : public KernelSource {
   std::string Load(const SourceOptions& options, const CgroupPlace& place, const btf* types,
                    OpenResult& result);
   int LoadOnce(const std::string& path, const SourceOptions& options, const CgroupPlace& place);
-  bool PacketHooksLoaded() const;
+  bool AreLoaded(uint64_t capability) const;
+  bool IsLoaded(HookKind kind) const;
   bool Configure(const SourceOptions& options, const CgroupPlace& place);
   std::string AttachAll(const SourceOptions& options, OpenResult& result);
   int AttachOne(const Hook& hook, bpf_program* program, int cgroup_fd);
+  LinkPtr* IteratorPlace(const Hook& hook);
   std::string OpenRing();
+  IteratorRead ReadOpen(RowSink& sink);
+  void Adopt(uint64_t now_ns);
   void Close();
 
   static int OnRingRow(void* context, void* data, size_t size);
@@ -129,10 +147,11 @@ class LibbpfSource final : public KernelSource {
     const bpf_map* map = object_ ? bpf_object__find_map_by_name(object_.get(), name) : nullptr;
     return map != nullptr ? bpf_map__fd(map) : -1;
   }
-  bool SetReadEvery(uint32_t every) {
+  bool SetVariable(const char* section, uint32_t value) {
     const uint32_t zero = 0;
-    return bpf_map_update_elem(MapFd(".data.read_every"), &zero, &every, BPF_ANY) == 0;
+    return bpf_map_update_elem(MapFd(section), &zero, &value, BPF_ANY) == 0;
   }
+  bool SetReadEvery(uint32_t every) { return SetVariable(".data.read_every", every); }
   void* Global(const char* section, const char* name) const;
   template <typename T>
   bool SetGlobal(const char* section, const char* name, T value) {
@@ -147,6 +166,11 @@ class LibbpfSource final : public KernelSource {
   std::unique_ptr<ring_buffer, RingCloser> ring_;
   std::vector<LinkPtr> links_;
   LinkPtr sockets_;
+  LinkPtr dials_;
+  LinkPtr files_;
+  AdoptionGate gate_;
+  uint32_t adopting_ = kAdoptConnections | kAdoptListeners;
+  uint32_t adopting_always_ = 0;  // whatever the gate says
   std::unique_ptr<UdpFlowReader> udp_;
   Draining drain_;
   std::vector<char> buffer_;
@@ -219,9 +243,15 @@ int LibbpfSource::LoadOnce(const std::string& path, const SourceOptions& options
   return -bpf_object__load(object_.get());
 }
 
-bool LibbpfSource::PacketHooksLoaded() const {
+bool LibbpfSource::AreLoaded(uint64_t capability) const {
   for (size_t i = 0; i < kHooks.size(); i++)
-    if (off_[i] && kHooks[i].capability == kPacketHooks) return false;
+    if (off_[i] && kHooks[i].capability == capability) return false;
+  return true;
+}
+
+bool LibbpfSource::IsLoaded(HookKind kind) const {
+  for (size_t i = 0; i < kHooks.size(); i++)
+    if (off_[i] && kHooks[i].kind == kind) return false;
   return true;
 }
 
@@ -230,7 +260,8 @@ bool LibbpfSource::Configure(const SourceOptions& options, const CgroupPlace& pl
   return ring != nullptr && bpf_map__set_max_entries(ring, RingBytes(options.ring_bytes)) == 0 &&
          SetGlobal<uint64_t>(".rodata", "sb_scope_cgroup", place.id) &&
          SetGlobal<uint32_t>(".rodata", "sb_scope_level", place.level) &&
-         SetGlobal<uint32_t>(".rodata", "sb_packet_hooks", PacketHooksLoaded() ? 1 : 0) &&
+         SetGlobal<uint32_t>(".rodata", "sb_packet_hooks", AreLoaded(kPacketHooks) ? 1 : 0) &&
+         SetGlobal<uint32_t>(".rodata", "sb_dial_table", IsLoaded(HookKind::kDialIterator) ? 1 : 0) &&
          SetGlobal<uint32_t>(".rodata", "sb_pid_ns", OwnPidNamespace());
 }
 
@@ -250,26 +281,39 @@ std::string LibbpfSource::AttachAll(const SourceOptions& options, OpenResult& re
     } else {
       report.reason = ExplainKernelError(code);
       report.consequence = hook.consequence;
-      if (hook.required) error = std::string(hook.hook) + " can't be attached: " + report.reason + ".";
+      // Loaded, the programs keep diallers where only this iterator finds them.
+      if (hook.required || hook.kind == HookKind::kDialIterator)
+        error = std::string(hook.hook) + " can't be attached: " + report.reason + ".";
     }
   }
   close(cgroup_fd);
   if (options.udp && MapFd("udp_flows") >= 0)
     udp_ = std::make_unique<UdpFlowReader>(MapFd("udp_flows"), MapFd(".data.udp_pass"));
+  const bool all_files = files_ != nullptr && OwnPidNamespace() == kInitPidNamespace;
+  gate_.Start(all_files, MonotonicNs());
+  uint64_t first = 0;
+  adopting_always_ =
+      bpf_map_get_next_key(MapFd("mptcp_listeners"), nullptr, &first) == 0 ? kAdoptListeners : 0;
   return error;
 }
 
+// Where the link of an iterator is kept that runs again; nullptr if once is enough.
+LinkPtr* LibbpfSource::IteratorPlace(const Hook& hook) {
+  if (hook.capability == kOpenCounters) return &sockets_;
+  if (hook.kind == HookKind::kDialIterator) return &dials_;
+  return hook.capability == kTaskFiles ? &files_ : nullptr;
+}
+
 int LibbpfSource::AttachOne(const Hook& hook, bpf_program* program, int cgroup_fd) {
-  if (hook.kind == HookKind::kIterator) {
-    const bool of_sockets = hook.capability == kOpenCounters;
-    LinkPtr link = AttachIterator(program, of_sockets ? MapFd("tcp_stores") : -1);
+  if (hook.kind != HookKind::kTracepoint && hook.kind != HookKind::kCgroup) {
+    LinkPtr* place = IteratorPlace(hook);
+    const char* map = place == &sockets_ ? "tcp_stores" : place == &dials_ ? "tcp_dials" : nullptr;
+    LinkPtr link = AttachIterator(program, map != nullptr ? MapFd(map) : -1);
     if (!link) return errno;
-    if (of_sockets) {
-      sockets_ = std::move(link);
-      return 0;
-    }
-    return RunIterator(bpf_link__fd(link.get()),
-                       buffer_);  // once: later sockets are seen from their beginning
+    // Later sockets are seen from their beginning.
+    const int code = map != nullptr ? 0 : RunIterator(bpf_link__fd(link.get()), buffer_);
+    if (code == 0 && place != nullptr) *place = std::move(link);
+    return code;
   }
   LinkPtr link(hook.kind == HookKind::kCgroup ? bpf_program__attach_cgroup(program, cgroup_fd)
                                               : bpf_program__attach(program));
@@ -283,9 +327,27 @@ std::string LibbpfSource::OpenRing() {
   return ring_ ? "" : "The ring buffer can't be mapped: " + ExplainKernelError(errno) + ".";
 }
 
+IteratorRead LibbpfSource::ReadOpen(RowSink& sink) {
+  IteratorRead read = ReadTcpRows(bpf_link__fd(sockets_.get()), buffer_, sink);
+  if (dials_) {
+    const IteratorRead dialled = ReadTcpRows(bpf_link__fd(dials_.get()), buffer_, sink);
+    read.rows += dialled.rows;
+    read.complete = read.complete && dialled.complete;
+  }
+  return read;
+}
+
+void LibbpfSource::Adopt(uint64_t now_ns) {
+  if (gate_.SecondLookDue(now_ns)) RunIterator(bpf_link__fd(files_.get()), buffer_);
+  const uint32_t wanted = gate_.IsOpen(now_ns) ? kAdoptConnections | kAdoptListeners : adopting_always_;
+  if (wanted != adopting_ && SetVariable(".data.adopting", wanted)) adopting_ = wanted;
+}
+
 void LibbpfSource::Close() {
   links_.clear();
   sockets_.reset();
+  dials_.reset();
+  files_.reset();
   udp_.reset();
   ring_.reset();
   object_.reset();

@@ -44,6 +44,8 @@ export const noCounters: CaptureCounters = {
   recordsSampledOut: 0,
   dnsMalformed: 0,
   stateChangesMissed: 0,
+  endsMadeUpFor: 0,
+  dialsFull: 0,
   rowsAfterClose: 0,
   rowsRegressed: 0,
 }
