@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Counter, Flag, Reason, Role, type Row, type Rows } from './rows.ts'
-import { eachOnStage, Net, type Peer, Stage, whyNot } from './stage.ts'
+import { eachOnStage, Net, type Peer, type Stage, whyNot } from './stage.ts'
 
 const skip = whyNot()
 let stage: Stage

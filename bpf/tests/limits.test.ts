@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Counter, Role } from './rows.ts'
-import { eachOnStage, Net, type Peer, Stage, whyNot } from './stage.ts'
+import { eachOnStage, Net, type Peer, type Stage, whyNot } from './stage.ts'
 
 const skip = whyNot()
 const UDP_FLOWS = 65_536

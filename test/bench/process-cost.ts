@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Time that all threads of a process have spent on a CPU, ns; exact, not sampled. */
-export function cpuNs(pid: number): number {
+/** Time that a process's threads have spent on a CPU, ns; exact, not sampled. `thread`: only those of that name. */
+export function cpuNs(pid: number, thread?: string): number {
   let sum = 0
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  for (const id of readdirSync(`/proc/${pid}/task`)) {
+    const folder = `/proc/${pid}/task/${id}`
+    if (thread !== undefined && readFileSync(`${folder}/comm`, 'utf8').trim() !== thread) continue
+    sum += Number(readFileSync(`${folder}/schedstat`, 'utf8').split(' ')[0])
   }
   return sum
 }
