@@ -48,7 +48,8 @@ async function load(lab: Lab, productPid: number | undefined): Promise<Load> {
   const after = await read()
   await client.ended
   const connections = after.connections - before.connections
-  const perConnection = (key: 'traffic' | 'poll' | 'product') => (after[key] - before[key]) / 1000 / connections
+  const perConnection = (key: 'traffic' | 'poll' | 'product') =>
+    (after[key] - before[key]) / 1000 / connections
   return {
     traffic: perConnection('traffic'),
     poll: perConnection('poll'),
