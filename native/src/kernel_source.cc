@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "adoption_gate.h"
+#include "kernel_globals.h"
 #include "kernel_hooks.h"
 #include "kernel_iterator.h"
 #include "kernel_udp.h"
@@ -152,10 +153,9 @@ class LibbpfSource final : public KernelSource {
     return bpf_map_update_elem(MapFd(section), &zero, &value, BPF_ANY) == 0;
   }
   bool SetReadEvery(uint32_t every) { return SetVariable(".data.read_every", every); }
-  void* Global(const char* section, const char* name) const;
   template <typename T>
   bool SetGlobal(const char* section, const char* name, T value) {
-    void* at = Global(section, name);
+    void* at = GlobalVariable(object_.get(), section, name);
     if (at == nullptr) return false;
     memcpy(at, &value, sizeof value);
     return true;
@@ -364,27 +364,6 @@ int LibbpfSource::OnRingRow(void* context, void* data, size_t size) {
   else if (size >= sizeof(sb_tcp_row))
     drain.sink->OnTcp(*static_cast<const sb_tcp_row*>(data));
   return 0;
-}
-
-// Where a global variable of the programs is in our memory; nullptr if there is none of that name.
-void* LibbpfSource::Global(const char* section, const char* name) const {
-  const btf* types = object_ ? bpf_object__btf(object_.get()) : nullptr;
-  const bpf_map* map = object_ ? bpf_object__find_map_by_name(object_.get(), section) : nullptr;
-  if (types == nullptr || map == nullptr) return nullptr;
-  const int id = btf__find_by_name_kind(types, section, BTF_KIND_DATASEC);
-  size_t size = 0;
-  auto* memory =
-      static_cast<char*>(const_cast<void*>(bpf_map__initial_value(const_cast<bpf_map*>(map), &size)));
-  if (id < 0 || memory == nullptr) return nullptr;
-  const btf_type* datasec = btf__type_by_id(types, static_cast<uint32_t>(id));
-  const btf_var_secinfo* variable = btf_var_secinfos(datasec);
-  for (int i = 0; i < btf_vlen(datasec); i++, variable++) {
-    const btf_type* type = btf__type_by_id(types, variable->type);
-    if (strcmp(btf__name_by_offset(types, type->name_off), name) == 0 &&
-        variable->offset + variable->size <= size)
-      return memory + variable->offset;
-  }
-  return nullptr;
 }
 
 uint64_t LibbpfSource::Missed() const {
