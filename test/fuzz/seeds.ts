@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { encodeFlowBatch } from '../../packages/shared/src/index.ts'
 import { batchSeed, columnsFrom } from '../../packages/shared/src/record/batch.testing.ts'
-import { createFuzzTarget, seedMinuteMs } from './fuzz-target.ts'
+import { createFuzzTarget, type FuzzTarget, seedMinuteMs } from './fuzz-target.ts'
 
 export const seedFolder = fileURLToPath(new URL('seeds/', import.meta.url))
 
@@ -19,17 +19,18 @@ export function keptSeeds(): { readonly name: string; readonly bytes: Uint8Array
 const seedsOfAReason = 4
 const seedsAccepted = 16
 
-/** Why a batch is refused that comes first, or that it is not: the beginning of its seed's name. */
-export function firstFate(bytes: Uint8Array): string {
-  const fate = createFuzzTarget().take({ encoding: 'raw', data: bytes })
+/** Why a batch is refused, or that it is not: the beginning of its seed's name. */
+export function fateOf(bytes: Uint8Array, target: FuzzTarget): string {
+  const fate = target.take({ encoding: 'raw', data: bytes })
   return /^\d/.test(fate) ? 'accepted' : fate
 }
 
 /** Keeps batches, a few of each fate, which their names begin with. */
 export function writeSeeds(batches: readonly Uint8Array[]): void {
   const names = keptSeeds().map(({ name }) => name)
+  const target = createFuzzTarget()
   for (const bytes of batches) {
-    const fate = firstFate(bytes)
+    const fate = fateOf(bytes, target)
     const most = fate === 'accepted' ? seedsAccepted : seedsOfAReason
     if (names.filter(name => name.startsWith(`${fate}.`)).length >= most) continue
     const name = `${fate}.${createHash('sha256').update(bytes).digest('hex').slice(0, 8)}.bin`
