@@ -12,7 +12,9 @@ describe('hostile batches', () => {
     const seeds = keptSeeds()
     expect(seeds.length).toBeGreaterThan(20)
     const target = createFuzzTarget()
-    expect(seeds.map(({ bytes }) => fateOf(bytes, target))).toEqual(seeds.map(({ name }) => name.split('.')[0]))
+    expect(seeds.map(({ bytes }) => fateOf(bytes, target))).toEqual(
+      seeds.map(({ name }) => name.split('.')[0]),
+    )
   })
 
   it('begin from batches that are applied', () => {

@@ -96,6 +96,7 @@ describe('a collector with the documented permissions', () => {
     await refused(link, () => link.connection.publish('skybraid.v1.other.flow.1.worker-a'))
     await refused(link, () => link.js.publish(rollupSubject('prod', 1), 'closed'))
     expect(link.state().permissionViolations).toBe(3)
+    expect(server.log()).toMatch(/Publish Violation/)
     await publishFlow(link, 'worker-a', 2)
     const reader = await as('admin')
     const { state } = await reader.jsm.streams.info(flowStream('prod'), { subjects_filter: '>' })
