@@ -89,6 +89,15 @@ TEST("sampling: both ends of a simultaneous open choose alike") {
   CHECK_EQ(SampleHash(one), SampleHash(other));
 }
 
+TEST("sampling: the hash is the one that the aggregator works out") {
+  // the same figure stands in packages/aggregator/src/join/sampling.test.ts
+  FlowRecord record{};
+  record.kind = kind::kTcp;
+  record.dialler_isn = 0x01020304;
+  record.acceptor_isn = 0x0a0b0c0d;
+  CHECK_EQ(SampleHash(record), 258933000u);
+}
+
 TEST("sampling: failed dials are always recorded, and stand for themselves") {
   FlowTable table{FlowTableOptions{}};
   table.SetSampling(kMaxSampling);

@@ -21,6 +21,8 @@ import { lostAtCollector } from './node-status.ts'
 /** The part of the join that the ingest drives. */
 export interface IngestJoin {
   apply(columns: FlowColumns, partition: number, origin: BatchOrigin, nowMs: number): ApplyOutcome
+  /** The rate at which a node's collector records new connections: one in 2^exponent. */
+  noteRate(node: number, exponent: number): void
   /** A collector started anew: what it reported before is unconfirmed until it says so again. */
   restarted(node: number, name: string, boot: number): void
   counts(): IngestStatus['join']
@@ -196,6 +198,7 @@ export function createIngest(options: IngestOptions): Ingest {
     node.lastSeenMs = Math.max(node.lastSeenMs, nowMs)
     if (boot !== node.current) return
     node.clock.note(header.sentUnixMs, nowMs)
+    join.noteRate(node.index, header.sampling)
     windows.heard(node.name, boot.bootId, header.partition, nowMs)
   }
 

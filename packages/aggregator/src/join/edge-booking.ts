@@ -5,6 +5,7 @@ import type { EdgeBook, EntityId } from '../topology/edge-book.ts'
 import { type ConnectionStore, minuteOf, unixMsOf } from './connection-store.ts'
 import { failureCounter } from './failure-counter.ts'
 import { Ledger, ledgerAmounts, ledgerChunk, ledgerSamples, ledgerStart } from './ledger.ts'
+import { jointWeight, sideWeight } from './sampling-rate.ts'
 import {
   Cold,
   coldSideAt,
@@ -66,6 +67,15 @@ export class EdgeBooking {
     this.#entities = entities
   }
 
+  /** How many connections the side's figures stand for. */
+  #weight(slot: number, side: number): number {
+    return sideWeight(this.#store.sideFlags(slot, side))
+  }
+
+  #jointWeight(slot: number): number {
+    return jointWeight(this.#store.words(slot), slotStart(slot))
+  }
+
   edgeOf(slot: number): number {
     return this.#store.words(slot)[slotStart(slot) + Head.edge] - 1
   }
@@ -94,14 +104,16 @@ export class EdgeBooking {
     this.updateGauge(slot)
   }
 
-  /** Adds the scratch amounts and one RTT sample to a row that is already known. */
-  addTraffic(row: number, side: number, srttUs: number): void {
+  /** Adds the scratch amounts and one RTT sample to a row of the slot's edge that is already known. */
+  addTraffic(row: number, slot: number, side: number, srttUs: number): void {
     const { counters } = this.#book
     const { amounts } = this
+    const weight = this.#weight(slot, side)
     const first = side * ledgerAmounts
     for (let i = 0; i < ledgerAmounts; i++) {
-      if (amounts[i] !== 0) counters[row + amountCounters[first + i]] += amounts[i]
+      if (amounts[i] !== 0) counters[row + amountCounters[first + i]] += amounts[i] * weight
     }
+    if (weight > 1 && !this.#store.isMovable(slot)) counters[row + Counter.sampled] += 1
     if (srttUs > 0) this.#book.sample(row, clientRttUs + side, srttUs, 1)
   }
 
@@ -122,7 +134,7 @@ export class EdgeBooking {
     if (edge < 0) return
     const row = this.#book.row(edge, minute)
     if (row < 0) return
-    this.#book.counters[row + Counter.missingBytes] += bytes
+    this.#book.counters[row + Counter.missingBytes] += bytes * this.#weight(slot, side)
     if (!this.#store.isMovable(slot)) return
     const entry = this.#ledgerEntry(slot, side, minute, false)
     this.#store.ledger.doubles[ledgerChunk(entry)][(ledgerStart(entry) >>> 1) + Ledger.missing] += bytes
@@ -153,8 +165,9 @@ export class EdgeBooking {
     this.openCounts[counted]--
     this.openCounts[wanted]++
     const edge = this.edgeOf(slot)
-    if (edge >= 0 && counted !== Gauge.none) this.#book.open(edge, gaugeNames[counted], -1)
-    if (edge >= 0 && wanted !== Gauge.none) this.#book.open(edge, gaugeNames[wanted], 1)
+    const weight = this.#jointWeight(slot)
+    if (edge >= 0 && counted !== Gauge.none) this.#book.open(edge, gaugeNames[counted], -weight)
+    if (edge >= 0 && wanted !== Gauge.none) this.#book.open(edge, gaugeNames[wanted], weight)
     words[at] = (words[at] & ~(SlotFlag.gaugeMask << SlotFlag.gaugeShift)) | (wanted << SlotFlag.gaugeShift)
   }
 
@@ -252,7 +265,7 @@ export class EdgeBooking {
         ? Counter.openedJoined
         : Counter.openedClientOnly
       : Counter.openedServerOnly
-    this.#book.counters[row + counter] += sign
+    this.#book.counters[row + counter] += sign * this.#jointWeight(slot)
   }
 
   #bookSide(slot: number, side: number, edge: number, sign: 1 | -1, nowMs: number): void {
@@ -261,9 +274,10 @@ export class EdgeBooking {
     const flags = words[s + Side.flags]
     const openedMs = openedMsAt(words, s)
     const failed = this.#store.slotClass(slot) === SlotClass.failedDial
+    const weight = sign * sideWeight(flags)
     if (!failed) {
       const handshakeUs = this.#cold(slot, side, Cold.handshakeUs)
-      this.#bookOpening(side, edge, minuteOf(openedMs), flags, handshakeUs, sign)
+      this.#bookOpening(side, edge, minuteOf(openedMs), flags, handshakeUs, sign, weight)
     }
     if ((flags & SideFlag.ended) === 0) return
     const endedMs = unixMsOf(words[s + Side.lastAt], nowMs)
@@ -273,7 +287,8 @@ export class EdgeBooking {
       this.#book.counters[row + failureCounter(flags)] += sign
       return
     }
-    this.#bookEnd(row, side, flags, sign)
+    this.#bookEnd(row, side, flags, weight)
+    if (weight !== sign) this.#book.counters[row + Counter.sampled] += sign
     const durationMs = endedMs - openedMs
     if ((flags & SideFlag.sawOpen) !== 0 && durationMs >= 0) {
       this.#book.sample(row, Histogram.clientDurationMs + side, durationMs, sign)
@@ -289,30 +304,32 @@ export class EdgeBooking {
     flags: number,
     handshakeUs: number,
     sign: 1 | -1,
+    weight: number,
   ): void {
     const row = this.#book.row(edge, minute)
     if (row < 0) return
     const { counters } = this.#book
     if ((flags & SideFlag.sawOpen) === 0) {
-      counters[row + Counter.clientAdopted + side] += sign
+      counters[row + Counter.clientAdopted + side] += weight
     } else {
-      counters[row + (side === 0 ? Counter.clientOpened : Counter.serverAccepted)] += sign
+      counters[row + (side === 0 ? Counter.clientOpened : Counter.serverAccepted)] += weight
       if (handshakeUs > 0) {
         this.#book.sample(row, Histogram.clientHandshakeUs + side, handshakeUs, sign)
         counters[row + Counter.clientHandshakeUsSum + side] += sign * handshakeUs
       }
     }
-    if ((flags & Kind.roleGuessed) !== 0) counters[row + Counter.guessedRoles] += sign
+    if ((flags & Kind.roleGuessed) !== 0) counters[row + Counter.guessedRoles] += weight
+    if (weight !== sign) counters[row + Counter.sampled] += sign
   }
 
-  #bookEnd(row: number, side: number, flags: number, sign: 1 | -1): void {
+  #bookEnd(row: number, side: number, flags: number, weight: number): void {
     const { counters } = this.#book
-    counters[row + (side === 0 ? Counter.clientClosed : Counter.serverClosed)] += sign
+    counters[row + (side === 0 ? Counter.clientClosed : Counter.serverClosed)] += weight
     const first = side === 0 ? Counter.clientEndedFin : Counter.serverEndedFin
     const reason = reasonOf(flags)
     // fin, rst sent, rst received, kernel timeout are numbered 1 to 4 and their counters follow each other
     if (reason >= EndReason.fin && reason <= EndReason.kernelTimeout) {
-      counters[row + first + reason - EndReason.fin] += sign
+      counters[row + first + reason - EndReason.fin] += weight
     }
   }
 
@@ -321,12 +338,13 @@ export class EdgeBooking {
     if (edge < 0) return
     for (let side = 0; side < 2; side++) {
       let entry = this.#store.words(slot)[slotStart(slot) + headSideAt(side) + HeadSide.ledger]
-      while (entry > 0) entry = this.#bookEntry(entry, edge, side, sign)
+      const weight = entry > 0 ? this.#weight(slot, side) : 1
+      while (entry > 0) entry = this.#bookEntry(entry, edge, side, sign, weight)
     }
   }
 
   /** Books one ledger entry and returns the next one. */
-  #bookEntry(entry: number, edge: number, side: number, sign: 1 | -1): number {
+  #bookEntry(entry: number, edge: number, side: number, sign: 1 | -1, weight: number): number {
     const words = this.#store.ledger.words[ledgerChunk(entry)]
     const doubles = this.#store.ledger.doubles[ledgerChunk(entry)]
     const at = ledgerStart(entry)
@@ -335,9 +353,10 @@ export class EdgeBooking {
       const { counters } = this.#book
       const first = side * ledgerAmounts
       for (let i = 0; i < ledgerAmounts; i++) {
-        counters[row + amountCounters[first + i]] += sign * doubles[(at >>> 1) + i]
+        counters[row + amountCounters[first + i]] += sign * weight * doubles[(at >>> 1) + i]
       }
-      counters[row + Counter.missingBytes] += sign * doubles[(at >>> 1) + Ledger.missing]
+      counters[row + Counter.missingBytes] += sign * weight * doubles[(at >>> 1) + Ledger.missing]
+      if (weight > 1) counters[row + Counter.sampled] += sign
       for (let i = 0; i < words[at + Ledger.sampleCount]; i++) {
         this.#book.sample(row, clientRttUs + side, words[at + Ledger.samples + i], sign)
       }
@@ -365,7 +384,15 @@ export class EdgeBooking {
     }
     this.#dropOld(words, head, newest - movableMinutes - 1)
     words[head] = ledger.take(minute, words[head])
+    this.#markSampled(slot, side, minute)
     return words[head]
+  }
+
+  /** An entry of a sampled side is marked once on its row, and the mark moves with it. */
+  #markSampled(slot: number, side: number, minute: number): void {
+    if (this.#weight(slot, side) === 1) return
+    const row = this.#book.row(this.edgeOf(slot), minute)
+    if (row >= 0) this.#book.counters[row + Counter.sampled] += 1
   }
 
   #dropOld(words: Uint32Array, head: number, before: number): void {

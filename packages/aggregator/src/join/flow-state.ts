@@ -6,6 +6,7 @@ import { FlowSum, narrowSum, type SlotWords, setSum } from './flow-sums.ts'
 import { wordAt } from './key-hash.ts'
 import type { MissingBytes, Reading } from './missing-bytes.ts'
 import type { RecordBatch } from './record-batch.ts'
+import { packExponent } from './sampling-rate.ts'
 import {
   Cold,
   coldSideAt,
@@ -75,7 +76,7 @@ export class FlowState {
     words[s + Side.session] = batch.session
     words[start + headSideAt(side) + HeadSide.entity] = batch.owner(i)
     words[coldStart(slot) + coldSideAt(side) + Cold.ports] = u32.ports[i]
-    words[s + Side.flags] = u32.kind[i] & lastingBits
+    words[s + Side.flags] = (u32.kind[i] & lastingBits) | packExponent(u32.kind[i])
     words[s + Side.lastAt] = batch.atMs(i) >>> 0
     setOpenedMs(words, s, batch.openedMs(i))
     this.#keepAddresses(words, slot, side, batch, i)

@@ -1,4 +1,4 @@
-import { type FlowColumns, Kind, State, stateOf } from '@skybraid/shared'
+import { type FlowColumns, Kind, State, samplingOf, stateOf } from '@skybraid/shared'
 import type { EntitySource } from '../resolve/entity-source.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import { ConnectionStore } from './connection-store.ts'
@@ -9,6 +9,7 @@ import { FlowState } from './flow-state.ts'
 import type { ApplyOutcome, JoinCounts } from './join-outcome.ts'
 import { MissingBytes } from './missing-bytes.ts'
 import { type BatchOrigin, RecordBatch } from './record-batch.ts'
+import { type SamplingRates, sampleHash, setJointRate } from './sampling-rate.ts'
 import { SegmentLoss } from './segment-loss.ts'
 import { swapSides } from './side-swap.ts'
 import {
@@ -36,6 +37,7 @@ export interface JoinTableOptions {
   readonly ring: FlowRing
   /** Random, so that keys can't be made to collide on purpose. */
   readonly hashSeed: number
+  readonly rates: SamplingRates
   /** Takes every record the general way: what the tests compare the quicker way with. */
   readonly oneByOne?: boolean
 }
@@ -55,6 +57,7 @@ export class JoinTable {
   readonly missing: MissingBytes
   readonly #book: EdgeBook
   readonly #booking: EdgeBooking
+  readonly #rates: SamplingRates
   readonly #locator: FlowLocator
   readonly #state: FlowState
   readonly #loss: SegmentLoss
@@ -70,6 +73,7 @@ export class JoinTable {
     this.store = new ConnectionStore(options.allowance, options.hashSeed)
     this.ring = options.ring
     this.#book = options.book
+    this.#rates = options.rates
     this.#booking = new EdgeBooking(this.store, options.book, options.entities)
     this.missing = new MissingBytes((flow, minute, bytes) =>
       this.#booking.addMissing(flow >>> 1, flow & 1, minute, bytes),
@@ -176,7 +180,7 @@ export class JoinTable {
     batch.amounts(i, booking.amounts)
     const { u32 } = batch.columns
     const srttUs = (u32.kind[i] & Kind.announcedAgain) === 0 ? u32.srttUs[i] : 0
-    booking.addTraffic(row, flow & 1, srttUs)
+    booking.addTraffic(row, flow >>> 1, flow & 1, srttUs)
     if (this.store.isMovable(flow >>> 1)) booking.keep(flow >>> 1, flow & 1, batch.minute, srttUs)
     this.#state.add(flow >>> 1, flow & 1, booking.amounts)
   }
@@ -242,11 +246,20 @@ export class JoinTable {
     const flow = slot * 2 + side
     this.store.index.add(hash, slotClass === SlotClass.udp ? flow : slot * 2)
     this.#state.update(slot, side, batch, i)
+    this.#rate(slot, i)
     this.#booking.enter(slot, batch.nowMs)
     if (slotClass !== SlotClass.udp) return flow
     this.#isNew = true
     this.#udp.link(flow)
     return this.#succeed(flow, i)
+  }
+
+  /** How many connections a lone view stands for. A dial that failed is never left out, whatever the rates. */
+  #rate(slot: number, i: number): void {
+    const { coarsest } = this.#rates
+    if (coarsest === 0 && samplingOf(this.#batch.kind(i)) === 0) return
+    if (this.store.slotClass(slot) === SlotClass.failedDial) return
+    setJointRate(this.store.words(slot), slotStart(slot), coarsest, sampleHash(this.#batch, i))
   }
 
   /** The other end of a connection that was one-sided so far. */
@@ -261,6 +274,7 @@ export class JoinTable {
     if (this.store.isPresent(slot, side)) swapSides(this.store, this.missing, slot)
     this.#state.begin(slot, side, batch, i)
     this.#state.update(slot, side, batch, i)
+    setJointRate(this.store.words(slot), slotStart(slot))
     this.#booking.enter(slot, batch.nowMs)
     this.store.releaseLedger(slot, 0)
     this.store.releaseLedger(slot, 1)

@@ -8,6 +8,7 @@ import type { CurrentBoot, FlowNames } from './flow-view.ts'
 import type { ApplyOutcome, JoinCounts } from './join-outcome.ts'
 import { JoinTable } from './join-table.ts'
 import type { BatchOrigin } from './record-batch.ts'
+import { SamplingRates } from './sampling-rate.ts'
 
 export interface JoinOptions {
   /** One book for all partitions, or the one of each. */
@@ -40,6 +41,8 @@ export interface Join {
   cameMidway(partition: number): number
   /** Forgets a partition's connections. */
   drop(partition: number): void
+  /** The rate at which a node's collector records new connections: one in 2^exponent. */
+  noteRate(node: number, exponent: number): void
   /** A collector started (again): what earlier boots of it reported is unconfirmed until it says so again. */
   restarted(node: number, name: string, boot: number): void
   flows(
@@ -61,6 +64,7 @@ export function createJoin(options: JoinOptions): Join {
   // All partitions draw on one allowance, so that a skewed split doesn't waste it.
   const allowance = { left: capacity }
   const ring = new FlowRing(endedFlows)
+  const rates = new SamplingRates()
 
   function table(partition: number): JoinTable | undefined {
     const known = tables.get(partition)
@@ -69,7 +73,7 @@ export function createJoin(options: JoinOptions): Join {
     const { entities, hashSeed, oneByOne } = options
     const book = typeof options.book === 'function' ? options.book(partition) : options.book
     const hash = { hashSeed: hashSeed + partition, oneByOne: oneByOne === true }
-    const created = new JoinTable({ book, entities, allowance, ring, ...hash })
+    const created = new JoinTable({ book, entities, allowance, ring, rates, ...hash })
     tables.set(partition, created)
     return created
   }
@@ -94,6 +98,7 @@ export function createJoin(options: JoinOptions): Join {
       allowance.left += tables.get(partition)?.store.slots.live ?? 0
       tables.delete(partition)
     },
+    noteRate: (node, exponent) => rates.note(node, exponent),
     restarted(node, name, boot) {
       nodes.set(node, { name, boot })
     },

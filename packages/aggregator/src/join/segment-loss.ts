@@ -1,6 +1,7 @@
 import { Counter } from '../topology/counters.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import type { ConnectionStore } from './connection-store.ts'
+import { jointWeight } from './sampling-rate.ts'
 import {
   Cold,
   coldSideAt,
@@ -110,15 +111,17 @@ export class SegmentLoss {
     const h = at + headSideAt(side)
     const c = coldStart(slot) + coldSideAt(side)
     const flags = words[at + Head.flags]
+    const weight = jointWeight(words, at)
     if ((flags & (SlotFlag.compared << side)) !== 0) {
       // the earlier figures came from the same merged segments: take them back
-      counters[row + lostCounter[side]] -= (words[h + HeadSide.lossDiff] - words[c + Cold.lossBaseDiff]) | 0
+      counters[row + lostCounter[side]] -=
+        weight * ((words[h + HeadSide.lossDiff] - words[c + Cold.lossBaseDiff]) | 0)
       counters[row + comparedCounter[side]] -=
-        (words[h + HeadSide.lossSent] - words[c + Cold.lossBaseSent]) >>> 0
+        weight * ((words[h + HeadSide.lossSent] - words[c + Cold.lossBaseSent]) >>> 0)
       words[h + HeadSide.lossDiff] = words[c + Cold.lossBaseDiff]
       words[h + HeadSide.lossSent] = words[c + Cold.lossBaseSent]
     }
-    if ((flags & (SlotFlag.coalesced << side)) === 0) counters[row + Counter.lossCoalesced] += 1
+    if ((flags & (SlotFlag.coalesced << side)) === 0) counters[row + Counter.lossCoalesced] += weight
     words[at + Head.flags] = (flags & ~(SlotFlag.compared << side)) | (SlotFlag.coalesced << side)
   }
 
@@ -133,9 +136,10 @@ export class SegmentLoss {
     const { counters } = this.#book
     const h = at + headSideAt(side)
     const flags = words[at + Head.flags]
-    if ((flags & (SlotFlag.coalesced << side)) !== 0) counters[row + Counter.lossCoalesced] -= 1
-    counters[row + lostCounter[side]] += (lost - words[h + HeadSide.lossDiff]) | 0
-    counters[row + comparedCounter[side]] += (sent - words[h + HeadSide.lossSent]) >>> 0
+    const weight = jointWeight(words, at)
+    if ((flags & (SlotFlag.coalesced << side)) !== 0) counters[row + Counter.lossCoalesced] -= weight
+    counters[row + lostCounter[side]] += weight * ((lost - words[h + HeadSide.lossDiff]) | 0)
+    counters[row + comparedCounter[side]] += weight * ((sent - words[h + HeadSide.lossSent]) >>> 0)
     words[h + HeadSide.lossDiff] = lost
     words[h + HeadSide.lossSent] = sent
     words[at + Head.flags] = (flags & ~(SlotFlag.coalesced << side)) | (SlotFlag.compared << side)

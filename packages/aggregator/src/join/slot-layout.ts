@@ -100,6 +100,11 @@ export const SlotFlag = {
   expired: 1 << 14,
   /** Shifted by the side: at its latest reading nothing was under way. Side 0 has the bit of `Kind.quiet`. */
   quiet: 1 << 16,
+  /** Stands for more than one connection, or may be represented by others; see sampling-rate.ts. */
+  sampled: 1 << 18,
+  representedByOthers: 1 << 19,
+  exponentShift: 20,
+  exponentMask: 0xf,
 } as const
 
 /** Bits of a side's flags beside those of `Kind` (0 to 18). */

@@ -4,6 +4,7 @@ import type { EdgeBooking } from './edge-booking.ts'
 import { HashIndex, indexedValue, sameTag } from './hash-index.ts'
 import { mix } from './key-hash.ts'
 import type { MissingBytes } from './missing-bytes.ts'
+import { setJointRate } from './sampling-rate.ts'
 import {
   Cold,
   coldSideAt,
@@ -153,6 +154,8 @@ export class UdpPairs {
     to[b + Head.heard] = from[a + Head.heard]
     to[b + Head.flags] = SlotClass.udp | (from[a + Head.flags] & SlotFlag.expired)
     this.#moveServer(slot, target)
+    setJointRate(from, a)
+    setJointRate(to, b)
     this.#booking.enter(slot, nowMs)
     this.#booking.enter(target, nowMs)
     return target * 2 + 1
@@ -167,6 +170,7 @@ export class UdpPairs {
     const heard = slotStart(clientSlot) + Head.heard
     client[heard] = Math.max(client[heard], store.words(serverSlot)[slotStart(serverSlot) + Head.heard])
     store.slots.release(serverSlot)
+    setJointRate(client, slotStart(clientSlot))
     this.#booking.enter(clientSlot, nowMs)
   }
 

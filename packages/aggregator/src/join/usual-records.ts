@@ -22,9 +22,13 @@ const kindColumn = columnStart.kind
 const { adopted, roleShift } = Kind
 const quietKind = Kind.quiet
 const openTcp = Protocol.tcp | (State.open << Kind.stateShift)
-const unusualBits = Kind.protocolMask | (Kind.stateMask << Kind.stateShift) | Kind.announcedAgain
+const unusualBits =
+  Kind.protocolMask |
+  (Kind.stateMask << Kind.stateShift) |
+  Kind.announcedAgain |
+  (Kind.samplingMask << Kind.samplingShift)
 const joinedTcp = SlotClass.tcp | (SlotFlag.present * 3)
-const usualSlotBits = SlotFlag.classMask | (SlotFlag.present * 3) | SlotFlag.expired
+const usualSlotBits = SlotFlag.classMask | (SlotFlag.present * 3) | SlotFlag.expired | SlotFlag.sampled
 const { quiet } = SlotFlag
 const bothQuiet = SlotFlag.quiet * 3
 const { ended, sawOpen, openedMsShift } = SideFlag

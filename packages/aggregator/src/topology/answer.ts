@@ -25,6 +25,8 @@ export interface Completeness {
   readonly lost: Readonly<Record<string, number>>
   readonly oneSidedEdges: number
   readonly unresolvedEndpoints: number
+  /** Edges whose amounts are estimates, because not every connection was recorded. */
+  readonly sampledEdges: number
   /** Minutes of the range for which nothing is kept (before the start, or beyond retention). */
   readonly missingMinutes: number
   /** Of a bus with partitions: what of them is not in the answer. */
@@ -125,6 +127,8 @@ export interface TopologyEdge {
   readonly port: number
   /** The dialled address where it is not the server's own (a service's address), as `address:port`. */
   readonly via?: string
+  /** Amounts are estimates: not every connection was recorded. Absent where every one was. */
+  readonly sampled?: true
   readonly observed: 'client' | 'server' | 'both'
   readonly health: 'ok' | 'degraded' | 'failing'
   readonly reasons: readonly string[]

@@ -61,6 +61,8 @@ export const counterNames = [
   /** Sums of what the handshake histograms hold as distributions. */
   'clientHandshakeUsSum',
   'serverHandshakeUsSum',
+  /** Records and openings that stand for more than one connection: where it is not 0, amounts are estimates. */
+  'sampled',
 ] as const
 
 export type CounterName = (typeof counterNames)[number]

@@ -36,5 +36,5 @@ export interface EdgeBook {
   /** Adds to each of the first `count` rows, all of one minute, the sample `values[i]` of the histogram `histograms[i]`. */
   samples(offsets: Int32Array, histograms: Int32Array, values: Uint32Array, count: number): void
   /** Connections open right now on an edge, by side: a gauge, not part of any minute. */
-  open(edge: EdgeId, side: 'client' | 'server' | 'joined', change: 1 | -1): void
+  open(edge: EdgeId, side: 'client' | 'server' | 'joined', change: number): void
 }

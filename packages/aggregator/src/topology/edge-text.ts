@@ -160,6 +160,7 @@ export function createDetailWriter(
       const row = slot * counterCount
       heads.write(out, slot)
       out.reserve(longestEdge)
+      writeSampled(out, counters, row)
       writeHealth(out, sums.seen[slot], view)
       if (fold.protocol[slot] === 1) {
         writeTcp(out, slot, view)
@@ -167,6 +168,13 @@ export function createDetailWriter(
       } else writeUdp(out, counters, row, view)
     },
   }
+}
+
+const sampledText = literal(',"sampled":true')
+
+/** That amounts of the edge are estimates, where they are. */
+export function writeSampled(out: JsonText, counters: Float64Array, row: number): void {
+  if (counters[row + Counter.sampled] !== 0) out.literal(sampledText)
 }
 
 /** Who observed the edge and how it is, up to the list of reasons, which stays open. */

@@ -6,7 +6,7 @@ export type GaugeSide = 'client' | 'server' | 'joined'
 
 /** Connections that one partition has open right now, by edge; the table of edges holds the sums over partitions. */
 export interface GaugeBook {
-  add(edge: EdgeId, side: GaugeSide, change: 1 | -1): void
+  add(edge: EdgeId, side: GaugeSide, change: number): void
   now(): OpenGauges
   /** Takes everything back from the sums. */
   clear(): void

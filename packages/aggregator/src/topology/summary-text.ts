@@ -1,6 +1,6 @@
 import { Counter, type CounterName, counterCount, Histogram, type HistogramName } from './counters.ts'
 import type { EdgeHeads } from './edge-heads.ts'
-import { type EdgeTextWriter, failures, fields, writeHealth, writeUdp } from './edge-text.ts'
+import { type EdgeTextWriter, failures, fields, writeHealth, writeSampled, writeUdp } from './edge-text.ts'
 import { observedBy, viewEdge } from './edge-view.ts'
 import { type FieldRun, writeRun } from './field-run.ts'
 import type { Fold } from './fold.ts'
@@ -138,6 +138,7 @@ export function createSummaryWriter(
       const row = slot * counterCount
       heads.write(out, slot)
       out.reserve(longestSummary)
+      writeSampled(out, counters, row)
       if (protocol[slot] !== 1) {
         writeHealth(out, seen[slot], view)
         writeUdp(out, counters, row, view)

@@ -21,6 +21,7 @@ import {
 } from './answer-text.ts'
 import { isComparable, markAnswer, type OwnMark } from './change-feed.ts'
 import { createClosedSumsCache } from './closed-sums.ts'
+import { Counter, counterCount } from './counters.ts'
 import { createDeltaBook, type DeltaRows } from './delta-book.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
@@ -123,6 +124,7 @@ interface RangeCounts {
   readonly losses: Float64Array
   readonly oneSidedEdges: number
   readonly unresolvedEndpoints: number
+  readonly sampledEdges: number
 }
 
 const minuteMs = 60_000
@@ -231,12 +233,13 @@ export function createTopology(options: TopologyOptions): Topology {
       losses: sums.losses,
       oneSidedEdges: countOf(slots, slot => observedBy(sums.seen[slot]) !== 'both'),
       unresolvedEndpoints: countOf(groups, g => fold.groups[g].foundBy === 'address'),
+      sampledEdges: countOf(slots, slot => sums.counters[slot * counterCount + Counter.sampled] !== 0),
     }
   }
 
   /** Who reports and what is missing changes with time alone; what was counted does not. */
   function describe(counts: RangeCounts, nowMs: number): Completeness {
-    const { fromMinute, toMinute, losses, oneSidedEdges, unresolvedEndpoints } = counts
+    const { fromMinute, toMinute, losses, ...edges } = counts
     const lost: Record<string, number> = {
       ...options.losses?.(fromMinute * minuteMs, toMinute * minuteMs, nowMs),
     }
@@ -246,8 +249,7 @@ export function createTopology(options: TopologyOptions): Topology {
       collectors: collectorsOf(fromMinute, toMinute, nowMs),
       lostRecords: Object.values(lost).reduce((a, b) => a + b, 0),
       lost,
-      oneSidedEdges,
-      unresolvedEndpoints,
+      ...edges,
       missingMinutes: missingMinutes(fromMinute, toMinute, nowMs),
       ...(options.partitions && { partitions: options.partitions() }),
     }

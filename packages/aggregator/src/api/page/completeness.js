@@ -2,7 +2,8 @@ import { countText } from './figures.js'
 
 /** The completeness of an answer in words, and whether any of it should worry the reader. */
 export function completenessText({ window, completeness, notes }) {
-  const { collectors, lostRecords, lost, oneSidedEdges, unresolvedEndpoints, missingMinutes } = completeness
+  const { collectors, lostRecords, lost, oneSidedEdges, unresolvedEndpoints, sampledEdges, missingMinutes } =
+    completeness
   const parts = [`${collectors.reporting} of ${collectors.expected} collectors reporting`]
   const places = Object.entries(lost).map(
     ([place, count]) => `${countText(count)} at ${place.replaceAll('_', ' ')}`,
@@ -13,6 +14,7 @@ export function completenessText({ window, completeness, notes }) {
   if (oneSidedEdges > 0) parts.push(`${plural(oneSidedEdges, 'edge')} seen from one end only`)
   if (unresolvedEndpoints > 0)
     parts.push(`${plural(unresolvedEndpoints, 'address', 'addresses')} without a name`)
+  if (sampledEdges > 0) parts.push(`${plural(sampledEdges, 'edge')} estimated from a sample`)
   if (missingMinutes > 0) parts.push(`nothing kept for ${plural(missingMinutes, 'minute')} of this window`)
   parts.push(`${clock(window.from)} – ${clock(window.to)}${window.closed ? '' : ', still filling'}`)
   const worry = lostRecords > 0 || collectors.reporting < collectors.expected

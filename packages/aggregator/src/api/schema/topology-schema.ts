@@ -19,6 +19,7 @@ export const completenessSchema = Type.Object(
     lost: lostByPlace,
     oneSidedEdges: count('edges that only one end reported'),
     unresolvedEndpoints: count('endpoints known only by address'),
+    sampledEdges: count('edges whose amounts are estimates, because not every connection was recorded'),
     missingMinutes: count('minutes of the range for which nothing is kept'),
     partitions: Type.Optional(
       Type.Object(
@@ -147,6 +148,9 @@ export const edgeSchema = Type.Object(
     protocol: Type.Enum(['tcp', 'udp']),
     port: Type.Integer({ description: 'the port the server listens on' }),
     via: Type.Optional(Type.String({ description: 'the dialled address where it is not the server’s own' })),
+    sampled: Type.Optional(
+      Type.Literal(true, { description: 'amounts are estimates: not every connection was recorded' }),
+    ),
     observed: Type.Enum(['client', 'server', 'both'], { description: 'which ends reported this edge' }),
     health: Type.Enum(['ok', 'degraded', 'failing']),
     reasons: Type.Array(Type.String()),
