@@ -4,7 +4,8 @@ import { Counter, Histogram } from '../topology/counters.ts'
 import type { EdgeBook, EntityId } from '../topology/edge-book.ts'
 import { type ConnectionStore, minuteOf, unixMsOf } from './connection-store.ts'
 import { failureCounter } from './failure-counter.ts'
-import { Ledger, ledgerAmounts, ledgerChunk, ledgerSamples, ledgerStart } from './ledger.ts'
+import { Ledger, ledgerAmounts, ledgerChunk, ledgerStart } from './ledger.ts'
+import { addEntry, findEntry } from './ledger-chain.ts'
 import { jointWeight, sideWeight } from './sampling-rate.ts'
 import {
   Cold,
@@ -369,23 +370,11 @@ export class EdgeBooking {
     const words = this.#store.words(slot)
     const head = slotStart(slot) + headSideAt(side) + HeadSide.ledger
     const { ledger } = this.#store
-    let newest = minute
-    for (let entry = words[head]; entry > 0; ) {
-      const chunk = ledger.words[ledgerChunk(entry)]
-      const at = ledgerStart(entry)
-      if (
-        chunk[at + Ledger.minute] === minute &&
-        (!withSample || chunk[at + Ledger.sampleCount] < ledgerSamples)
-      ) {
-        return entry
-      }
-      if (chunk[at + Ledger.minute] > newest) newest = chunk[at + Ledger.minute]
-      entry = chunk[at + Ledger.next]
-    }
-    this.#dropOld(words, head, newest - movableMinutes - 1)
-    words[head] = ledger.take(minute, words[head])
+    const known = findEntry(ledger, words, head, minute, withSample)
+    if (known > 0) return known
+    const added = addEntry(ledger, words, head, minute, movableMinutes + 1)
     this.#markSampled(slot, side, minute)
-    return words[head]
+    return added
   }
 
   /** An entry of a sampled side is marked once on its row, and the mark moves with it. */
@@ -393,24 +382,5 @@ export class EdgeBooking {
     if (this.#weight(slot, side) === 1) return
     const row = this.#book.row(this.edgeOf(slot), minute)
     if (row >= 0) this.#book.counters[row + Counter.sampled] += 1
-  }
-
-  #dropOld(words: Uint32Array, head: number, before: number): void {
-    const { ledger } = this.#store
-    let kept = 0
-    for (let entry = words[head]; entry > 0; ) {
-      const chunk = ledger.words[ledgerChunk(entry)]
-      const at = ledgerStart(entry)
-      const next = chunk[at + Ledger.next]
-      if (chunk[at + Ledger.minute] < before) {
-        chunk[at + Ledger.next] = 0
-        ledger.release(entry)
-        if (kept > 0) ledger.words[ledgerChunk(kept)][ledgerStart(kept) + Ledger.next] = next
-        else words[head] = next
-      } else {
-        kept = entry
-      }
-      entry = next
-    }
   }
 }

@@ -2,6 +2,7 @@ import { type FlowColumns, Kind, State, samplingOf, stateOf } from '@skybraid/sh
 import type { EntitySource } from '../resolve/entity-source.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import { ConnectionStore } from './connection-store.ts'
+import { copyToRing } from './copy-to-ring.ts'
 import { EdgeBooking, movableMinutes } from './edge-booking.ts'
 import { conflict, FlowLocator } from './flow-locator.ts'
 import type { FlowRing } from './flow-ring.ts'
@@ -12,19 +13,8 @@ import { type BatchOrigin, RecordBatch } from './record-batch.ts'
 import { type SamplingRates, sampleHash, setJointRate } from './sampling-rate.ts'
 import { SegmentLoss } from './segment-loss.ts'
 import { swapSides } from './side-swap.ts'
-import {
-  Cold,
-  coldSideAt,
-  coldWords,
-  Head,
-  hotWords,
-  Side,
-  SideFlag,
-  SlotClass,
-  SlotFlag,
-  sideAt,
-} from './slot-layout.ts'
-import { chunkOf, coldStart, type SlotAllowance, slotStart } from './slot-pool.ts'
+import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { chunkOf, type SlotAllowance, slotStart } from './slot-pool.ts'
 import { UdpPairs } from './udp-pairs.ts'
 import { blockRecords, UsualRecords } from './usual-records.ts'
 
@@ -191,7 +181,7 @@ export class JoinTable {
     const ended = (this.store.sideFlags(slot, flow & 1) & SideFlag.ended) !== 0
     const isUdp = this.store.slotClass(slot) === SlotClass.udp
     if (isUdp && (ended || this.#isNew)) slot = this.#udp.regroup(flow, batch.nowMs) >>> 1
-    if (ended || this.#isInRing(slot)) this.#copyToRing(slot, batch.nowMs)
+    if (ended || this.#isInRing(slot)) copyToRing(this.store, this.ring, slot, batch.nowMs)
     this.#isNew = false
     if (stateOf(batch.kind(i)) === State.open) this.#revive(slot)
   }
@@ -374,30 +364,6 @@ export class JoinTable {
   /** The other end ended before: what this one still says belongs to the copy. */
   #isInRing(slot: number): boolean {
     return this.ring.has(this.store.words(slot)[slotStart(slot) + Head.ring])
-  }
-
-  #copyToRing(slot: number, nowMs: number): void {
-    const { ring, store } = this
-    const words = store.words(slot)
-    const start = slotStart(slot)
-    const number = ring.placeFor(words[start + Head.ring])
-    words[start + Head.ring] = number
-    const at = ring.position(number)
-    const cold = coldStart(slot)
-    const to = ring.slotAt(at)
-    ring.words.set(words.subarray(start, start + hotWords), to.start)
-    ring.words.set(words.subarray(cold, cold + coldWords), to.cold)
-    ring.writtenMs[at] = nowMs
-    for (let side = 0; side < 2; side++) {
-      store.wideSums.copy(slot * 2 + side, ring.wideSums, at * 2 + side)
-      if ((words[start + sideAt(side) + Side.flags] & Kind.v6) === 0) continue
-      const c = cold + coldSideAt(side)
-      for (let word = 0; word < 4; word++) {
-        const to = at * 16 + side * 8 + word
-        ring.addresses[to] = store.addresses.word(words[c + Cold.local], word)
-        ring.addresses[to + 4] = store.addresses.word(words[c + Cold.remote], word)
-      }
-    }
   }
 }
 
