@@ -84,3 +84,10 @@ export interface Capture {
 
 /** Loads and attaches, then calls `onFlush` once per flush interval. Throws an Error with one plain sentence if nothing can run. */
 export function open(options: CaptureOptions, onFlush: (flush: Flush) => void): Capture
+
+/**
+ * Lets go of the pages of program and libraries, code and constants, that the process has mapped; what is used again
+ * comes back from the page cache. To be called once the start is over: it frees what only the start needed. Answers how
+ * many bytes were mapped.
+ */
+export function releaseStartupCode(): number

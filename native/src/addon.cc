@@ -9,6 +9,7 @@
 
 #include "capture.h"
 #include "sampling.h"
+#include "startup_code.h"
 
 namespace skybraid {
 
@@ -274,11 +275,16 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value Release(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(ReleaseStartupCode()));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // The class lives as long as the environment, and no longer: several environments can load this addon.
   auto* constructor = new Napi::FunctionReference(Napi::Persistent(CaptureObject::Define(env)));
   env.SetInstanceData<Napi::FunctionReference>(constructor);
   exports.Set("open", Napi::Function::New(env, Open, "open", constructor));
+  exports.Set("releaseStartupCode", Napi::Function::New(env, Release, "releaseStartupCode"));
   return exports;
 }
 

@@ -67,7 +67,8 @@ async function measure() {
   try {
     await ensureStreams(link.jsm, 'local', streamSettings())
     const collector = await start(server)
-    await sleep(5_000)
+    // by then it has given back what only its start needed
+    await sleep(15_000)
     const cpuBefore = cpuNs(collector.pid)
     const begun = performance.now()
     const memory: MemoryMib[] = []

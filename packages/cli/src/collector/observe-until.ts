@@ -5,6 +5,7 @@ import {
   type JetStreamPublisher,
   openFileStore,
   type Readiness,
+  releaseStartupCode,
   startStatusServer,
 } from '@skybraid/collector/program'
 import { formatHostPort } from '@skybraid/shared'
@@ -18,6 +19,8 @@ import { readVersion } from '../version.ts'
 import type { CollectorProgramConfig } from './options.ts'
 
 export type NodeConfig = CollectorProgramConfig & { readonly node: string }
+
+const startupMs = 10_000
 
 /** Where the options come from, to read them again while the program runs. */
 export interface Reload {
@@ -46,6 +49,8 @@ export async function observeUntil(
   for (const line of attachReport([collector])) console.say(line)
   const connecting = connectInBackground(config, bus, console)
   const stopReloading = reloadAt(reload.configPath, () => void takeOver(config, reload, collector, console))
+  // by then it is attached and, as a rule, connected: what still runs is little
+  const starting = setTimeout(releaseStartupCode, startupMs)
   let isStopping = false
   try {
     const pages = await startStatusServer({
@@ -56,6 +61,7 @@ export async function observeUntil(
     })
     console.say(`status: http://${formatHostPort(pages.address)}/status`)
     const reason = await Promise.race([stop, connecting.failed])
+    clearTimeout(starting)
     isStopping = true
     const failure = typeof reason === 'string' ? undefined : complainOf(reason, around)
     stopReloading()
@@ -64,6 +70,7 @@ export async function observeUntil(
     await pages.close()
     return failure ?? code
   } catch (error) {
+    clearTimeout(starting)
     await collector.close()
     await connecting.close()
     throw error

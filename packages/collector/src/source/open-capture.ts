@@ -8,6 +8,7 @@ export type { Capture, CaptureCounters, CaptureOptions, HookReport }
 
 interface Addon {
   open(options: CaptureOptions, onFlush: (flush: ArrayBuffer) => void): Capture
+  releaseStartupCode(): number
 }
 
 export interface OpenCaptureOptions extends Omit<CaptureOptions, 'objectDir'> {
@@ -33,6 +34,11 @@ export function openCapture(options: OpenCaptureOptions): Capture {
       `The kernel programs are not built: there is no ${objectDir ?? objectPath}. Run "npm run build".`,
     )
   return loadAddon().open({ ...rest, objectDir }, onFlush)
+}
+
+/** Gives back the memory of code that only the start needed, some 10 MB of it; see native/index.d.ts. */
+export function releaseStartupCode(): void {
+  loadAddon().releaseStartupCode()
 }
 
 function loadAddon(): Addon {
