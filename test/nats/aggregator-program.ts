@@ -41,11 +41,11 @@ export async function startAggregatorProgram(
     await exit
   })
   const address = await until('the API listens', () => /http:\/\/[\d.:]+/.exec(out)?.[0], {
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
     describe: () => out + err,
   })
   const get = async <T>(path: string) => {
-    const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(5_000) })
+    const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(20_000) })
     return (await response.json()) as T
   }
   const program = {
@@ -57,7 +57,7 @@ export async function startAggregatorProgram(
       const { bus } = await get<{ bus: BusStatus }>('/status')
       return bus
     },
-    async ready(timeoutMs = 30_000) {
+    async ready(timeoutMs = 120_000) {
       await until('it is ready', async () => (await get<{ status: string }>('/readyz')).status === 'ok', {
         timeoutMs,
         everyMs: 100,

@@ -27,7 +27,7 @@ async function owned(program: AggregatorProgram): Promise<number[]> {
 }
 
 /** Waits until every partition has closed a minute, as this one sees it. */
-async function closed(program: AggregatorProgram, minute: number, timeoutMs = 120_000): Promise<void> {
+async function closed(program: AggregatorProgram, minute: number, timeoutMs = 240_000): Promise<void> {
   await until(
     `minute ${minute} is closed`,
     async () => (await program.bus()).partitions.every(({ closedThrough }) => closedThrough >= minute),
@@ -35,7 +35,7 @@ async function closed(program: AggregatorProgram, minute: number, timeoutMs = 12
   )
 }
 
-describe('skybraid aggregator on the bus', { timeout: 300_000 }, () => {
+describe('skybraid aggregator on the bus', { timeout: 600_000 }, () => {
   it('has the totals of one that was never interrupted, minute by minute, killed again and again', async () => {
     const { link, collectors, url } = await setUp()
     const firstMinute = Math.floor(Date.now() / minuteMs)
@@ -63,5 +63,53 @@ describe('skybraid aggregator on the bus', { timeout: 300_000 }, () => {
     for (const each of (await program.bus()).partitions)
       expect(each).toMatchObject({ refusedMessages: 0, refusedSegments: 0, refusedBatches: 0 })
     expect(await program.kill('SIGTERM')).toBe(0)
+  })
+
+  it('has right totals in every replica while one is paused past its turn, and when there is one more', async () => {
+    const { link, collectors, url } = await setUp()
+    const firstMinute = Math.floor(Date.now() / minuteMs)
+    const replica = (ordinal: number, replicas: number) =>
+      startAggregatorProgram(
+        url,
+        ...['--replicas', String(replicas), '--replica-ordinal', String(ordinal), '--take-over', '20s'],
+      )
+    const first = await replica(0, 2)
+    const second = await replica(1, 2)
+    await until(
+      'they share the partitions',
+      async () => {
+        const both = [await owned(first), await owned(second)]
+        return JSON.stringify(both) === '[[0,2],[1,3]]'
+      },
+      { timeoutMs: 120_000 },
+    )
+    second.child.kill('SIGSTOP')
+    await until('its partitions are taken over', async () => (await owned(first)).length === partitions, {
+      timeoutMs: 180_000,
+      everyMs: 250,
+    })
+    second.child.kill('SIGCONT')
+    await until('the other one gives up', async () => (await owned(second)).length === 0, {
+      timeoutMs: 120_000,
+    })
+    const third = await replica(2, 3)
+    await until('the third has its own', async () => (await owned(third)).join() === '2', {
+      timeoutMs: 120_000,
+    })
+    await until('the first one gives that up', async () => (await owned(first)).join() === '0,1,3', {
+      timeoutMs: 120_000,
+    })
+    const lastMinute = Math.floor(Date.now() / minuteMs)
+    await Promise.all([first, second, third].map(each => closed(each, lastMinute)))
+    await collectors.stop()
+    const whole = await readUninterrupted(link, 'local')
+    for (let minute = firstMinute; minute <= lastMinute; minute++) {
+      const range = [minute * minuteMs, (minute + 1) * minuteMs] as const
+      const want = figures(whole(...range))
+      for (const each of [first, second, third]) expect(figures(await each.topology(...range))).toEqual(want)
+    }
+    const { completeness } = await second.topology(lastMinute * minuteMs, (lastMinute + 1) * minuteMs)
+    expect(completeness.partitions).toEqual({ count: 4, missing: [], openElsewhere: [0, 1, 2, 3] })
+    expect(await third.kill('SIGTERM')).toBe(0)
   })
 })

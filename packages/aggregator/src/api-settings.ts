@@ -1,9 +1,9 @@
 import { type ApiOptions, defaultApiOptions, type Readiness } from './api/api-deps.ts'
 import { isLoopback } from './api/host-check.ts'
-import type { AggregatorConfig } from './config.ts'
+import type { ServingConfig } from './config.ts'
 
 /** How the API behaves, by an aggregator's configuration. */
-export function apiOptions(config: AggregatorConfig): ApiOptions {
+export function apiOptions(config: ServingConfig): ApiOptions {
   return {
     ...defaultApiOptions,
     maxRangeMs: config.retention,

@@ -3,8 +3,8 @@ import { oapConfigSchema } from './export/oap/options.ts'
 
 const wholeNumber = (count: number) => (Number.isInteger(count) ? undefined : 'must be a whole number')
 
-/** Options of an aggregator, to be joined with those of the program it runs in. */
-export const aggregatorConfigSchema = defineOptions({
+/** What every aggregator has, whatever it reads and feeds. */
+export const servingConfigSchema = defineOptions({
   listen: {
     type: 'address',
     description: 'Where the API and the page listen; port 0 lets the system choose',
@@ -76,7 +76,11 @@ export const aggregatorConfigSchema = defineOptions({
     max: 1_000_000,
     check: wholeNumber,
   },
-  ...oapConfigSchema,
 })
+
+export type ServingConfig = ConfigOf<typeof servingConfigSchema>
+
+/** Options of an aggregator, to be joined with those of the program it runs in. */
+export const aggregatorConfigSchema = defineOptions({ ...servingConfigSchema, ...oapConfigSchema })
 
 export type AggregatorConfig = ConfigOf<typeof aggregatorConfigSchema>

@@ -1,3 +1,4 @@
 /** What the program `skybraid aggregator` needs beside the rest; kept apart, because it loads the client of the bus. */
 export { type BusAggregator, type BusAggregatorOptions, startBusAggregator } from './bus/bus-aggregator.ts'
 export { type AggregatorBusConfig, aggregatorBusConfigSchema } from './bus/bus-config.ts'
+export { servingConfigSchema } from './config.ts'

@@ -6,14 +6,14 @@ import type { FastifyBaseLogger } from 'fastify'
 import { checkListenAddress, listenOn } from '../api/listen.ts'
 import { buildServer } from '../api/server.ts'
 import { apiOptions, readinessOf } from '../api-settings.ts'
-import type { AggregatorConfig } from '../config.ts'
+import type { ServingConfig } from '../config.ts'
 import { createPartitionedCore } from '../core.ts'
 import { type AggregatorBusConfig, ordinalOf } from './bus-config.ts'
 import { type BusPartitions, followPartitions } from './bus-partitions.ts'
 import type { BusStatus } from './bus-status.ts'
 
 export interface BusAggregatorOptions {
-  readonly config: AggregatorConfig & AggregatorBusConfig
+  readonly config: ServingConfig & AggregatorBusConfig
   readonly log: FastifyBaseLogger
   /** Shown in `/status` and `/openapi.json`. */
   readonly version: string

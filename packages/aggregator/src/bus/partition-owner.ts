@@ -28,6 +28,8 @@ export interface PartitionOwnerOptions {
   readonly log: FastifyBaseLogger
   /** How far before a round its partition is read again. */
   readonly readAgainMs: number
+  /** An owner appends something at least three times in this time. */
+  readonly silentMs: number
   readonly stop: AbortSignal
 }
 
@@ -48,8 +50,6 @@ export interface PartitionOwner {
 
 /** A batch is at most 48 KB; what is larger than this unpacked is none. */
 const largestBatchBytes = 1 << 20
-/** So long after its last append an owner says that it is still there. */
-const stillThereMs = 30_000
 const minuteMs = 60_000
 
 export function createPartitionOwner(options: PartitionOwnerOptions): PartitionOwner {
@@ -214,7 +214,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
       const nowMs = reader?.nowMs()
       if (own && nowMs !== undefined) own.tick(nowMs)
       const isBooking = phase === 'owning' || phase === 'catching_up'
-      if (isBooking && waiting === 0 && performance.now() - heardAt > stillThereMs)
+      if (isBooking && waiting === 0 && performance.now() - heardAt > options.silentMs / 3)
         append([encodeClaim(partition, owner)], own, () => undefined)
     },
     async close() {

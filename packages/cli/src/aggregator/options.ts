@@ -1,9 +1,8 @@
-import { aggregatorConfigSchema } from '@skybraid/aggregator'
-import { aggregatorBusConfigSchema } from '@skybraid/aggregator/program'
+import { aggregatorBusConfigSchema, servingConfigSchema } from '@skybraid/aggregator/program'
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
 import { logLevelOption } from '../log-level.ts'
 
-const { 'data-dir': _dataDir, ...own } = aggregatorConfigSchema
+const { 'data-dir': _dataDir, ...own } = servingConfigSchema
 
 /** Options of `skybraid aggregator`: closed minutes are kept by the bus, so there is no folder for them. */
 export const aggregatorOptions = defineOptions({
