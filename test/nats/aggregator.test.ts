@@ -99,9 +99,10 @@ describe('skybraid aggregator on the bus', { timeout: 600_000 }, () => {
     await until('the first one gives that up', async () => (await owned(first)).join() === '0,1,3', {
       timeoutMs: 120_000,
     })
+    await collectors.stop()
+    // other replicas have what changed in earlier minutes with the round of the minute in which it did
     const lastMinute = Math.floor(Date.now() / minuteMs)
     await Promise.all([first, second, third].map(each => closed(each, lastMinute)))
-    await collectors.stop()
     const whole = await readUninterrupted(link, 'local')
     for (let minute = firstMinute; minute <= lastMinute; minute++) {
       const range = [minute * minuteMs, (minute + 1) * minuteMs] as const

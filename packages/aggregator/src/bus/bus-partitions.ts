@@ -54,6 +54,8 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     createPartitionOwner({ ...options, partition, stop: stopping.signal }),
   )
   const bySubject = new Map(owners.map((owner, p) => [rollupSubject(cluster, p), owner]))
+  /** Partitions that this replica claims at its start, until it has had them once. */
+  const wanted = new Set([...owners.keys()].filter(partition => partition % replicas === replica))
   let loaded = false
   let unknownSubjects = 0
   let watchedAt = performance.now()
@@ -70,12 +72,16 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     if (loaded) return
     loaded = true
     log.info({ segments: core.topology.stats().closedSegments, unknownSubjects }, 'closed minutes are loaded')
-    for (const [partition, owner] of owners.entries())
-      if (partition % replicas === replica) claim(owner, partition)
+    claimWanted()
   }
 
-  function claim(owner: (typeof owners)[number], partition: number): void {
-    owner.claim().catch((error: unknown) => log.error({ err: error, partition }, 'a claim failed'))
+  /** Again where somebody else appended at the same moment. */
+  function claimWanted(): void {
+    for (const partition of wanted) {
+      const owner = owners[partition]!
+      if (owner.phase === 'catching_up' || owner.phase === 'owning') wanted.delete(partition)
+      else owner.claim().catch((error: unknown) => log.error({ err: error, partition }, 'a claim failed'))
+    }
   }
 
   /** How many replicas come before this one at a partition. */
@@ -102,6 +108,7 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
   function watch(): void {
     if (!loaded || isWatching || !link.state().connected || performance.now() - watchedAt < watchMs) return
     watchedAt = performance.now()
+    claimWanted()
     isWatching = true
     takeOverSilent()
       .catch((error: unknown) =>
