@@ -44,8 +44,17 @@ export async function startAggregatorProgram(
     timeoutMs: 120_000,
     describe: () => out + err,
   })
+  const answer = (path: string) => fetch(`${address}${path}`, { signal: AbortSignal.timeout(20_000) })
+  // a process that was paused, or has no processor, says that it is overloaded and is asked again
   const get = async <T>(path: string) => {
-    const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(20_000) })
+    const response = await until(
+      `${path} is answered`,
+      async () => {
+        const tried = await answer(path)
+        return tried.ok && tried
+      },
+      { timeoutMs: 60_000, everyMs: 250, describe: () => out + err },
+    )
     return (await response.json()) as T
   }
   const program = {
@@ -58,7 +67,7 @@ export async function startAggregatorProgram(
       return bus
     },
     async ready(timeoutMs = 120_000) {
-      await until('it is ready', async () => (await get<{ status: string }>('/readyz')).status === 'ok', {
+      await until('it is ready', async () => (await answer('/readyz')).ok, {
         timeoutMs,
         everyMs: 100,
         describe: () => out + err,
