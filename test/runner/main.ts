@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { oapObstacle } from '../oap/oap-jars.ts'
 import { check, nativeTests, type Outcome, run, type Stage, vitest } from './stage.ts'
 import { add, nothing } from './tally.ts'
 
@@ -39,6 +40,7 @@ const stages: Stage[] = [
   ),
   nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
   vitest('tests of the bus', 'bus', busObstacle()),
+  vitest('tests against a real OAP', 'oap', oapObstacle()),
   vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),
 ]
 

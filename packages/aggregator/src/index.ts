@@ -11,6 +11,8 @@ export {
 export { buildServer } from './api/server.ts'
 export { type AggregatorConfig, aggregatorConfigSchema } from './config.ts'
 export { type Core, type CoreOptions, createCore } from './core.ts'
+export { checkOap, type OapCheck } from './export/oap/check-oap.ts'
+export { oapConfigProblem, oapConfigSchema } from './export/oap/options.ts'
 export type {
   Completeness,
   DirectionLoss,

@@ -22,6 +22,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     about: 'observe one node and publish to NATS',
     load: async () => (await import('./collector/run-collector.ts')).runCollector,
   },
+  preflight: {
+    about: 'tell what is missing on this machine, or at an OAP',
+    load: async () => (await import('./preflight/run-preflight.ts')).runPreflight,
+  },
   tap: {
     about: 'print flow records as they pass over the bus, or from a file',
     load: async () => (await import('./tap/run-tap.ts')).runTap,

@@ -1,0 +1,69 @@
+import type { HostPort } from '@skybraid/shared'
+import { formatHostPort } from '@skybraid/shared'
+import { createOapConnection, OapCode } from './oap-connection.ts'
+import { explain } from './oap-sender.ts'
+import type { OapConfig } from './options.ts'
+
+export interface OapCheck {
+  readonly address: string
+  /** In sentences: what was found, and what is missing. */
+  readonly found: readonly string[]
+  readonly missing: readonly string[]
+}
+
+interface QueryAnswer {
+  readonly version: string
+  readonly listMetrics: readonly { readonly name: string }[]
+}
+
+const queryMs = 5_000
+const oldest = [10, 1] as const
+const query = '{ version listMetrics(regex: "kubernetes_service_.*") { name } }'
+
+/**
+ * Asks one OAP whether it would take access logs, without sending any. Its version and its rules are asked where it
+ * answers queries, which need not be reachable from here.
+ */
+export async function checkOap(address: string, config: OapConfig, queryAt: HostPort): Promise<OapCheck> {
+  const found: string[] = []
+  const missing: string[] = []
+  const connection = createOapConnection(address, config)
+  const answer = await connection.probe()
+  connection.close()
+  if (answer.code === OapCode.ok) found.push('it takes access logs')
+  else missing.push(explain(answer))
+  const told = await askQueries(queryAt)
+  if (typeof told === 'string') {
+    found.push(
+      `which version it is cannot be told, because ${formatHostPort(queryAt)} does not answer queries (${told}); name another place with --oap-query`,
+    )
+    return { address, found, missing }
+  }
+  found.push(`version ${told.version}`)
+  const [major = 0, minor = 0] = told.version.split('.').map(part => Number.parseInt(part, 10))
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]))
+    missing.push(`version ${oldest.join('.')} or later is supported, and this is ${told.version}`)
+  const metrics = told.listMetrics.length
+  if (metrics > 0) found.push(`${metrics} metrics of the Kubernetes layer`)
+  else missing.push('it has no rules for the Kubernetes layer (oal/ebpf.oal), so nothing would be shown')
+  return { address, found, missing }
+}
+
+/** Why not, where it doesn't answer. */
+async function askQueries(at: HostPort): Promise<QueryAnswer | string> {
+  try {
+    const answer = await fetch(`http://${formatHostPort(at)}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+      signal: AbortSignal.timeout(queryMs),
+    })
+    const { data } = (await answer.json()) as { data?: QueryAnswer }
+    if (typeof data?.version !== 'string' || !Array.isArray(data.listMetrics))
+      return 'its answer is none of OAP'
+    return data
+  } catch (error) {
+    const { message, cause } = error as Error & { cause?: { message?: string } }
+    return cause?.message || message
+  }
+}

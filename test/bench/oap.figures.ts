@@ -1,0 +1,269 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Worker } from 'node:worker_threads'
+import {
+  encodeInterval,
+  noCounts,
+  type OapInterval,
+} from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
+import { createEndNames } from '../../packages/aggregator/src/export/oap/interval/end-names.ts'
+import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/interval/interval-queue.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import { createPairBook, type PairBook } from '../../packages/aggregator/src/export/oap/interval/pair-book.ts'
+import { createOapConnection, OapCode } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
+import { startOapExporter } from '../../packages/aggregator/src/export/oap/oap-exporter.ts'
+import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
+import { Counter } from '../../packages/aggregator/src/topology/counters.ts'
+import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
+import { createConsole } from '../../packages/cli/src/console.ts'
+import { loadConfig } from '../../packages/shared/src/index.ts'
+import { Oap } from '../oap/oap.ts'
+import { oapObstacle } from '../oap/oap-jars.ts'
+import { OapReader, oapEntity } from '../oap/oap-reader.ts'
+import type { Figure, Measurement, Skipped } from './figure.ts'
+
+const edges = 20_000
+const services = 2_000
+const intervalsPerMinute = 6
+const minute = Math.floor(Date.now() / 60_000)
+
+const cpuName = 'OAP: processor time of the export per 1,000 edges and minute'
+const rateName = 'OAP: messages to one that takes everything'
+const packName = 'OAP: connections in one message'
+const memoryName = 'OAP: memory while it is away for 15 min, 20,000 edges'
+const visibleName = 'OAP: from the event to GraphQL of a real one'
+
+function optionsOf(args: readonly string[]): OapConfig {
+  const loaded = loadConfig(oapConfigSchema, { args, env: {} })
+  if (loaded.help || !loaded.ok) throw new Error('options')
+  return loaded.config as OapConfig
+}
+
+/** Every edge is used in every interval, by both ends. */
+function createWorld() {
+  const index = createEntityIndex()
+  const pairs: PairBook = createPairBook({ names: createEndNames({ index, cluster: '' }) })
+  const topology = createTopology({ index, startMs: minute * 60_000, onDelta: pairs.add })
+  const book = topology.book(0)
+  const nodes = ['north', 'south'].map(name => index.node(name))
+  const programs = Array.from({ length: services }, (_, i) =>
+    index.ofOwner(nodes[i & 1]!, {
+      process: `program-${i}`,
+      unit: `unit-${i}.service`,
+      containerId: '',
+      podUid: '',
+      cgroup: '',
+      pid: i,
+    }),
+  )
+  const ids = Array.from({ length: edges }, (_, e) =>
+    book.edge(programs[e % services]!, programs[(e * 7 + 1) % services]!, 1, 80, -1, 0),
+  )
+  return {
+    topology,
+    pairs,
+    traffic() {
+      for (const edge of ids) {
+        const row = book.row(edge, minute)
+        const { counters } = book
+        counters[row + Counter.clientOpened] += 1
+        counters[row + Counter.clientHandshakeUsSum] += 150
+        counters[row + Counter.clientClosed] += 1
+        counters[row + Counter.serverAccepted] += 1
+        counters[row + Counter.serverClosed] += 1
+        for (const side of ['client', 'server'] as const) {
+          counters[row + Counter[`${side}BytesSent`]] += 12_345
+          counters[row + Counter[`${side}BytesReceived`]] += 54_321
+          counters[row + Counter[`${side}SegmentsSent`]] += 40
+          counters[row + Counter[`${side}SegmentsReceived`]] += 60
+        }
+      }
+    },
+    /** What the exporter does at the end of an interval. */
+    take(): OapInterval[] {
+      topology.markDeltas()
+      topology.takeDeltas()
+      return pairs
+        .drain(minute * 60_000)
+        .map(each => ({ unixMinute: each.unixMinute, pairs: packPairs(each.pairs), http: [] }))
+    },
+  }
+}
+
+async function withFake<T>(work: (address: string) => Promise<T>): Promise<T> {
+  const worker = new Worker(new URL('programs/fake-oap.ts', import.meta.url), {
+    execArgv: ['--conditions=source'],
+  })
+  try {
+    const address = await new Promise<string>((resolve, reject) => {
+      worker.once('message', resolve)
+      worker.once('error', reject)
+    })
+    return await work(address)
+  } finally {
+    await worker.terminate()
+  }
+}
+
+async function measureExport(): Promise<Figure[]> {
+  const world = createWorld()
+  return withFake(async address => {
+    const connection = createOapConnection(address, optionsOf([]))
+    const cpuMs: number[] = []
+    let rates: number[] = []
+    for (let round = 0; round < 8; round++) {
+      let cpu = 0
+      for (let interval = 0; interval < intervalsPerMinute; interval++) {
+        world.traffic()
+        const before = process.threadCpuUsage()
+        for (const each of world.take()) {
+          const begun = performance.now()
+          const counts = noCounts()
+          const options = { node: 'node', cluster: '', nowMs: minute * 60_000 }
+          const answer = await connection.send(encodeInterval(each, options, counts))
+          if (answer.code !== OapCode.ok) throw new Error(`${answer.code} ${answer.details}`)
+          rates.push(counts.messages / ((performance.now() - begun) / 1000))
+        }
+        const used = process.threadCpuUsage(before)
+        cpu += (used.user + used.system) / 1000
+      }
+      cpuMs.push(cpu / (edges / 1_000))
+    }
+    connection.close()
+    const steady = cpuMs.slice(2).sort((a, b) => a - b)
+    rates = rates.slice(2 * intervalsPerMinute).sort((a, b) => a - b)
+    const what = `${edges} edges used by both ends in each of ${intervalsPerMinute} intervals`
+    return [
+      {
+        name: cpuName,
+        value: steady[steady.length >> 1]!,
+        unit: 'ms',
+        reach: '<= 50',
+        method: `${what}: differences, names, encoding and gRPC, processor time of the thread; median of ${steady.length} minutes`,
+        spread: [steady[0]!, steady.at(-1)!],
+      },
+      {
+        name: rateName,
+        value: rates[rates.length >> 1]!,
+        unit: 'messages/s',
+        reach: '>= 50000',
+        method: `streams of ${2 * edges} messages over loopback to a fake OAP on a thread of its own; median of ${rates.length} streams`,
+        spread: [rates[0]!, rates.at(-1)!],
+      },
+    ]
+  })
+}
+
+function measurePacking(): Figure[] {
+  const end = (service: string) => ({ service, pod: 'pod-0', properties: [] })
+  const amounts = Float64Array.of(10_000, 1_500_000, 10_000, 0, 0, 0, 0, 0, 0)
+  const pairs = packPairs([{ role: 0, local: end('web'), remote: end('api'), amounts }])
+  const counts = noCounts()
+  const options = { node: 'node', cluster: '', nowMs: minute * 60_000 }
+  const messages = [...encodeInterval({ unixMinute: minute, pairs, http: [] }, options, counts)]
+  return [
+    {
+      name: packName,
+      value: counts.logs / messages.length,
+      unit: 'logs',
+      reach: '>= 500',
+      method: `10,000 connections that opened and closed between two pods, in ${messages.length} messages`,
+    },
+  ]
+}
+
+function measureMemory(): Figure[] {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const used = () => {
+    collect()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
+  }
+  const world = createWorld()
+  const queue = createIntervalQueue({ maxAgeMs: 15 * 60_000, maxBytes: 128 * 1024 * 1024 })
+  world.traffic()
+  world.take()
+  const before = used()
+  const intervals = 15 * intervalsPerMinute
+  for (let i = 0; i < intervals; i++) {
+    world.traffic()
+    for (const each of world.take()) queue.push({ ...each, takenMs: i * 10_000 })
+  }
+  const after = used()
+  if (queue.counts().intervals !== intervals)
+    throw new Error(`${queue.counts().intervals} intervals are kept`)
+  return [
+    {
+      name: memoryName,
+      value: (after - before) / 2 ** 20,
+      unit: 'MiB',
+      reach: '<= 150',
+      method: `heap and buffers after ${intervals} intervals in which every edge was used by both ends, less before`,
+    },
+  ]
+}
+
+async function measureVisible(): Promise<(Figure | Skipped)[]> {
+  const obstacle = oapObstacle()
+  if (obstacle !== undefined) return [{ name: visibleName, skipped: obstacle }]
+  const oap = await Oap.start()
+  const world = createWorld()
+  const exporter = startOapExporter({
+    config: optionsOf(['--oap', oap.address]),
+    node: 'node',
+    source: { pairs: world.pairs, markDeltas: () => undefined, takeDeltas: () => undefined },
+    log: createConsole({ write: () => undefined }, 'silent').log,
+    nowMs: Date.now,
+    random: Math.random,
+    write: () => undefined,
+  })
+  try {
+    const times: number[] = []
+    for (let event = 0; event < 8; event++) {
+      // at another moment of the interval each time
+      await new Promise(go => setTimeout(go, 1_300 * event))
+      times.push(await timeToSee(oap, world.pairs, event))
+    }
+    times.sort((a, b) => a - b)
+    return [
+      {
+        name: visibleName,
+        value: times.at(-1)!,
+        unit: 's',
+        reach: '<= 20',
+        method: `bytes of a new pair of services until the metric of the caller shows them, OAP's persistence period 5 s; slowest of ${times.length}`,
+        spread: [times[0]!, times.at(-1)!],
+      },
+    ]
+  } finally {
+    await exporter.close()
+    await oap.stop()
+  }
+}
+
+/** An event between two programs of the world that no earlier one was between. */
+async function timeToSee(oap: Oap, pairs: PairBook, event: number): Promise<number> {
+  const nowMinute = Math.floor(Date.now() / 60_000)
+  const delta = new Float64Array(17)
+  delta[3] = 1_000
+  const begun = performance.now()
+  pairs.add(2 * event, 2 * event + 1, 1, nowMinute, delta)
+  const name = `program-${2 * event}.unit-${2 * event}.service`
+  const reader = new OapReader(oap)
+  for (;;) {
+    const series = await reader.series(oapEntity(name), nowMinute - 1, nowMinute + 1)
+    if ([...series.keys()].some(key => key.includes('write_package_size')))
+      return (performance.now() - begun) / 1000
+    if (performance.now() - begun > 120_000) throw new Error(`${name} does not show`)
+    await new Promise(go => setTimeout(go, 200))
+  }
+}
+
+export const measurements: readonly Measurement[] = [
+  { names: [cpuName, rateName], measure: measureExport },
+  { names: [packName], measure: measurePacking },
+  { names: [memoryName], measure: measureMemory },
+  { names: [visibleName], measure: measureVisible },
+]

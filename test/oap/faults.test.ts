@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { EndName } from '../../packages/aggregator/src/export/oap/interval/end-name.ts'
+import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/interval/interval-queue.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import { Amount, amountCount } from '../../packages/aggregator/src/export/oap/interval/pod-pair.ts'
+import { type OapSender, startOapSender } from '../../packages/aggregator/src/export/oap/oap-sender.ts'
+import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { createConsole } from '../../packages/cli/src/console.ts'
+import { loadConfig } from '../../packages/shared/src/index.ts'
+import { CutLink } from './cut-link.ts'
+import { Oap } from './oap.ts'
+import { oapObstacle } from './oap-jars.ts'
+import { OapReader, oapEntity } from './oap-reader.ts'
+
+const missing = oapObstacle() ?? ''
+const pairsPerInterval = 200
+
+/** A sender of its own for each test, whose client service is known to nobody else. */
+class Source {
+  readonly sender: OapSender
+  readonly #queue = createIntervalQueue({ maxAgeMs: 15 * 60_000, maxBytes: 1e8 })
+  readonly #name: string
+  readonly #minute = Math.floor(Date.now() / 60_000)
+  pushed = 0
+
+  constructor(name: string, address: string) {
+    this.#name = name
+    const loaded = loadConfig(oapConfigSchema, { args: ['--oap', address], env: {} })
+    if (loaded.help || !loaded.ok) throw new Error('options')
+    this.sender = startOapSender({
+      config: loaded.config as OapConfig,
+      node: 'node-a',
+      queue: this.#queue,
+      log: createConsole({ write: () => undefined }, 'silent').log,
+      nowMs: Date.now,
+      random: Math.random,
+      announcements: () => [],
+    })
+  }
+
+  /** An interval of 200 pods with one connection and 1,000 bytes each; all of the same minute. */
+  push(): void {
+    const amounts = new Float64Array(amountCount)
+    amounts[Amount.opened] = 1
+    amounts[Amount.bytesSent] = 1_000
+    const remote: EndName = { service: `${this.#name}-server`, pod: 'server-0', properties: [] }
+    const pairs = Array.from({ length: pairsPerInterval }, (_, i) => ({
+      role: 0 as const,
+      local: { service: this.#name, pod: `pod-${i}`, properties: [] },
+      remote,
+      amounts,
+    }))
+    this.#queue.push({ unixMinute: this.#minute, takenMs: Date.now(), pairs: packPairs(pairs), http: [] })
+    this.pushed++
+    this.sender.wake()
+  }
+
+  get left(): number {
+    return this.#queue.counts().intervals
+  }
+
+  /** Connections and bytes that OAP shows. */
+  async seen(oap: Oap): Promise<readonly [connections: number, bytes: number]> {
+    const series = await new OapReader(oap).series(oapEntity(this.#name), this.#minute - 1, this.#minute + 1)
+    const of = (metric: string) =>
+      series.get(`kubernetes_service_${metric} @ ${this.#name} @ ${this.#minute}`) ?? 0
+    return [of('connect_cpm'), of('write_package_size')]
+  }
+}
+
+const figuresOf = (intervals: number) => [intervals * pairsPerInterval, intervals * pairsPerInterval * 1_000]
+const seconds = (n: number) => new Promise(go => setTimeout(go, n * 1_000))
+
+describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
+  let oap: Oap
+
+  beforeAll(async () => {
+    oap = await Oap.start()
+  }, 180_000)
+
+  afterAll(() => oap?.stop())
+
+  /** Everything is sent, and OAP shows what was sent and at most what is counted as unknown beside it. */
+  async function expectExact(source: Source): Promise<void> {
+    const { sender } = source
+    await vi.waitFor(
+      () => {
+        const { intervals, unknownIntervals } = sender.counts
+        expect([intervals + unknownIntervals, source.left]).toEqual([source.pushed, 0])
+      },
+      { timeout: 90_000, interval: 200 },
+    )
+    expect(sender.counts.unknownIntervals).toBeLessThanOrEqual(1)
+    await vi.waitFor(
+      async () => {
+        const [connections, bytes] = await source.seen(oap)
+        const [least, leastBytes] = figuresOf(sender.counts.intervals)
+        const [most] = figuresOf(source.pushed)
+        expect(connections).toBeGreaterThanOrEqual(least!)
+        expect(connections).toBeLessThanOrEqual(most!)
+        if (sender.counts.unknownIntervals === 0) expect([connections, bytes]).toEqual([least, leastBytes])
+      },
+      { timeout: 60_000, interval: 1_000 },
+    )
+    await sender.close(0)
+  }
+
+  it('stopped for 15 s: what waited arrives afterwards, once', async () => {
+    const source = new Source('stopped.fault', oap.address)
+    source.push()
+    await vi.waitFor(() => expect(source.sender.counts.intervals).toBe(1), { timeout: 30_000 })
+    oap.pause()
+    for (let i = 0; i < 5; i++) {
+      source.push()
+      await seconds(3)
+    }
+    oap.resume()
+    source.push()
+    await expectExact(source)
+  }, 240_000)
+
+  it('behind a link that is cut for 30 s: everything but what was in flight arrives afterwards, once', async () => {
+    const link = await CutLink.to(oap.ports.grpc)
+    const source = new Source('cut.fault', link.address)
+    source.push()
+    await vi.waitFor(() => expect(source.sender.counts.intervals).toBe(1), { timeout: 30_000 })
+    link.cut()
+    for (let i = 0; i < 6; i++) {
+      source.push()
+      await seconds(5)
+    }
+    expect(source.sender.state().lastError).toBeDefined()
+    link.mend()
+    source.push()
+    await expectExact(source)
+    link.close()
+  }, 240_000)
+
+  it('killed and started again: it has forgotten what it had, and gets what comes later', async () => {
+    const source = new Source('killed.fault', oap.address)
+    source.push()
+    await vi.waitFor(() => expect(source.sender.counts.intervals).toBe(1), { timeout: 30_000 })
+    await oap.kill()
+    source.push()
+    await vi.waitFor(() => expect(source.sender.state().failures).toBeGreaterThan(0), { timeout: 30_000 })
+    await oap.restart()
+    source.push()
+    await vi.waitFor(() => expect(source.sender.counts.intervals).toBe(3), { timeout: 90_000, interval: 200 })
+    await vi.waitFor(async () => expect(await source.seen(oap)).toEqual(figuresOf(2)), {
+      timeout: 60_000,
+      interval: 1_000,
+    })
+    await source.sender.close(0)
+  }, 300_000)
+})
