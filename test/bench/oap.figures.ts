@@ -28,7 +28,7 @@ const services = 2_000
 const intervalsPerMinute = 6
 const minute = Math.floor(Date.now() / 60_000)
 
-const cpuName = 'OAP: processor time of the export per 1,000 edges and minute'
+const cpuName = 'OAP: processor time of the export per 1,000 edges and minute, used in every interval'
 const rateName = 'OAP: messages to one that takes everything'
 const packName = 'OAP: connections in one message'
 const memoryName = 'OAP: memory while it is away for 15 min, 20,000 edges'
@@ -58,7 +58,15 @@ function createWorld() {
     }),
   )
   const ids = Array.from({ length: edges }, (_, e) =>
-    book.edge(programs[e % services]!, programs[(e * 7 + 1) % services]!, 1, 80, -1, 0),
+    // ten callees for every caller, all different
+    book.edge(
+      programs[e % services]!,
+      programs[(e + 1 + Math.floor(e / services)) % services]!,
+      1,
+      80,
+      -1,
+      0,
+    ),
   )
   return {
     topology,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { checkOap } from '../../packages/aggregator/src/export/oap/check-oap.ts'
 import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
 import {
   encodeInterval,
@@ -213,6 +214,15 @@ describe.skipIf(missing !== '')(`the fake OAP and the real one ${missing}`, () =
       { timeout: 30_000, interval: 2_000 },
     )
     expect(encodeLimits.readPackets).toBeLessThan(5e9)
+  })
+
+  it('is told from one without a receiver before anything is sent', async () => {
+    const at = { host: '127.0.0.1', port: real.ports.rest }
+    const good = await checkOap(real.address, optionsOf([]), at)
+    expect(good.missing).toEqual([])
+    expect(good.found.join('; ')).toMatch(/takes access logs; version 10\.1\.0.*; \d+ metrics/)
+    const nobody = await checkOap('127.0.0.1:1', optionsOf([]), at)
+    expect(nobody.missing.join()).toMatch(/ECONNREFUSED/)
   })
 
   it('know pods by name that have no traffic of their own', async () => {

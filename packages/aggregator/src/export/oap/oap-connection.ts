@@ -57,6 +57,8 @@ export function createOapConnection(address: string, config: OapConfig): OapConn
     'grpc.initial_reconnect_backoff_ms': 200,
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.enable_retries': 0,
+    // messages are not kept for a second attempt, which must not be
+    'grpc-node.per_rpc_retry_buffer_size': 1,
   })
 
   async function withMetadata(work: (metadata: Metadata) => Promise<OapAnswer>): Promise<OapAnswer> {

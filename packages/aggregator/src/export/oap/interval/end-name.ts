@@ -42,14 +42,28 @@ function cutWhole(text: string, length: number): string {
   return /[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut
 }
 
+// what has neither can't be one: most names are told apart by this alone
+const mayBeAddress = /^[\d.]+(:\d+)?$|:/
+
 /** `host`, or `host:port`, where host is an IPv4 or IPv6 address: OAP must never see one as a name. */
 export function isAddress(name: string): boolean {
+  if (!mayBeAddress.test(name)) return false
   const bare = name.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/%.*$/, '')
   return parseAddress(bare) !== undefined || parseAddress(bare.replace(/:\d+$/, '')) !== undefined
 }
 
+/** Names that were found good: they never change, and most are used again and again. */
+const sound = new WeakSet<EndName>()
+
 /** Why OAP must not get this name; undefined if it may. */
-export function nameProblem({ service, pod }: EndName): NameProblem | undefined {
+export function nameProblem(name: EndName): NameProblem | undefined {
+  if (sound.has(name)) return undefined
+  const problem = problemOf(name)
+  if (problem === undefined) sound.add(name)
+  return problem
+}
+
+function problemOf({ service, pod }: EndName): NameProblem | undefined {
   if (service === '' || service !== service.trim()) return 'no_name'
   const ungrouped = service.slice(service.indexOf('::') < 0 ? 0 : service.indexOf('::') + 2)
   if (ungrouped === 'Unknown' || [service, ungrouped, pod].some(isAddress)) return 'address_as_name'

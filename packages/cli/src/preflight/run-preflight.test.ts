@@ -1,0 +1,64 @@
+import { createServer } from 'node:http'
+import { afterEach, describe, expect, it } from 'vitest'
+import { FakeOap } from '../../../aggregator/src/export/oap/fake-oap.testing.ts'
+import { ExitCode } from '../exit-code.ts'
+import { run } from '../run.ts'
+
+const closers: (() => unknown)[] = []
+afterEach(() => {
+  for (const close of closers.splice(0)) close()
+})
+
+async function preflight(...args: string[]) {
+  const text = { out: '', err: '' }
+  const code = await run(['preflight', ...args], {
+    env: {},
+    stdout: { write: (part: string) => (text.out += part) },
+    stderr: { write: (part: string) => (text.err += part) },
+  })
+  return { code, ...text }
+}
+
+/** Where an OAP answers queries. */
+async function queries(version: string, metrics: number): Promise<string> {
+  const listMetrics = Array.from({ length: metrics }, (_, i) => ({ name: `kubernetes_service_${i}` }))
+  const server = createServer((_request, reply) =>
+    reply.end(JSON.stringify({ data: { version, listMetrics } })),
+  )
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  closers.push(() => server.close())
+  return `127.0.0.1:${(server.address() as { port: number }).port}`
+}
+
+describe('preflight of an OAP', () => {
+  it('says which version answers and that nothing is missing', async () => {
+    const fake = await FakeOap.start()
+    closers.push(() => fake.stop())
+    const { code, out, err } = await preflight(
+      '--oap',
+      fake.address,
+      '--oap-query',
+      await queries('10.1.0', 283),
+    )
+    expect({ code, err }).toEqual({ code: ExitCode.ok, err: '' })
+    expect(out).toContain('it takes access logs')
+    expect(out).toContain('version 10.1.0')
+    expect(fake).toMatchObject({ messages: 0, emptyStreams: 1 })
+  })
+
+  it('says what is missing: the receiver, the rules, the version', async () => {
+    const fake = await FakeOap.start({ hasReceiver: false })
+    closers.push(() => fake.stop())
+    const { code, err } = await preflight('--oap', fake.address, '--oap-query', await queries('9.7.0', 0))
+    expect(code).toBe(ExitCode.cannotRun)
+    for (const part of ['receiver-ebpf', 'oal/ebpf.oal', '9.7.0']) expect(err).toContain(part)
+  })
+
+  it('says that nobody answers, and that options contradict each other', async () => {
+    const { code, err } = await preflight('--oap', '127.0.0.1:1', '--oap-query', '127.0.0.1:1')
+    expect(code).toBe(ExitCode.cannotRun)
+    expect(err).toContain('ECONNREFUSED')
+    expect((await preflight('--oap', 'a:1', '--oap-cert-file', 'x')).code).toBe(ExitCode.usage)
+    expect((await preflight('--oap', 'nonsense')).code).toBe(ExitCode.usage)
+  })
+})
