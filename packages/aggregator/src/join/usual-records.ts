@@ -6,11 +6,11 @@ import { indexedValue, sameTag } from './hash-index.ts'
 import { pairHash } from './key-hash.ts'
 import type { RecordBatch } from './record-batch.ts'
 import type { SegmentLoss } from './segment-loss.ts'
-import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
+import { Head, HeadSide, headSideAt, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 import { chunkOf, slotStart } from './slot-pool.ts'
 
 /** Records that go through the passes together: what they touch fits the nearer caches. */
-export const blockRecords = 128
+export const blockRecords = 256
 
 // Everything below is a plain constant of this file: only those are compiled into the loops as numbers.
 const { atMs, ageMs, srttUs, handshakeUs, minRttUs, diallerIsn, acceptorIsn, flowId } = columnStart
@@ -39,8 +39,14 @@ const { flowHigh, session, flags: sideFlags, lastAt, opened, srttUs: latestSrttU
 const { dataSentTotal, dataReceivedTotal, retransmittedTotal } = Side
 const { segmentsSent: sumSegmentsSent, segmentsReceived: sumSegmentsReceived } = Side
 const { sentLow, sentHigh, receivedLow, receivedHigh } = Side
+const { lossDiff, lossSent } = HeadSide
+const headClientAt = headSideAt(0)
+const headSideStride = headSideAt(1) - headSideAt(0)
+const comparedBits = SlotFlag.compared | SlotFlag.coalesced
+const { compared } = SlotFlag
 const { clientBytesSent, clientSegmentsSent, clientDataSegmentsSent, clientRetransmits } = Counter
-const { clientOutOfOrder, clientToServerLost } = Counter
+const { clientOutOfOrder, clientToServerLost, clientToServerCompared } = Counter
+const lossStride = Counter.serverToClientLost - Counter.clientToServerLost
 const serverCounters = Counter.serverBytesSent - Counter.clientBytesSent
 const { clientRttUs } = Histogram
 const tcpClass = SlotClass.tcp
@@ -67,6 +73,7 @@ export class UsualRecords {
   readonly #flows = new Int32Array(blockRecords)
   readonly #edges = new Int32Array(blockRecords)
   readonly #rows = new Int32Array(blockRecords)
+  readonly #isCompared = new Uint8Array(blockRecords)
   readonly #sampleRows = new Int32Array(blockRecords)
   readonly #sampleHistograms = new Int32Array(blockRecords)
   readonly #sampleValues = new Uint32Array(blockRecords)
@@ -143,7 +150,7 @@ export class UsualRecords {
     this.fetched ^= fetched
   }
 
-  /** Finds flows and edges; where both ends are quiet, the other end's line will be needed too. */
+  /** Finds flows and edges; where both ends are quiet, they are compared: the other end's line will be needed too. */
   #find(columns: Uint32Array, batchSession: number, from: number, to: number): void {
     const chunks = this.#store.slots.words
     const candidates = this.#candidates
@@ -158,8 +165,11 @@ export class UsualRecords {
         this.rest[this.restCount++] = i
         continue
       }
-      if ((words[start + headFlags] & bothQuiet) !== 0)
-        fetched ^= words[start + clientAt + (1 - side) * sideStride]
+      const isCompared =
+        (columns[kindColumn + i] & quietKind) !== 0 &&
+        (words[start + headFlags] & (quiet << (1 - side))) !== 0
+      if (isCompared) fetched ^= words[start + clientAt + (1 - side) * sideStride]
+      this.#isCompared[found] = isCompared ? 1 : 0
       this.#records[found] = i
       this.#flows[found] = slot * 2 + side
       this.#edges[found++] = words[start + headEdge] - 1
@@ -175,8 +185,9 @@ export class UsualRecords {
     let fetched = 0
     for (let n = 0; n < this.#found; n++) {
       const row = rows[n]
-      if (row >= 0)
-        fetched += counters[row + (flows[n] & 1) * serverCounters] + counters[row + clientToServerLost]
+      if (row < 0) continue
+      fetched += counters[row + (flows[n] & 1) * serverCounters]
+      if (this.#isCompared[n] !== 0) fetched += counters[row + clientToServerLost]
     }
     this.fetched += fetched > 0 ? 1 : 0
   }
@@ -185,6 +196,7 @@ export class UsualRecords {
   #takeReadings(batch: RecordBatch): void {
     const columns = batch.columns.words
     const { baseMs } = batch
+    const { counters } = this.#book
     const chunks = this.#store.slots.words
     const heard = Math.floor(batch.nowMs / 1000)
     const flows = this.#flows
@@ -206,7 +218,11 @@ export class UsualRecords {
       const flags = (words[start + headFlags] & ~(quiet << side)) | quietNow
       words[start + headFlags] = flags
       words[start + headHeard] = heard
-      if ((flags & bothQuiet) === bothQuiet && isLevel(words, start)) this.#loss.compare(slot, row)
+      if ((flags & bothQuiet) === bothQuiet) {
+        const known =
+          compareAgain(words, start, 0, counters, row) && compareAgain(words, start, 1, counters, row)
+        if (!known) this.#loss.compare(slot, row)
+      }
       this.#records[kept] = i
       flows[kept] = flows[n]
       this.#rows[kept++] = row
@@ -341,12 +357,33 @@ function takeReading(words: Uint32Array, s: number, columns: Uint32Array, i: num
   if (srtt !== 0) words[s + latestSrttUs] = srtt
 }
 
-/** What one end sent the other has received, in one direction at least. */
-function isLevel(words: Uint32Array, start: number): boolean {
-  const c = start + clientAt
-  const s = c + sideStride
-  return (
-    (words[c + sentLow] === words[s + receivedLow] && words[c + sentHigh] === words[s + receivedHigh]) ||
-    (words[s + sentLow] === words[c + receivedLow] && words[s + sentHigh] === words[c + receivedHigh])
+/**
+ * Both ends are quiet: where the other end received all bytes that one sent, their segments are compared, as they were
+ * before. False where they were not, or can't be: that is for `SegmentLoss`, which would do the same as this.
+ */
+function compareAgain(
+  words: Uint32Array,
+  start: number,
+  side: number,
+  counters: Float64Array,
+  row: number,
+): boolean {
+  const from = start + clientAt + side * sideStride
+  const to = start + clientAt + (1 - side) * sideStride
+  if (
+    words[from + sentLow] !== words[to + receivedLow] ||
+    words[from + sentHigh] !== words[to + receivedHigh]
   )
+    return true
+  if ((words[start + headFlags] & (comparedBits << side)) !== compared << side) return false
+  const sent = words[from + dataSentTotal]
+  const lost = (sent - words[to + dataReceivedTotal]) >>> 0
+  if (lost > words[from + retransmittedTotal]) return false
+  const h = start + headClientAt + side * headSideStride
+  const more = (lost - words[h + lossDiff]) | 0
+  if (more !== 0) counters[row + clientToServerLost + side * lossStride] += more
+  counters[row + clientToServerCompared + side * lossStride] += (sent - words[h + lossSent]) >>> 0
+  words[h + lossDiff] = lost
+  words[h + lossSent] = sent
+  return true
 }

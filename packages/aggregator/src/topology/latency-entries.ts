@@ -1,10 +1,21 @@
+import { bucketSlots, slotValue } from '@skybraid/shared'
+
 /**
  * A latency sample's place: histogram (3 bits) and bucket (9 bits) in one `key`. A list of (key, count) pairs is kept
  * as 16-bit entries: key << 4 | count for counts of 1 to 15, otherwise key << 4 followed by the count's low and high
  * half (two's complement: corrections take samples back).
  */
-export const bucketsPerHistogram = 512
+export const bucketsPerHistogram = bucketSlots
 export const latencyKeys = 8 * bucketsPerHistogram
+
+const bucketValues = Float64Array.from({ length: bucketsPerHistogram }, (_, bucket) =>
+  Math.round(slotValue(bucket)),
+)
+
+/** The whole number that stands for a bucket's samples: its middle, off by 4.5 % at most and by what rounding does. */
+export function bucketValue(bucket: number): number {
+  return bucketValues[bucket]
+}
 
 /** A growing list of entries. */
 export interface EntryList {

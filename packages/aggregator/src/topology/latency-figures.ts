@@ -1,6 +1,11 @@
 import type { Fold } from './fold.ts'
-import { bucketValue } from './latency-bucket.ts'
-import { bucketsPerHistogram, createLatencySums, type LatencySums, latencyKeys } from './latency-entries.ts'
+import {
+  bucketsPerHistogram,
+  bucketValue,
+  createLatencySums,
+  type LatencySums,
+  latencyKeys,
+} from './latency-entries.ts'
 import { figuresPerHistogram, figuresPerSlot, type LatencyPlan } from './latency-plan.ts'
 import { createLiveLatencies, type LiveLatencies } from './live-latencies.ts'
 import type { RangeSums } from './range-sums.ts'

@@ -1,6 +1,5 @@
 import { createBucketSpans, firstOf, widthOf } from './bucket-spans.ts'
-import { bucketValue } from './latency-bucket.ts'
-import { bucketsPerHistogram, clearHistogram, type LatencySums } from './latency-entries.ts'
+import { bucketsPerHistogram, bucketValue, clearHistogram, type LatencySums } from './latency-entries.ts'
 import { figuresPerHistogram, figuresPerSlot, type LatencyPlan } from './latency-plan.ts'
 
 const bucketBits = 9

@@ -1,10 +1,9 @@
-import { batchLimits } from '@skybraid/shared'
+import { batchLimits, bucketSlot } from '@skybraid/shared'
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import type { EdgeBook, EdgeId } from './edge-book.ts'
 import { edgeNames } from './edge-names.ts'
 import type { EdgeTable } from './edge-table.ts'
 import { createGaugeBook } from './gauge-book.ts'
-import { bucketOf } from './latency-bucket.ts'
 import { bucketsPerHistogram } from './latency-entries.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
 import { createRowLatencies } from './row-latencies.ts'
@@ -298,7 +297,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     sample(offset, histogram, value, count) {
       if (offset === voidRow) return
       const r = (offset / rowStride) | 0
-      const key = histogram * bucketsPerHistogram + bucketOf(value)
+      const key = histogram * bucketsPerHistogram + bucketSlot(value)
       const { log } = minuteOfRow[r]
       pool.latencies.add(r, key, count)
       if (log.isOn) noteSample(log, edgeOfRow[r], key, count)
@@ -307,7 +306,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       if (count === 0 || offsets[0] === voidRow) return
       for (let i = 0; i < count; i++) {
         sampleRows[i] = (offsets[i] / rowStride) | 0
-        sampleKeys[i] = histograms[i] * bucketsPerHistogram + bucketOf(values[i])
+        sampleKeys[i] = histograms[i] * bucketsPerHistogram + bucketSlot(values[i])
       }
       const { log } = minuteOfRow[sampleRows[0]]
       pool.latencies.addEach(sampleRows, sampleKeys, count)

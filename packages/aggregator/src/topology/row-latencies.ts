@@ -1,17 +1,25 @@
-import { createBucketSpans, firstOf, holds, widthOf } from './bucket-spans.ts'
-import { histogramNames } from './counters.ts'
+import { createBucketSpans, firstOf, widthOf } from './bucket-spans.ts'
+import { Histogram, histogramNames } from './counters.ts'
 import { addSample, bucketsPerHistogram, type LatencySums, latencyKeys } from './latency-entries.ts'
 import { lineAligned } from './line-aligned.ts'
 
 const histograms = histogramNames.length
-/** A row's eight spans are one line of memory. */
 const wordsPerRow = 2 * histograms
 const firstRows = 256
 const bucketBits = Math.log2(bucketsPerHistogram)
 
+/** Round trips come with every reading: a row has a window for the client's and one for the server's, a line in all. */
+const firstWindow = Histogram.clientRttUs
+const windowBytes = 32
+const windowsPerRow = 2
+const windowBuckets = windowBytes - 2
+const fullCell = 255
+
 /**
- * Latency samples of the rows of open minutes: counts by row and key. Booking a sample touches two lines of memory, the
- * row's spans and the counts.
+ * Latency samples of the rows of open minutes: counts by row and key. A histogram is a span of counts. Before those of
+ * round trips stands a window: the number + 1 of its first bucket in two bytes, and counts of 30 buckets in one byte
+ * each, nearly four octaves around the first sample. What lies outside of it, or exceeds its cell, is counted in the
+ * span, so that both together are all there is.
  */
 export interface RowLatencies {
   add(row: number, key: number, count: number): void
@@ -25,66 +33,115 @@ export interface RowLatencies {
 
 export function createRowLatencies(): RowLatencies {
   const store = createBucketSpans()
-  let spans = spansOf(firstRows)
+  let spans = new Int32Array(firstRows * wordsPerRow)
+  let windows = windowsOf(firstRows)
+  let rowLimit = firstRows
   // keeps the loop that fetches memory from being optimised away
   const memory = { fetched: 0 }
 
   function makeRoom(row: number): void {
-    const larger = spansOf(Math.max((spans.length / wordsPerRow) * 2, row + 1))
-    larger.set(spans)
-    spans = larger
+    rowLimit = Math.max(rowLimit * 2, row + 1)
+    const moreSpans = new Int32Array(rowLimit * wordsPerRow)
+    moreSpans.set(spans)
+    spans = moreSpans
+    const moreWindows = windowsOf(rowLimit)
+    moreWindows.set(windows)
+    windows = moreWindows
   }
 
   function add(row: number, key: number, count: number): void {
-    if ((row + 1) * wordsPerRow > spans.length) makeRoom(row)
-    const cell = store.cellOf(spans, spanAt(row, key), key & (bucketsPerHistogram - 1))
+    if (row >= rowLimit) makeRoom(row)
+    const at = row * wordsPerRow + 2 * (key >> bucketBits)
+    const cell = store.cellOf(spans, at, key & (bucketsPerHistogram - 1))
     store.counts[cell] += count
   }
 
-  function fetch(rows: Int32Array, keys: Int32Array, count: number): void {
-    const { counts } = store
+  function fetch(rows: Int32Array, count: number): void {
     let fetched = 0
     for (let i = 0; i < count; i++) {
-      const at = spanAt(rows[i], keys[i])
-      const bucket = keys[i] & (bucketsPerHistogram - 1)
-      if (at < spans.length && holds(spans[at + 1], bucket))
-        fetched ^= counts[spans[at] + bucket - firstOf(spans[at + 1])]
+      if (rows[i] >= rowLimit) makeRoom(rows[i])
+      fetched ^= windows[rows[i] * windowsPerRow * windowBytes]
     }
     memory.fetched = fetched
+  }
+
+  function addTo(row: number, sums: LatencySums, keyLimit = latencyKeys): void {
+    if (row >= rowLimit) return
+    const { counts } = store
+    for (let histogram = 0; histogram < histograms; histogram++) {
+      if (histogram * bucketsPerHistogram >= keyLimit) return
+      const at = row * wordsPerRow + 2 * histogram
+      const shape = spans[at + 1]
+      if (shape !== 0)
+        addSpan(
+          counts,
+          spans[at],
+          1 << widthOf(shape),
+          histogram * bucketsPerHistogram + firstOf(shape),
+          sums,
+        )
+      if (isWindowed(histogram)) addWindow(windows, windowAt(row, histogram), histogram, sums)
+    }
   }
 
   return {
     add,
     addEach(rows, keys, count) {
-      fetch(rows, keys, count)
-      for (let i = 0; i < count; i++) add(rows[i], keys[i], 1)
+      fetch(rows, count)
+      for (let i = 0; i < count; i++) if (!noteInWindow(windows, rows[i], keys[i])) add(rows[i], keys[i], 1)
     },
-    addTo(row, sums, keyLimit = latencyKeys) {
-      if ((row + 1) * wordsPerRow > spans.length) return
-      const { counts } = store
-      for (let histogram = 0; histogram < histograms; histogram++) {
-        if (histogram * bucketsPerHistogram >= keyLimit) return
-        const at = row * wordsPerRow + 2 * histogram
-        const shape = spans[at + 1]
-        if (shape === 0) continue
-        const start = spans[at]
-        const key = histogram * bucketsPerHistogram + firstOf(shape)
-        for (let i = 0; i < 1 << widthOf(shape); i++)
-          if (counts[start + i] !== 0) addSample(sums, key + i, counts[start + i])
-      }
-    },
+    addTo,
     clear(row) {
-      if ((row + 1) * wordsPerRow > spans.length) return
+      if (row >= rowLimit) return
       for (let at = row * wordsPerRow; at < (row + 1) * wordsPerRow; at += 2) store.release(spans, at)
+      windows.fill(0, row * windowsPerRow * windowBytes, (row + 1) * windowsPerRow * windowBytes)
     },
   }
 }
 
-function spanAt(row: number, key: number): number {
-  return row * wordsPerRow + 2 * (key >> bucketBits)
+function isWindowed(histogram: number): boolean {
+  return histogram >= firstWindow && histogram < firstWindow + windowsPerRow
 }
 
-function spansOf(rows: number): Int32Array<ArrayBuffer> {
-  const { buffer, at } = lineAligned(rows * wordsPerRow * 4)
-  return new Int32Array(buffer, at, rows * wordsPerRow)
+function windowAt(row: number, histogram: number): number {
+  return (row * windowsPerRow + histogram - firstWindow) * windowBytes
+}
+
+/** False where the window can't take the sample. */
+function noteInWindow(windows: Uint8Array, row: number, key: number): boolean {
+  const histogram = key >> bucketBits
+  if (!isWindowed(histogram)) return false
+  const at = windowAt(row, histogram)
+  const bucket = key & (bucketsPerHistogram - 1)
+  let first = windows[at] | (windows[at + 1] << 8)
+  if (first === 0) {
+    first = Math.min(Math.max(0, bucket - (windowBuckets >> 1)), bucketsPerHistogram - windowBuckets) + 1
+    windows[at] = first
+    windows[at + 1] = first >> 8
+  }
+  const offset = bucket + 1 - first
+  if (offset < 0 || offset >= windowBuckets) return false
+  const cell = at + 2 + offset
+  const counted = windows[cell]
+  if (counted === fullCell) return false
+  windows[cell] = counted + 1
+  return true
+}
+
+function addSpan(counts: Int32Array, start: number, length: number, key: number, sums: LatencySums): void {
+  for (let i = 0; i < length; i++) if (counts[start + i] !== 0) addSample(sums, key + i, counts[start + i])
+}
+
+function addWindow(windows: Uint8Array, at: number, histogram: number, sums: LatencySums): void {
+  const first = windows[at] | (windows[at + 1] << 8)
+  if (first === 0) return
+  const key = histogram * bucketsPerHistogram + first - 1
+  for (let i = 0; i < windowBuckets; i++)
+    if (windows[at + 2 + i] !== 0) addSample(sums, key + i, windows[at + 2 + i])
+}
+
+function windowsOf(rows: number): Uint8Array<ArrayBuffer> {
+  const length = rows * windowsPerRow * windowBytes
+  const { buffer, at } = lineAligned(length)
+  return new Uint8Array(buffer, at, length)
 }

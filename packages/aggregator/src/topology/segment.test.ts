@@ -1,3 +1,4 @@
+import { bucketSlot } from '@skybraid/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { groupings } from '../resolve/entity-grouping.ts'
@@ -5,7 +6,7 @@ import { createEntityIndex } from '../resolve/entity-index.ts'
 import { v4MappedWord } from '../resolve/entity-source.ts'
 import type { TopologyAnswer, TopologyQuery } from './answer.ts'
 import { counterCount, histogramNames } from './counters.ts'
-import { bucketOf, bucketValue } from './latency-bucket.ts'
+import { bucketValue } from './latency-entries.ts'
 import { checksumOf } from './segment-bytes.ts'
 import { decodeSegment } from './segment-decode.ts'
 import { createTopology } from './topology.ts'
@@ -310,11 +311,11 @@ describe('segments', () => {
   }, 60_000)
 })
 
-describe('bucketOf', () => {
+describe('bucketValue', () => {
   it('holds each value in the bucket whose bounds enclose it, and shows a value near it', () => {
     fc.assert(
       fc.property(fc.oneof(fc.nat({ max: 5000 }), fc.nat({ max: 0xffffffff })), value => {
-        const bucket = bucketOf(value)
+        const bucket = bucketSlot(value)
         if (value === 0) expect(bucket).toBe(0)
         else {
           expect(value).toBeGreaterThan(2 ** ((bucket - 2) / 8) * (1 - 1e-12))

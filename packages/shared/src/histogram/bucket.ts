@@ -47,8 +47,29 @@ export function bucketMiddle(index: number): number {
 export const bucketSlots = 512
 
 export function bucketSlot(value: number): number {
+  if (value >>> 0 === value) return wholeSlot(value)
   if (!(value >= 1)) return 0
   return Math.min(bucketIndex(value) + 2, bucketSlots - 1)
+}
+
+const stepBits = 7
+const stepMask = (1 << stepBits) - 1
+// How many thresholds lie below each 128th of an octave: no 128th has two, so that one comparison decides the rest.
+const slotsBelow = Uint8Array.from({ length: 1 << stepBits }, (_, step) =>
+  step === 0 ? 0 : 1 + thresholds.filter(threshold => threshold < 1 + step / (1 << stepBits)).length,
+)
+/** The largest whole number in each slot that values below 2^32 have. */
+const largestIn = Float64Array.from({ length: 32 * perOctave + 2 }, (_, slot) =>
+  slot === 0 ? 0 : Math.floor(2 ** ((slot - 1) / perOctave)),
+)
+
+/** The slot of a whole number below 2^32, without arithmetic on doubles. */
+function wholeSlot(value: number): number {
+  if (value === 0) return 0
+  const octave = 31 - Math.clz32(value)
+  const step = (octave >= stepBits ? value >>> (octave - stepBits) : value << (stepBits - octave)) & stepMask
+  const slot = octave * perOctave + 1 + slotsBelow[step]
+  return value > largestIn[slot] ? slot + 1 : slot
 }
 
 /** Bucket of a slot other than 0. */

@@ -62,6 +62,16 @@ describe('bucketIndex', () => {
 })
 
 describe('bucketSlot', () => {
+  it('puts whole numbers where the exact rule for all numbers puts them', () => {
+    for (let one = 1; one < 70_000; one++) expect(bucketSlot(one)).toBe(bucketIndex(one) + 2)
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 33 }), one => bucketSlot(one) === bucketIndex(one) + 2),
+    )
+    for (let octave = 0; octave < 34; octave++)
+      for (const one of [2 ** octave - 1, 2 ** octave, 2 ** octave + 1])
+        if (one > 0) expect(bucketSlot(one)).toBe(bucketIndex(one) + 2)
+  })
+
   it('has a slot for everything', () => {
     expect([0, -5, 0.5, Number.NaN].map(bucketSlot)).toEqual([0, 0, 0, 0])
     expect(bucketSlot(1)).toBe(1)
