@@ -100,6 +100,8 @@ export const SlotFlag = {
   expired: 1 << 14,
   /** Shifted by the side: at its latest reading nothing was under way. Side 0 has the bit of `Kind.quiet`. */
   quiet: 1 << 16,
+  /** While a block of records is booked: one of its records of this connection goes the general way. */
+  waits: 1 << 15,
   /** Stands for more than one connection, or may be represented by others; see sampling-rate.ts. */
   sampled: 1 << 18,
   representedByOthers: 1 << 19,
