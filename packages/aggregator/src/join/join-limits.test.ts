@@ -1,47 +1,10 @@
 import { EndReason, Kind, Protocol, Role, State } from '@skybraid/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { epochMs, flowBatch, record, type TestRecord } from './flow-batch.testing.ts'
-import { createJoin } from './join.ts'
-import { ReferenceBook, ReferenceEntities } from './reference-book.testing.ts'
+import { epochMs } from './flow-batch.testing.ts'
+import { client, createJoinWorld, nowMs, server } from './join-world.testing.ts'
 
-const nowMs = epochMs + 5_000
 const gib = 2 ** 30
-
-function setUp(oneByOne = false, capacity = 1_000) {
-  const entities = new ReferenceEntities()
-  const book = new ReferenceBook(entities)
-  const join = createJoin({
-    book,
-    entities,
-    names: entities,
-    hashSeed: 3,
-    capacity,
-    endedFlows: 100,
-    oneByOne,
-  })
-  const send = (node: string, records: readonly Partial<TestRecord>[], atNowMs = nowMs) => {
-    const origin = { node: entities.node(node), boot: 1, contiguous: true }
-    return { ...join.apply(flowBatch({ node }, records.map(record)), 0, origin, atNowMs) }
-  }
-  const sum = (name: string) => {
-    let total = 0
-    for (const minutes of Object.values(book.booked()))
-      for (const values of Object.values(minutes)) total += values[name] ?? 0
-    return total
-  }
-  return { book, join, send, sum, edges: () => Object.keys(book.booked()) }
-}
-
-const client: Partial<TestRecord> = { role: Role.client, flowId: 1, owner: 'curl', flags: Kind.first }
-const server: Partial<TestRecord> = {
-  role: Role.server,
-  flowId: 2,
-  owner: 'nginx',
-  local: '10.0.0.2:80',
-  remote: '10.0.0.1:1000',
-  flags: Kind.first,
-}
 /** A connection that is told apart by its port. */
 const dial = (n: number) => ({ ...client, dialler: n, flowId: n, local: `10.0.0.1:${n}` })
 const later = (ms: number) => ({ atMs: epochMs + 1_000 + ms, flags: 0 })
@@ -51,7 +14,7 @@ describe.each([
   ['record by record', true],
 ])('a join %s', (_, oneByOne) => {
   it('adds deltas beyond 4 GiB exactly, and sums of a flow beyond 32 bits', () => {
-    const { send, sum, join } = setUp(oneByOne)
+    const { send, sum, join } = createJoinWorld({ oneByOne })
     send('a', [client])
     send('b', [server])
     const wide = { ...client, ...later(10), bytesSent: 5 * gib, bytesSentTotal: 5 * gib, segmentsSent: 3e9 }
@@ -74,7 +37,7 @@ describe.each([
   })
 
   it('finds a hole of more than 4 GiB, and none where a wide delta closes it', () => {
-    const { send, sum, join } = setUp(oneByOne)
+    const { send, sum, join } = createJoinWorld({ oneByOne })
     send('a', [client])
     send('b', [server])
     send('a', [{ ...client, ...later(20), bytesSent: 1, bytesSentTotal: 6 * gib + 1 }])
@@ -85,8 +48,46 @@ describe.each([
     expect([sum('missingBytes'), sum('clientBytesSent')]).toEqual([0, 6 * gib + 1])
   })
 
+  it('compares what one node reports of both ends in the order in which it came', () => {
+    const { send, sum } = createJoinWorld({ oneByOne })
+    const quiet = (ms: number) => ({ ...later(ms), flags: Kind.quiet })
+    send('a', [client, server])
+    send('a', [
+      // a hole, then two readings of the other end: level with the first of them only
+      { ...client, ...quiet(10), bytesSent: 10, bytesSentTotal: 20, dataSent: 2, dataSentTotal: 4 },
+      {
+        ...server,
+        ...quiet(10),
+        bytesReceived: 20,
+        bytesReceivedTotal: 20,
+        dataReceived: 4,
+        dataReceivedTotal: 4,
+      },
+      {
+        ...server,
+        ...quiet(20),
+        bytesReceived: 5,
+        bytesReceivedTotal: 25,
+        dataReceived: 1,
+        dataReceivedTotal: 5,
+      },
+    ])
+    expect(sum('clientToServerCompared')).toBe(4)
+  })
+
+  it('keeps an ended flow up to date while its other end goes on', () => {
+    const { send, join } = createJoinWorld({ oneByOne })
+    send('a', [client])
+    send('b', [server])
+    send('b', [{ ...server, ...later(10), state: State.closed, reason: EndReason.fin }])
+    send('a', [{ ...client, ...later(20), bytesSent: 7, bytesSentTotal: 7 }])
+    expect(join.flows({ limit: 5 }, nowMs).flows).toMatchObject([
+      { state: 'closed', client: { bytesSent: 7 } },
+    ])
+  })
+
   it('joins IPv6 ends: dialled directly, through a service, and over UDP', () => {
-    const { send, edges, sum } = setUp(oneByOne)
+    const { send, edges, sum } = createJoinWorld({ oneByOne })
     const v6 = { local: '[::a:1]:1000', remote: '[::b:1]:80' }
     const back = { local: '[::b:1]:80', remote: '[::a:1]:1000' }
     send('a', [{ ...client, ...v6 }])
@@ -107,10 +108,10 @@ describe.each([
     const guess = { flags: Kind.first | Kind.roleGuessed }
     const one = { ...client, ...guess }
     const two = { ...server, ...guess, role: Role.client }
-    const first = setUp(oneByOne)
+    const first = createJoinWorld({ oneByOne })
     first.send('a', [one])
     first.send('b', [two])
-    const second = setUp(oneByOne)
+    const second = createJoinWorld({ oneByOne })
     second.send('b', [two])
     second.send('a', [one])
     // the higher port is the dialler's
@@ -120,7 +121,7 @@ describe.each([
   })
 
   it('lets go of a closed joined connection within seconds, of a one-sided one when nothing can move any more', () => {
-    const { send, join } = setUp(oneByOne)
+    const { send, join } = createJoinWorld({ oneByOne })
     const end = { ...later(10), state: State.closed, reason: EndReason.fin }
     send('a', [client, { ...client, dialler: 9, flowId: 3 }])
     send('b', [server])
@@ -142,7 +143,7 @@ describe.each([
   })
 
   it('pages through ended and open flows, each once', () => {
-    const { send, join } = setUp(oneByOne)
+    const { send, join } = createJoinWorld({ oneByOne })
     const all = Array.from({ length: 7 }, (_, n) => ({ ...client, dialler: 100 + n, flowId: 10 + n }))
     send('a', all)
     send(
@@ -172,7 +173,7 @@ describe.each([
         fc.array(fc.nat(1e6), { minLength: 1, maxLength: 30 }),
         fc.integer({ min: 1, max: 4 }),
         (picks, limit) => {
-          const { send, join } = setUp(oneByOne)
+          const { send, join } = createJoinWorld({ oneByOne })
           const open = Array.from({ length: 12 }, (_, n) => dial(100 + n))
           let born = 1_000
           const end = (at: number) => {

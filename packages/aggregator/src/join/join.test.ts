@@ -1,43 +1,12 @@
-import { EndReason, Kind, Protocol, Role, State } from '@skybraid/shared'
+import { EndReason, Kind, Protocol, State } from '@skybraid/shared'
 import { describe, expect, it } from 'vitest'
-import { epochMs, flowBatch, minuteMs, record, type TestRecord } from './flow-batch.testing.ts'
-import { createJoin } from './join.ts'
-import { ReferenceBook, ReferenceEntities } from './reference-book.testing.ts'
+import { epochMs, minuteMs } from './flow-batch.testing.ts'
+import { client, createJoinWorld, nowMs, server } from './join-world.testing.ts'
 import { segmentsMissing } from './segment-loss.ts'
-
-const nowMs = epochMs + 5_000
-
-function setUp(capacity = 1_000) {
-  const entities = new ReferenceEntities()
-  const book = new ReferenceBook(entities)
-  const join = createJoin({ book, entities, names: entities, hashSeed: 3, capacity, endedFlows: 100 })
-  const send = (node: string, given: Partial<TestRecord>, boot = 1, atNowMs = nowMs) => {
-    const origin = { node: entities.node(node), boot, contiguous: true }
-    return { ...join.apply(flowBatch({ node }, [record(given)]), 0, origin, atNowMs) }
-  }
-  const sum = (name: string) => {
-    let total = 0
-    for (const minutes of Object.values(book.booked())) {
-      for (const values of Object.values(minutes)) total += values[name] ?? 0
-    }
-    return total
-  }
-  return { book, join, send, sum, edges: () => Object.keys(book.booked()) }
-}
-
-const client: Partial<TestRecord> = { role: Role.client, flowId: 1, owner: 'curl', flags: Kind.first }
-const server: Partial<TestRecord> = {
-  role: Role.server,
-  flowId: 2,
-  owner: 'nginx',
-  local: '10.0.0.2:80',
-  remote: '10.0.0.1:1000',
-  flags: Kind.first,
-}
 
 describe('createJoin', () => {
   it('shows a lone view at once and moves it to the joined edge', () => {
-    const { send, edges, sum, book } = setUp()
+    const { send, edges, sum, book } = createJoinWorld()
     send('a', { ...client, bytesSent: 10, bytesSentTotal: 10 })
     expect(edges()).toEqual(['a/curl > a!0.0.ffff0000.200000a:80 tcp'])
     expect(sum('openedClientOnly')).toBe(1)
@@ -48,7 +17,7 @@ describe('createJoin', () => {
   })
 
   it('joins both ends reported by one collector', () => {
-    const { send, edges } = setUp()
+    const { send, edges } = createJoinWorld()
     send('a', client)
     send('a', server)
     expect(edges()).toEqual(['a/curl > a/nginx:80 tcp'])
@@ -65,10 +34,10 @@ describe('createJoin', () => {
       local: '10.0.0.2:80',
       remote: '10.0.0.1:1000',
     }
-    const first = setUp()
+    const first = createJoinWorld()
     first.send('a', left)
     first.send('b', right)
-    const second = setUp()
+    const second = createJoinWorld()
     second.send('b', right)
     second.send('a', left)
     expect(first.edges()).toEqual(['a/left > b/right:80 tcp'])
@@ -76,14 +45,14 @@ describe('createJoin', () => {
   })
 
   it('counts a third view of one connection as malformed', () => {
-    const { send } = setUp()
+    const { send } = createJoinWorld()
     send('a', client)
     send('b', server)
     expect(send('c', { ...server, flowId: 3 })).toMatchObject({ applied: 0, malformed: 1 })
   })
 
   it('joins a failed dial with the half-open view of it', () => {
-    const { send, edges, sum, join } = setUp()
+    const { send, edges, sum, join } = createJoinWorld()
     const dial = { ...client, acceptor: 0, state: State.failed, reason: EndReason.timedOut }
     send('a', dial)
     send('b', { ...server, acceptor: 0, state: State.halfOpen })
@@ -95,7 +64,7 @@ describe('createJoin', () => {
   })
 
   it('keeps dials apart that share a sequence number and nothing else', () => {
-    const { send, edges } = setUp()
+    const { send, edges } = createJoinWorld()
     send('a', { ...client, acceptor: 0, state: State.failed, reason: EndReason.timedOut })
     send('b', { ...server, remote: '10.0.0.1:1001', acceptor: 0, state: State.halfOpen })
     expect(edges()).toHaveLength(2)
@@ -105,11 +74,11 @@ describe('createJoin', () => {
     const sent = { bytesSent: 900, bytesSentTotal: 900, dataSentTotal: 10, retransmitsTotal: 3 }
     const got = { bytesReceived: 900, bytesReceivedTotal: 900 }
     const flags = Kind.first | Kind.quiet
-    const lossy = setUp()
+    const lossy = createJoinWorld()
     lossy.send('a', { ...client, ...sent, flags })
     lossy.send('b', { ...server, ...got, flags, dataReceivedTotal: 8 })
     expect([lossy.sum('clientToServerLost'), lossy.sum('clientToServerCompared')]).toEqual([2, 10])
-    const merged = setUp()
+    const merged = createJoinWorld()
     merged.send('a', { ...client, ...sent, flags })
     merged.send('b', { ...server, ...got, flags, dataReceivedTotal: 2 })
     expect([merged.sum('clientToServerLost'), merged.sum('lossCoalesced')]).toEqual([0, 1])
@@ -124,7 +93,7 @@ describe('createJoin', () => {
   })
 
   it('counts an adopted connection as adopted and compares it from its first level reading', () => {
-    const { send, sum } = setUp()
+    const { send, sum } = createJoinWorld()
     const flags = Kind.adopted | Kind.first | Kind.quiet
     send('a', { ...client, flags, bytesSentTotal: 500, dataSentTotal: 50, retransmitsTotal: 9 })
     send('b', { ...server, flags, bytesReceivedTotal: 500, dataReceivedTotal: 45 })
@@ -148,7 +117,7 @@ describe('createJoin', () => {
   })
 
   it('parts a UDP pair again when a second client of the same socket makes it ambiguous', () => {
-    const { send, edges } = setUp()
+    const { send, edges } = createJoinWorld()
     const udp = { protocol: Protocol.udp, dialler: 0, acceptor: 0 }
     const toVip = (flowId: number, vip: string) => ({
       ...client,
@@ -168,7 +137,7 @@ describe('createJoin', () => {
   })
 
   it('counts what finds no room, and forgets ended connections for new ones', () => {
-    const { send, join } = setUp(2)
+    const { send, join } = createJoinWorld({ capacity: 2 })
     send('a', { ...client, dialler: 1 })
     send('a', { ...client, dialler: 2, flowId: 3 })
     expect(send('a', { ...client, dialler: 3, flowId: 5 })).toMatchObject({ applied: 0, tableFull: 1 })
@@ -186,15 +155,15 @@ describe('createJoin', () => {
   })
 
   it('counts what comes after its minute as late, and edges over the cap', () => {
-    const late = setUp()
-    expect(late.send('a', client, 1, epochMs + 17 * minuteMs)).toMatchObject({ applied: 0, late: 1 })
-    const capped = setUp()
+    const late = createJoinWorld()
+    expect(late.send('a', client, epochMs + 17 * minuteMs)).toMatchObject({ applied: 0, late: 1 })
+    const capped = createJoinWorld()
     capped.book.maxEdges = 0
     expect(capped.send('a', client)).toMatchObject({ applied: 0, cardinalityCap: 1 })
   })
 
   it('takes an open connection for gone after eleven silent minutes, without calling it closed', () => {
-    const { send, join, sum, book } = setUp()
+    const { send, join, sum, book } = createJoinWorld()
     send('a', client)
     for (let second = 0; second <= 10 * 60; second += 5) join.tick(nowMs + second * 1_000)
     expect(join.counts().connections).toBe(1)
@@ -203,13 +172,13 @@ describe('createJoin', () => {
   })
 
   it('marks what an earlier boot reported until it is announced again', () => {
-    const { send, join } = setUp()
+    const { send, join } = createJoinWorld()
     join.restarted(1, 'a', 1)
     send('a', client)
     join.restarted(1, 'a', 2)
     const [unconfirmed] = join.flows({ limit: 1 }, nowMs).flows
     expect(unconfirmed?.client).toMatchObject({ node: 'a', unconfirmed: true })
-    send('a', { ...client, flags: Kind.adopted | Kind.first, atMs: epochMs + 3_000 }, 2)
+    send('a', { ...client, flags: Kind.adopted | Kind.first, atMs: epochMs + 3_000 }, nowMs, 2)
     expect(join.flows({ limit: 1 }, nowMs).flows[0]?.client).not.toHaveProperty('unconfirmed')
   })
 })
