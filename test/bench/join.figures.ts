@@ -253,7 +253,7 @@ interface Encoded {
 }
 
 function runSlice(stack: Stack, encoded: readonly Encoded[], timing: Timing): void {
-  const begunCpu = process.threadCpuUsage()
+  const begunCpu = process.cpuUsage()
   const begun = performance.now()
   for (const { data, node, nowMs } of encoded) {
     if (timing.isByBatch) timeBatch(stack, data, node, nowMs, timing)
@@ -261,7 +261,7 @@ function runSlice(stack: Stack, encoded: readonly Encoded[], timing: Timing): vo
     timing.records += stack.columns.count
   }
   timing.wallMs += performance.now() - begun
-  const cpu = process.threadCpuUsage(begunCpu)
+  const cpu = process.cpuUsage(begunCpu)
   timing.cpuMs += (cpu.user + cpu.system) / 1_000
 }
 
@@ -287,12 +287,12 @@ function measureDecode(name: string, owners: number, reach: string) {
   const columns = createFlowColumns()
   const rates: number[] = []
   for (let run = 0; run < 12; run++) {
-    const begun = process.threadCpuUsage()
+    const begun = process.cpuUsage()
     for (let turn = 0; turn < 100; turn++) {
       for (const batch of batches)
         if (!decodeFlowBatch(batch, columns).ok) throw new Error('a batch was refused')
     }
-    const cpu = process.threadCpuUsage(begun)
+    const cpu = process.cpuUsage(begun)
     rates.push((100 * batches.length * recordsPerBatch) / (cpu.user + cpu.system))
   }
   const steady = rates.slice(2).sort((a, b) => a - b)

@@ -13,7 +13,7 @@ const averageBytes = 160
  * bytes is much cheaper than decoding text again. Each stretch has four places where it may be. Their bytes lie one
  * after another, so that those in use stay near the processor; when there is no more room, everything is forgotten.
  * So memory is bounded whatever is sent; stretches longer than `maxBytes` are decoded every time. `build` answers
- * undefined for malformed bytes, which is not kept.
+ * undefined for malformed bytes, which is not kept. `slots` is a power of two.
  */
 export function createByteInterner<T>(
   slots: number,
@@ -24,6 +24,7 @@ export function createByteInterner<T>(
   const places = new Uint32Array(slots * placeWords)
   const kept = new Uint8Array(Math.max(maxBytes, slots * averageBytes))
   const view = new DataView(kept.buffer)
+  const homeMask = slots / ways - 1
   let used = 0
   let turn = 0
 
@@ -51,7 +52,7 @@ export function createByteInterner<T>(
       const length = end - start
       if (length > maxBytes || length === 0) return build(bytesOf(message), start, end)
       const hash = sampledHash(message, start, end)
-      const home = (hash % (slots / ways)) * ways
+      const home = (hash & homeMask) * ways
       for (let slot = home; slot < home + ways; slot++) {
         const at = slot * placeWords
         if (places[at] !== hash || places[at + 1] !== length) continue
