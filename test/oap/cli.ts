@@ -2,11 +2,12 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { until } from '../lab/until.ts'
 import { graphql, Oap, type OapPorts } from './oap.ts'
-import { oapVersion } from './oap-jars.ts'
+import { fetchOapJars, oapVersion } from './oap-jars.ts'
 
 const help = `A real Apache SkyWalking OAP ${oapVersion} on this machine, with everything in memory.
 
   npm run oap -- up       fetch the jars if they are not here, start it, wait until it answers
+  npm run oap -- fetch    only fetch the jars, for npm run test:oap
   npm run oap -- status   whether it runs, and where
   npm run oap -- down     end it; nothing stays but the jars in .cache/oap
 
@@ -62,7 +63,11 @@ async function down(): Promise<void> {
   rmSync(stateFile, { force: true })
 }
 
-const verbs: Readonly<Record<string, () => Promise<void>>> = { up, status, down }
+async function fetchJars(): Promise<void> {
+  await fetchOapJars(console.error)
+}
+
+const verbs: Readonly<Record<string, () => Promise<void>>> = { up, status, down, fetch: fetchJars }
 const [verb = '--help'] = process.argv.slice(2)
 if (!Object.hasOwn(verbs, verb)) {
   console.log(help)
