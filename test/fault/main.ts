@@ -16,21 +16,28 @@ async function runOne(scenario: Scenario, size: Size): Promise<Run> {
   const { name } = scenario
   const fault = scenario.fault(size)
   const obstacle = scenario.obstacle?.()
-  if (obstacle !== undefined) return { name, fault, seconds: 0, findings: [], skipped: obstacle }
+  if (obstacle !== undefined) return { name, fault, seconds: 0, load: 0, findings: [], skipped: obstacle }
   const begun = performance.now()
+  const load = () => loadavg()[0]!
   const seconds = () => (performance.now() - begun) / 1_000
   try {
     const findings = await scenario.run(size)
-    return { name, fault, seconds: seconds(), findings }
+    return { name, fault, seconds: seconds(), load: load(), findings }
   } catch (error) {
     // one that breaks must not hide the others
     const seen = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { name, fault, seconds: seconds(), findings: [{ what: 'runs to its end', seen, holds: false }] }
+    return {
+      name,
+      fault,
+      seconds: seconds(),
+      load: load(),
+      findings: [{ what: 'runs to its end', seen, holds: false }],
+    }
   }
 }
 
-function show({ name, fault, seconds, findings, skipped }: Run): void {
-  process.stdout.write(`\n${name}: ${fault} (${seconds.toFixed(0)} s, load ${loadavg()[0]!.toFixed(1)})\n`)
+function show({ name, fault, seconds, load, findings, skipped }: Run): void {
+  process.stdout.write(`\n${name}: ${fault} (${seconds.toFixed(0)} s, load ${load.toFixed(1)})\n`)
   if (skipped !== undefined) process.stdout.write(`  skipped: ${skipped}\n`)
   for (const { what, seen, holds, detail } of findings) {
     process.stdout.write(`  ${holds ? 'holds ' : 'BROKEN'}  ${what}: ${seen}\n`)
@@ -58,7 +65,7 @@ async function main(): Promise<void> {
     show(run)
   }
   if (values.write && values.only === undefined) {
-    const page = reliabilityPage(runs, machine, new Date().toISOString().slice(0, 10))
+    const page = reliabilityPage(runs, machine, new Date().toISOString().slice(0, 10), size)
     writeFileSync(new URL('../../docs/reliability.md', import.meta.url), page)
   }
   const broken = runs.filter(({ findings }) => findings.some(({ holds }) => !holds))

@@ -1,10 +1,12 @@
 import type { Machine } from '../bench/machine.ts'
-import type { Finding } from './scenario.ts'
+import type { Finding, Size } from './scenario.ts'
 
 export interface Run {
   readonly name: string
   readonly fault: string
   readonly seconds: number
+  /** Load average at its end. */
+  readonly load: number
   readonly findings: readonly Finding[]
   readonly skipped?: string
 }
@@ -20,18 +22,19 @@ Each scenario ends with a quiet phase, after which a judge compares every counte
 A short form of these scenarios is part of \`npm test\`; \`npm run test:fault -- --write\` runs all of them and writes this page.
 `
 
-export function reliabilityPage(runs: readonly Run[], machine: Machine, date: string): string {
-  const where = `Measured on ${date}: ${machine.cores} cores (${machine.cpu}), ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node.replace('v', '')}, everything on one machine.`
+export function reliabilityPage(runs: readonly Run[], machine: Machine, date: string, size: Size): string {
+  const form = size === 'short' ? ' In the short form, as the figures of each fault say.' : ''
+  const where = `Measured on ${date}: ${machine.cores} cores (${machine.cpu}), ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node.replace('v', '')}, everything on one machine.${form} Times depend on what else the machine does, so its load is told with each run; what is lost and what is counted does not.`
   return `${introduction}\n${where}\n\n${runs.map(section).join('\n')}`
 }
 
-function section({ name, fault, seconds, findings, skipped }: Run): string {
+function section({ name, fault, seconds, load, findings, skipped }: Run): string {
   const title = `## ${name[0]!.toUpperCase()}${name.slice(1)}\n\nFault: ${cell(fault)}.`
   if (skipped !== undefined) return `${title}\nNot run here: ${cell(skipped)}.\n`
   const rows = findings.map(
     ({ what, seen, holds }) => `| ${cell(what)} | ${cell(seen)} | ${holds ? 'yes' : '**no**'} |`,
   )
-  return `${title}\nThe run took ${seconds.toFixed(0)} s.\n\n| must hold | seen | holds |\n|---|---|---|\n${rows.join('\n')}\n`
+  return `${title}\nThe run took ${seconds.toFixed(0)} s; load average at its end: ${load.toFixed(0)}.\n\n| must hold | seen | holds |\n|---|---|---|\n${rows.join('\n')}\n`
 }
 
 function cell(text: string): string {

@@ -7,7 +7,7 @@ import { atMost, exactly, type Scenario } from '../scenario.ts'
 export const halfOpen: Scenario = {
   name: 'half-open TCP',
   fault: () => 'nothing passes any more over connections that stay open; new ones pass',
-  isShort: true,
+  isShort: false,
   obstacle: noServer,
   run: () =>
     onServer(async (server, stack) => {
