@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { manualClock } from '../../packages/collector/src/manual-clock.testing.ts'
 import type { BusMessage } from '../../packages/shared/src/index.ts'
 import {
@@ -8,20 +6,12 @@ import {
   flowMessageId,
   flowSubject,
 } from '../../packages/shared/src/nats/index.ts'
-import { cluster, makeStreams } from '../fault/arena.ts'
 import { startSimulation } from '../fault/simulation.ts'
 import { createWorld, type World } from '../fault/world/world.ts'
-import { NatsServer } from '../nats/nats-server.ts'
-import { programFile } from './bench-program.ts'
 import type { Figure, Measurement } from './figure.ts'
-import { cpuNs, memoryMib } from './process-cost.ts'
-import { median, spread } from './statistics.ts'
 
 const rawName = 'bytes on the wire per record, raw'
 const zstdName = 'bytes on the wire per record, zstd'
-const cpuName = 'collector publishing 15,000 records/s, of one core'
-const anonymousName = 'collector publishing 15,000 records/s, anonymous memory'
-const rssName = 'collector publishing 15,000 records/s, RSS'
 
 const startMs = Date.UTC(2026, 0, 1)
 
@@ -90,60 +80,4 @@ async function measureWire(): Promise<Figure[]> {
   ]
 }
 
-const perSecond = 15_000
-const warmMs = 15_000
-const measuredMs = 20_000
-
-/** The built collector with a script in its kernel's place, started as scripts/skybraid.sh starts it. */
-function startPublisher(url: string): ChildProcess {
-  const flags = ['--max-semi-space-size=1', '--max-old-space-size=64', '--v8-pool-size=1']
-  const args = [String(perSecond), '--nats', url, '--cluster', cluster, '--status-listen', '127.0.0.1:0']
-  return spawn(process.execPath, [...flags, programFile('collector-publishing.mjs'), ...args], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
-  })
-}
-
-async function measureCollector(): Promise<Figure[]> {
-  await using stack = new AsyncDisposableStack()
-  const server = await NatsServer.start()
-  stack.defer(() => server.stop())
-  await makeStreams(server.url)
-  const child = startPublisher(server.url)
-  stack.defer(() => void child.kill('SIGKILL'))
-  await sleep(warmMs)
-  const largest = { rss: 0, anonymous: 0 }
-  const shares: number[] = []
-  for (let second = 0; second < measuredMs / 1_000; second++) {
-    const [usedNs, begun] = [cpuNs(child.pid!), performance.now()]
-    await sleep(1_000)
-    shares.push((cpuNs(child.pid!) - usedNs) / (performance.now() - begun) / 1e4)
-    const { rss, anonymous } = memoryMib(child.pid!)
-    largest.rss = Math.max(largest.rss, rss)
-    largest.anonymous = Math.max(largest.anonymous, anonymous)
-  }
-  const method = `the built collector with a script in its kernel's place, zstd, JetStream with file storage, after ${warmMs / 1_000} s`
-  return [
-    {
-      name: cpuName,
-      value: median(shares),
-      unit: '%',
-      reach: '<= 3',
-      spread: spread(shares),
-      method: `${method}; median of ${shares.length} seconds`,
-    },
-    {
-      name: anonymousName,
-      value: largest.anonymous,
-      unit: 'MiB',
-      reach: '<= 40',
-      method: `${method}; largest`,
-    },
-    { name: rssName, value: largest.rss, unit: 'MiB', reach: '<= 80', method: `${method}; largest` },
-  ]
-}
-
-export const measurements: readonly Measurement[] = [
-  { names: [rawName, zstdName], measure: measureWire },
-  { names: [cpuName, anonymousName, rssName], measure: measureCollector },
-]
+export const measurements: readonly Measurement[] = [{ names: [rawName, zstdName], measure: measureWire }]

@@ -31,6 +31,8 @@ export interface BusAggregator {
 }
 
 const tickMs = 200
+/** There are few aggregators and many collectors: these need not spread their attempts so far. */
+const spreadMs = 2_000
 
 /**
  * Books partitions of the bus and serves what all of them say. The API listens at once, and is ready when what the bus
@@ -92,7 +94,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
 
   async function join(): Promise<void> {
     const name = `skybraid-aggregator ${owner}`
-    bus.link = await connectNats({ config, name, log, signal: options.signal })
+    bus.link = await connectNats({ config, name, log, spreadMs, signal: options.signal })
     bus.streams = await ensureStreams(bus.link.jsm, config.cluster, config)
     for (const { stream, outcome, differences } of bus.streams) {
       log.info({ stream, outcome }, 'a stream of the bus')
