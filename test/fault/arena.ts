@@ -183,7 +183,18 @@ export async function judgeReplicas(
       const all = await Promise.all(replicas.map(replica => replica.partitions()))
       return all.flat().every(({ closedThrough }) => closedThrough >= last)
     },
-    { timeoutMs: 180_000, everyMs: 500 },
+    {
+      timeoutMs: 120_000,
+      everyMs: 500,
+      describe: async () => {
+        const all = await Promise.all(replicas.map(replica => replica.partitions()))
+        const of = (each: (typeof all)[number]) =>
+          each.map(
+            ({ partition, phase, closedThrough }) => `${partition} ${phase} ${last - closedThrough} short`,
+          )
+        return all.map((each, n) => `replica ${n}: ${of(each).join(', ')}`).join('; ')
+      },
+    },
   )
   const findings: Finding[] = []
   const received: Record<string, number> = {}
