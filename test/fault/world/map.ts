@@ -144,8 +144,22 @@ function innerEdge(nodes: readonly string[], firstHost: number, inner: Inner): M
     oneSided: [
       edgeName({ source, target: dialled, protocol, port: hasVia ? 80 : port }),
       edgeName({ source: seenAs, target, protocol, port }),
+      // an address is a node's only once that node reported it, and those records may be the ones that are lost
+      ...clientAddresses(clientHost).map(address =>
+        edgeName({ source: `outside/${address}`, target, protocol, port }),
+      ),
+      edgeName({ source, target: `outside/${serverAddress(firstHost + server)}`, protocol, port }),
     ],
   }
+}
+
+/** The first of those that a node's programs dial from: one for every 28,000 connections. */
+function clientAddresses(host: number): string[] {
+  return Array.from({ length: 16 }, (_, n) => `10.${host >> 8}.${host & 0xff}.${n + 1}`)
+}
+
+function serverAddress(host: number): string {
+  return `10.${128 + (host >> 8)}.${host & 0xff}.1`
 }
 
 function outerEdge(nodes: readonly string[], firstHost: number, kind: number, o: number): MapEdge {
