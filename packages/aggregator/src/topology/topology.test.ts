@@ -55,6 +55,18 @@ function closeMinute(topology: Topology, minute: number): void {
 }
 
 describe('createTopology', () => {
+  it('counts a collector as reporting although no batch of it has come to some partition yet', () => {
+    const { topology } = setUp()
+    topology.book(1)
+    topology.book(0).heard('n1', 'b', 0, startMs + 1_000)
+    const { completeness } = topology.topology(query(), startMs + 2_000)
+    expect(completeness.collectors).toEqual({ expected: 1, reporting: 1 })
+    closeMinute(topology, m0)
+    topology.advance(startMs + 2 * minuteMs)
+    const later = topology.topology(query(), startMs + minuteMs + 2_000)
+    expect(later.completeness.collectors).toEqual({ expected: 1, reporting: 1 })
+  })
+
   it('answers the running minute with both sides kept apart', () => {
     const t = setUp()
     const edge = book(t)

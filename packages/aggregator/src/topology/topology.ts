@@ -260,6 +260,8 @@ export function createTopology(options: TopologyOptions): Topology {
     let expected = 0
     let reporting = Number.POSITIVE_INFINITY
     const add = (seen: { expected: number; reporting: number }) => {
+      // nobody was known to a partition that no batch has come to yet
+      if (seen.expected === 0) return
       expected = Math.max(expected, seen.expected)
       reporting = Math.min(reporting, seen.reporting)
     }
