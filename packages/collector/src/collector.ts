@@ -3,6 +3,7 @@ import { type BusPublisher, SkybraidError } from '@skybraid/shared'
 import type { BatchStore } from './batch/batch-store.ts'
 import { createPublisher, type Publisher } from './batch/publisher.ts'
 import { createSealer } from './batch/seal.ts'
+import { randomBootId } from './boot-id.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CollectorConfig } from './config.ts'
 import { collectorCounters, noCounters } from './counters.ts'
@@ -244,9 +245,4 @@ function attach(source: CaptureSource, options: OpenCaptureOptions): Capture {
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new SkybraidError('SB_CAPTURE', message, cause)
   }
-}
-
-function randomBootId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(8))
-  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
 }

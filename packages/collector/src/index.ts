@@ -1,5 +1,6 @@
 export type { BatchStore, BatchStoreCounts } from './batch/batch-store.ts'
 export type { SealedBatch } from './batch/seal.ts'
+export { randomBootId } from './boot-id.ts'
 export { type Clock, systemClock } from './clock.ts'
 export {
   type CaptureSource,

@@ -1,4 +1,10 @@
-import { type CaptureSource, type Collector, parseSampling, startCollector } from '@skybraid/collector'
+import {
+  type CaptureSource,
+  type Collector,
+  parseSampling,
+  randomBootId,
+  startCollector,
+} from '@skybraid/collector'
 import {
   collectorMetrics,
   createJetStreamPublisher,
@@ -84,7 +90,7 @@ async function startWithStore(
   source: CaptureSource | undefined,
 ): Promise<Collector> {
   const { cluster, node, spoolDir: directory, spoolDirSize: capacityBytes, drain: drainMs } = config
-  const bootId = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
+  const bootId = randomBootId()
   const store =
     directory === undefined
       ? {}
