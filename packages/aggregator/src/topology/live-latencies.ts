@@ -93,8 +93,9 @@ export function createLiveLatencies(fold: Fold, plan: LatencyPlan): LiveLatencie
   }
 
   function exclude(content: object, { segment, open }: Included): void {
-    if (segment) addSegment(segment, -1)
-    if (open) addOpen(open, -1)
+    const packed = segment ?? open?.packed
+    if (packed) addSegment(packed, -1)
+    else if (open) addOpen(open, -1)
     included.delete(content)
   }
 

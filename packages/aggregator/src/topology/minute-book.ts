@@ -252,6 +252,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     round?.parts.delete(part)
     if (kept) round?.parts.add(kept)
     frozen.delete(from)
+    from.packed = segment
     for (const r of from.rows) pool.give(r)
     yield wholeColumns
     if (kept) yield* publish(kept, round, nowMs)

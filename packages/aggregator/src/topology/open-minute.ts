@@ -1,6 +1,7 @@
 import type { EdgeId } from './edge-book.ts'
 import type { RowLatencies } from './row-latencies.ts'
 import { createSampleLog, type SampleLog } from './sample-log.ts'
+import type { Segment } from './segment.ts'
 
 /** Rows of one minute that can still be written: the minute itself while open, or corrections to a closed one. */
 export interface OpenMinute {
@@ -15,6 +16,8 @@ export interface OpenMinute {
   readonly log: SampleLog
   /** Stands for what the rows hold, also when they are packed. */
   readonly content: object
+  /** What the rows held, once they are packed and given to others. */
+  packed?: Segment
   /** Records lost, by the number of the loss place. */
   readonly losses: Float64Array
   /** Grows whenever something is booked. */

@@ -211,6 +211,25 @@ describe('segments', () => {
     )
   }, 60_000)
 
+  it('take a minute out of what was kept that was open when it was put in', () => {
+    const booked: Booking[] = [
+      { edge: 0, minute: 0, amounts: [[0, 1]], samples: [[1, 400]] },
+      { edge: 0, minute: 1, amounts: [[8, 1]], samples: [] },
+      // takes the rows of the packed minute over
+      { edge: 2, minute: 3, amounts: [[0, 1]], samples: [[1, 9000]] },
+    ]
+    const warm = setUp(startMs, 3)
+    const cold = setUp(startMs, 3)
+    const ask = (t: ReturnType<typeof setUp>, from: number) =>
+      rawEdges(t, from, from + 3, { groupBy: 'unit' })
+    for (const b of booked) cold.book(b)
+    for (const b of booked.slice(0, 2)) warm.book(b)
+    for (let asked = 0; asked < 3; asked++) ask(warm, 0)
+    warm.closeUntil(0)
+    warm.book(booked[2])
+    for (let asked = 0; asked < 3; asked++) expect(ask(warm, 1)).toEqual(ask(cold, 1))
+  })
+
   it('answer from what was kept as a process does that was never asked before', () => {
     const step = fc.oneof(
       { weight: 3, arbitrary: bookings(4).map(list => ({ kind: 'book' as const, list: list.slice(0, 6) })) },
