@@ -216,7 +216,7 @@ describe('segments', () => {
       { edge: 0, minute: 0, amounts: [[0, 1]], samples: [[1, 400]] },
       { edge: 0, minute: 1, amounts: [[8, 1]], samples: [] },
       // takes the rows of the packed minute over
-      { edge: 2, minute: 3, amounts: [[0, 1]], samples: [[1, 9000]] },
+      { edge: 2, minute: 3, amounts: [[0, 1]], samples: [[0, 9000]] },
     ]
     const warm = setUp(startMs, 3)
     const cold = setUp(startMs, 3)
