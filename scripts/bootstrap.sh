@@ -103,4 +103,5 @@ ensure_npm_packages
 if [[ "${1:-}" == --tests ]]; then
   ensure_nats
   bash scripts/python-consumer.sh >/dev/null 9>&- || true # its test says why it is skipped
+  bash scripts/helm-program.sh >/dev/null 9>&- || true # so does that of the chart
 fi
