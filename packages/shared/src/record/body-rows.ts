@@ -137,7 +137,8 @@ const readingBits =
   (Kind.reasonMask << Kind.reasonShift) |
   Kind.first |
   Kind.quiet |
-  Kind.announcedAgain
+  Kind.announcedAgain |
+  (Kind.l7Mask << Kind.l7Shift)
 
 /**
  * Joins the record at word `b` into the earlier one at `a`, if together they say the same as apart: one flow, known in

@@ -84,6 +84,22 @@ export const u32ColumnFields = {
 /** u64 columns: each is kept as two u32 views (low, high), because BigInt per record would allocate. */
 export const u64ColumnFields = { flowId: 34, bytesSentTotal: 54, bytesReceivedTotal: 55 } as const
 
+/** u32 columns of what was said on the connections: a value per row, or per bucket, and not per record. */
+export const l7ColumnFields = {
+  l7Record: 65,
+  l7Operation: 66,
+  l7Status: 67,
+  l7Flags: 68,
+  l7Count: 69,
+  l7RequestBytes: 70,
+  l7ResponseBytes: 71,
+  l7FirstByteSumUs: 72,
+  l7LastByteSumUs: 73,
+  l7BucketCount: 74,
+  l7BucketIndex: 75,
+  l7BucketValue: 76,
+} as const
+
 export type U32Column = keyof typeof u32ColumnFields
 export type U64Column = keyof typeof u64ColumnFields
 

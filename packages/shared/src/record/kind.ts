@@ -17,6 +17,20 @@ export const EndReason = {
   localError: 11,
 } as const
 
+/** Protocols of the application; the numbers are those of L7Protocol in flow.proto. */
+export const L7Protocol = {
+  unknown: 0,
+  http1: 1,
+  http2: 2,
+  grpc: 3,
+  dns: 4,
+  postgres: 5,
+  mysql: 6,
+  redis: 7,
+  tls: 8,
+  mqtt: 9,
+} as const
+
 export const Kind = {
   protocolMask: 0x3,
   v6: 1 << 2,
@@ -35,6 +49,8 @@ export const Kind = {
   mptcp: 1 << 18,
   samplingShift: 19,
   samplingMask: 0xf,
+  l7Shift: 23,
+  l7Mask: 0x1f,
 } as const
 
 /** Accessors of one `kind` value; the answers are values of `Protocol`, `Role`, `State` and `EndReason`. */
@@ -61,6 +77,11 @@ export function isV6(kind: number): boolean {
 /** The record stands for 2^this connections. */
 export function samplingOf(kind: number): number {
   return (kind >>> Kind.samplingShift) & Kind.samplingMask
+}
+
+/** What the connection was found to speak: a value of `L7Protocol`. */
+export function l7ProtocolOf(kind: number): number {
+  return (kind >>> Kind.l7Shift) & Kind.l7Mask
 }
 
 /** The opposite of the accessors. `flags` are single bits of `Kind`, joined with `|`. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { batchSeed, columnsFrom, visibleParts } from './batch.testing.ts'
-import { u32ColumnFields, u64ColumnFields } from './columns.ts'
+import { l7ColumnFields, u32ColumnFields, u64ColumnFields } from './columns.ts'
 import { decodeFlowBatch } from './decode.ts'
 import { encodeFlowBatch } from './encode.ts'
 import { createFlowColumns } from './flow-columns.ts'
@@ -56,6 +56,7 @@ describe('column field numbers', () => {
     }
     const known = new Map<string, string>()
     for (const [name, field] of Object.entries(u32ColumnFields)) known.set(name, `fixed32 ${field}`)
+    for (const [name, field] of Object.entries(l7ColumnFields)) known.set(name, `fixed32 ${field}`)
     for (const [name, field] of Object.entries(u64ColumnFields)) known.set(name, `fixed64 ${field}`)
     expect(Object.fromEntries(declared)).toEqual(Object.fromEntries(known))
   })

@@ -1,0 +1,86 @@
+// What a parser of an application protocol eats and gives. Pairing of requests with responses is not its
+// matter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace skybraid::l7 {
+
+enum class Side : uint8_t { kToServer = 0, kToClient = 1 };
+
+constexpr size_t Index(Side side) { return static_cast<size_t>(side); }
+constexpr Side Other(Side side) { return side == Side::kToServer ? Side::kToClient : Side::kToServer; }
+
+constexpr uint32_t kUnknownStatus = 0xffffffff;
+
+// Of a message: a whole one has the first two. A message that comes in parts (a stream of HTTP/2) begins, may
+// go on, and ends; parts belong together by their key and kind.
+constexpr uint8_t kBegins = 1;
+constexpr uint8_t kEnds = 2;
+constexpr uint8_t kError = 4;
+constexpr uint8_t kNoLatency = 8;    // stream, push, blocking, queued: its time says nothing about the server
+constexpr uint8_t kNoResponse = 16;  // a request that nobody answers
+constexpr uint8_t kGrpc = 32;        // the operation or the status is gRPC's
+constexpr uint8_t kUnkeyed = 64;     // of a whole connection: every open request ends with this status
+
+struct Message {
+  enum class Kind : uint8_t { kRequest, kResponse };
+  Kind kind = Kind::kRequest;
+  uint8_t flags = kBegins | kEnds;
+  uint32_t status = kUnknownStatus;  // protocol's own code; of responses
+  uint64_t key = 0;                  // a response answers the oldest open request of its key
+  uint64_t bytes = 0;                // of this part
+  uint64_t first_ns = 0;             // arrival of the first and last byte of this part
+  uint64_t last_ns = 0;
+  std::string_view operation;  // of requests, valid during the call; empty: not known
+};
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual void Emit(const Message& message) = 0;
+  // What went before on this connection can no longer be told from what follows: open requests have no known
+  // answer, and answers may belong to requests that were not seen.
+  virtual void OutOfStep(Side side) = 0;
+};
+
+class Parser {
+ public:
+  virtual ~Parser() = default;
+  // Bytes that follow the ones before without a gap. Any division of a stream into calls gives the same
+  // messages.
+  virtual void Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) = 0;
+  // How many of the bytes that come next need not be seen: those of a body.
+  virtual uint64_t Skippable(Side side) const = 0;
+  // That many of them (at most Skippable) passed unseen.
+  virtual void Skip(Side side, uint64_t count, uint64_t ns, Sink& sink) = 0;
+  // Bytes that were needed are missing. What is eaten next is the begin of a packet somewhere later.
+  virtual void Lost(Side side, uint64_t ns, Sink& sink) = 0;
+};
+
+// A run of the stream in one direction: `length` bytes passed, the first `captured` of them are at hand.
+struct Piece {
+  Side side;
+  uint64_t offset;  // 0: first byte of the direction
+  uint32_t length;
+  uint32_t captured;
+  const uint8_t* bytes;
+  uint64_t ns;
+};
+
+// Gives pieces in the order of the stream to a parser, and tells it of gaps.
+class Feeder {
+ public:
+  void Feed(const Piece& piece, Parser& parser, Sink& sink);
+  // The stream is joined in its middle: the next piece begins where it says.
+  void Join(Side side) { next_[Index(side)] = kAnywhere; }
+
+ private:
+  static constexpr uint64_t kAnywhere = ~0ull;
+  void Miss(Side side, uint64_t count, uint64_t ns, Parser& parser, Sink& sink);
+  uint64_t next_[2] = {0, 0};
+};
+
+}  // namespace skybraid::l7
