@@ -51,6 +51,8 @@ export class FlowState {
   readonly #missing: MissingBytes
   /** Sums of the flow that a record is being added to. */
   readonly #sums = new Float64Array(flowSums)
+  /** The flow whose sums these are, between `update` and `add` of one record; -1 otherwise. */
+  #notedFlow = -1
   readonly #slotWords: { -readonly [K in keyof SlotWords]: SlotWords[K] } = {
     words: new Uint32Array(0),
     start: 0,
@@ -123,6 +125,7 @@ export class FlowState {
     if ((kind & Kind.adopted) === 0) words[s + Side.flags] |= SideFlag.sawOpen
     if (newer) this.#takeReading(slot, side, batch, i)
     this.#setSums(slot, side)
+    this.#notedFlow = slot * 2 + side
     if (stateOf(kind) !== State.open && (words[s + Side.flags] & SideFlag.ended) === 0) {
       words[s + Side.flags] = (words[s + Side.flags] & ~stateBits) | (kind & stateBits) | SideFlag.ended
       if (batch.contiguous) this.#store.setFlag(slot, SlotFlag.complete << side)
@@ -131,7 +134,8 @@ export class FlowState {
 
   /** Sums of this flow alone, for the list of flows. */
   add(slot: number, side: number, amounts: Float64Array): void {
-    this.#noteSums(slot, side)
+    if (this.#notedFlow !== slot * 2 + side) this.#noteSums(slot, side)
+    this.#notedFlow = -1
     for (let sum = 0; sum < flowSums; sum++) this.#sums[sum] += amounts[sum]
     this.#setSums(slot, side)
   }

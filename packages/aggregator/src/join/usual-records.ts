@@ -11,7 +11,7 @@ import { chunkOf, slotStart } from './slot-pool.ts'
 import { compareAgain, goesOn, isNext, isOfRecord, isUsual, sideOf, takeReading } from './usual-reading.ts'
 
 /** Records that go through the passes together: what they touch fits the nearer caches. */
-export const blockRecords = 256
+export const blockRecords = 128
 
 // Everything below is a plain constant of this file: only those are compiled into the loops as numbers.
 const { diallerIsn, acceptorIsn, srttUs, kind: kindColumn } = columnStart
@@ -138,6 +138,11 @@ export class UsualRecords {
     const columns = batch.columns.words
     const chunks = this.#store.slots.words
     const candidates = this.#candidates
+    const records = this.#records
+    const flows = this.#flows
+    const edges = this.#edges
+    const comparisons = this.#isCompared
+    const { session } = batch
     let found = 0
     let fetched = 0
     for (let i = from; i < to; i++) {
@@ -146,7 +151,7 @@ export class UsualRecords {
         slot = this.#store.findTcp(this.#hashes[i - from], columns[diallerIsn + i], columns[acceptorIsn + i])
       const words = chunks[chunkOf(Math.max(0, slot))]
       const start = slotStart(slot)
-      const side = slot >= 0 && isUsual(columns, i) ? sideOf(words, start, columns, i, batch.session) : -1
+      const side = slot >= 0 && isUsual(columns, i) ? sideOf(words, start, columns, i, session) : -1
       if (side < 0 || batch.isWide(i)) {
         this.#leave(i, slot)
         continue
@@ -155,10 +160,10 @@ export class UsualRecords {
         (columns[kindColumn + i] & quietKind) !== 0 &&
         (words[start + headFlags] & (quiet << (1 - side))) !== 0
       if (isCompared) fetched ^= words[start + clientAt + (1 - side) * sideStride]
-      this.#isCompared[found] = isCompared ? 1 : 0
-      this.#records[found] = i
-      this.#flows[found] = slot * 2 + side
-      this.#edges[found++] = words[start + headEdge] - 1
+      comparisons[found] = isCompared ? 1 : 0
+      records[found] = i
+      flows[found] = slot * 2 + side
+      edges[found++] = words[start + headEdge] - 1
     }
     this.#found = found
     this.fetched ^= fetched
@@ -181,12 +186,14 @@ export class UsualRecords {
     const { counters } = this.#book
     const rows = this.#rows
     const flows = this.#flows
+    const comparisons = this.#isCompared
+    const found = this.#found
     let fetched = 0
-    for (let n = 0; n < this.#found; n++) {
+    for (let n = 0; n < found; n++) {
       const row = rows[n]
       if (row < 0) continue
       fetched += counters[row + (flows[n] & 1) * serverCounters]
-      if (this.#isCompared[n] !== 0) fetched += counters[row + clientToServerLost]
+      if (comparisons[n] !== 0) fetched += counters[row + clientToServerLost]
     }
     this.fetched += fetched > 0 ? 1 : 0
   }
@@ -199,10 +206,13 @@ export class UsualRecords {
     const chunks = this.#store.slots.words
     const heard = Math.floor(batch.nowMs / 1000)
     const flows = this.#flows
+    const records = this.#records
+    const rows = this.#rows
+    const found = this.#found
     let kept = 0
-    for (let n = 0; n < this.#found; n++) {
-      const i = this.#records[n]
-      const row = this.#rows[n]
+    for (let n = 0; n < found; n++) {
+      const i = records[n]
+      const row = rows[n]
       const slot = flows[n] >>> 1
       const side = flows[n] & 1
       const words = chunks[chunkOf(slot)]
@@ -223,9 +233,9 @@ export class UsualRecords {
           compareAgain(words, start, 0, counters, row) && compareAgain(words, start, 1, counters, row)
         if (!known) this.#loss.compare(slot, row)
       }
-      this.#records[kept] = i
+      records[kept] = i
       flows[kept] = flows[n]
-      this.#rows[kept++] = row
+      rows[kept++] = row
     }
     this.#found = kept
   }
@@ -235,7 +245,8 @@ export class UsualRecords {
     const rows = this.#rows
     const flows = this.#flows
     const records = this.#records
-    for (let n = 0; n < this.#found; n++) {
+    const found = this.#found
+    for (let n = 0; n < found; n++) {
       const i = records[n]
       const row = rows[n] + (flows[n] & 1) * serverCounters
       counters[row + clientBytesSent] += columns[bytesSent + i]
@@ -252,14 +263,21 @@ export class UsualRecords {
   }
 
   #addSamples(columns: Uint32Array): void {
+    const records = this.#records
+    const rows = this.#rows
+    const flows = this.#flows
+    const sampleRows = this.#sampleRows
+    const histograms = this.#sampleHistograms
+    const values = this.#sampleValues
+    const found = this.#found
     let samples = 0
-    for (let n = 0; n < this.#found; n++) {
-      const sample = columns[srttUs + this.#records[n]]
+    for (let n = 0; n < found; n++) {
+      const sample = columns[srttUs + records[n]]
       if (sample === 0) continue
-      this.#sampleRows[samples] = this.#rows[n]
-      this.#sampleHistograms[samples] = clientRttUs + (this.#flows[n] & 1)
-      this.#sampleValues[samples++] = sample
+      sampleRows[samples] = rows[n]
+      histograms[samples] = clientRttUs + (flows[n] & 1)
+      values[samples++] = sample
     }
-    this.#book.samples(this.#sampleRows, this.#sampleHistograms, this.#sampleValues, samples)
+    this.#book.samples(sampleRows, histograms, values, samples)
   }
 }

@@ -63,6 +63,8 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
   const addressWords: number[] = []
   const free: EntityId[] = []
   const owners = new Map<string, EntityId>()
+  /** Since the last sweep: the same bytes are decoded to the same object, and its key takes long to make. */
+  let seenOwners = new WeakMap<Owner, { readonly nodeIndex: NodeIndex; readonly id: EntityId }>()
   const addresses = createAddressTable()
   let touched = new Uint8Array(1024)
   let capped = 0
@@ -126,6 +128,17 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     return id
   }
 
+  function ofOwner(nodeIndex: NodeIndex, owner: Owner): EntityId {
+    const seen = seenOwners.get(owner)
+    if (seen !== undefined && seen.nodeIndex === nodeIndex) {
+      touch(seen.id)
+      return seen.id
+    }
+    const id = ofProcess(nodeIndex, owner)
+    if (id >= 0) seenOwners.set(owner, { nodeIndex, id })
+    return id
+  }
+
   function ofAddress(nodeIndex: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId {
     if (nodeIndex < 0) return -1
     const known = addresses.find(nodeIndex, w0, w1, w2, w3)
@@ -165,7 +178,7 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
 
   return {
     node,
-    ofOwner: ofProcess,
+    ofOwner,
     ofAddress,
     learnLocal(nodeIndex, w0, w1, w2, w3, atMs) {
       if (nodeIndex >= 0) locals.learn(nodeIndex, w0, w1, w2, w3, atMs)
@@ -209,6 +222,7 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     revisionAt: atMs => nameChanges.countAt(atMs) + locals.revision() + sourcesRevision(sources),
     revision: () => nameChanges.total() + locals.revision() + sourcesRevision(sources),
     sweep(isUsed) {
+      seenOwners = new WeakMap()
       for (const [key, id] of owners) if (releasable(id, isUsed)) owners.delete(key)
       addresses.keep(id => !releasable(id, isUsed))
       for (let id = 0; id < entities.length; id++)
