@@ -16,6 +16,8 @@ export default defineConfig({
             'packages/*/src/**/*.test.ts',
             'test/{checks,fuzz,runner}/**/*.test.ts',
             'test/fault/world/**/*.test.ts',
+            'test/kube/cluster/**/*.test.ts',
+            'scripts/**/*.test.ts',
           ],
           // property tests on a small machine that also does other work
           testTimeout: 30_000,
@@ -43,6 +45,18 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        // need root and the programs of Kubernetes; each file starts the cluster and takes it down
+        test: {
+          name: 'kube',
+          include: ['test/kube/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
         },
       },
       {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing: Debian or Ubuntu packages, and the npm packages, Node 26 among them.
-# Does nothing, quickly, when nothing is missing. With --demo or --tests also what only those need.
+# Does nothing, quickly, when nothing is missing. With --demo, --tests or --kube also what only those need.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=packages.sh
@@ -13,6 +13,7 @@ wanted=("${run_packages[@]}")
 case "${1:-}" in
   --demo) wanted+=("${demo_packages[@]}") ;;
   --tests) wanted+=("${test_packages[@]}") ;;
+  --kube) wanted+=("${test_packages[@]}" "${kube_packages[@]}") ;;
 esac
 # What is installed and built is kept in this folder; without write access only what is there already can run.
 if [[ ! -w . ]]; then

@@ -20,6 +20,10 @@ test_packages=(
   qemu-system-x86 busybox-static cpio e2fsprogs xz-utils # other kernels
 )
 
+kube_packages=(
+  runc etcd-server # the cluster of test/kube; its other programs are built from their Go modules
+)
+
 # On Ubuntu bpftool comes with the kernel's tools, and Chromium is no package.
 if grep -qs '^ID=ubuntu' /etc/os-release; then
   run_packages+=(linux-tools-common linux-tools-generic)

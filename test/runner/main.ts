@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { whyNoCluster } from '../kube/cluster/programs.ts'
 import { oapObstacle } from '../oap/oap-jars.ts'
 import { check, nativeTests, type Outcome, run, type Stage, vitest } from './stage.ts'
 import { add, nothing } from './tally.ts'
@@ -42,6 +43,7 @@ const stages: Stage[] = [
   vitest('tests of the bus', 'bus', busObstacle()),
   vitest('tests against a real OAP', 'oap', oapObstacle()),
   vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),
+  vitest('tests on a real cluster', 'kube', kernelSkip ?? (whyNoCluster() || undefined)),
 ]
 
 const outcomes: Outcome[] = []
