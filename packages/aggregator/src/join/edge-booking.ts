@@ -230,8 +230,9 @@ export class EdgeBooking {
     const s = slotStart(slot) + sideAt(side)
     const node = words[s + Side.session] >>> 8
     const address = this.#cold(slot, side, Cold.remote)
+    const openedMs = openedMsAt(words, s)
     if ((words[s + Side.flags] & Kind.v6) === 0) {
-      return this.#entities.ofAddress(node, 0, 0, v4MappedWord, address)
+      return this.#entities.ofAddress(node, 0, 0, v4MappedWord, address, openedMs)
     }
     const pool = this.#store.addresses
     return this.#entities.ofAddress(
@@ -240,6 +241,7 @@ export class EdgeBooking {
       pool.word(address, 1),
       pool.word(address, 2),
       pool.word(address, 3),
+      openedMs,
     )
   }
 

@@ -22,7 +22,7 @@ import {
 /** How ends are called; the entity index. */
 export interface FlowNames {
   group(entity: EntityId, groupBy: 'process', atMs: number): { readonly id: string; readonly name: string }
-  ofAddress(node: number, w0: number, w1: number, w2: number, w3: number): EntityId
+  ofAddress(node: number, w0: number, w1: number, w2: number, w3: number, atMs: number): EntityId
 }
 
 /** A node as its collector calls it, and that collector's current boot. */
@@ -119,7 +119,11 @@ export function searchText(source: FlowSource, names: FlowNames): string {
     const owner = names.group(entityOf(source, side), 'process', atMs)
     const node = source.words[s + Side.session] >>> 8
     const [w0, w1, w2, w3] = addressWords(source, side, 'remote')
-    const remote = names.group(names.ofAddress(node, w0, w1, w2, w3), 'process', atMs)
+    const remote = names.group(
+      names.ofAddress(node, w0, w1, w2, w3, openedMsAt(source.words, s)),
+      'process',
+      atMs,
+    )
     text += `${owner.id} ${owner.name} ${endpoint(source, side, 'local')} ${endpoint(source, side, 'remote')} ${remote.name} `
   }
   return text

@@ -31,6 +31,19 @@ export function isShared(w0: number, w1: number, w2: number, w3: number): boolea
   return first === 0xff || (first === 0xfe && ((w0 >>> 8) & 0xc0) === 0x80)
 }
 
+/** True for addresses that networks of one organisation use among themselves (RFC 1918, RFC 6598, RFC 4193). */
+export function isPrivate(w0: number, w1: number, w2: number, w3: number): boolean {
+  if (!isV4(w0, w1, w2)) return (w0 & 0xfe) === 0xfc
+  const first = w3 & 0xff
+  const next = (w3 >>> 8) & 0xff
+  return (
+    first === 10 ||
+    (first === 172 && next >= 16 && next < 32) ||
+    (first === 192 && next === 168) ||
+    (first === 100 && next >= 64 && next < 128)
+  )
+}
+
 /** Text of an address: dotted for IPv4 and v4-mapped ones, RFC 5952 for IPv6. */
 export function addressText(w0: number, w1: number, w2: number, w3: number): string {
   if (isV4(w0, w1, w2)) return `${w3 & 0xff}.${(w3 >>> 8) & 0xff}.${(w3 >>> 16) & 0xff}.${w3 >>> 24}`

@@ -1,8 +1,27 @@
 import type { Entity, FoundBy, Group, GroupBy } from './entity.ts'
 import { idSegment } from './readable-id.ts'
 
-/** Groupings from fine to coarse: each one folds groups of the one before it, and never splits them. */
-export const groupings: readonly GroupBy[] = ['process', 'container', 'unit', 'host']
+/** Groupings that the kernel alone can tell, from fine to coarse: each folds groups of the one before it. */
+export const kernelGroupings = ['process', 'container', 'unit', 'host'] as const
+export type KernelGrouping = (typeof kernelGroupings)[number]
+
+const inKubernetes: readonly GroupBy[] = ['process', 'container', 'pod', 'workload', 'namespace']
+
+/** A grouping and the coarser ones that can take its place, each folding groups of the one before it. */
+export function groupingsFrom(groupBy: GroupBy, isKubernetes: boolean): readonly GroupBy[] {
+  if (!isKubernetes) return kernelGroupings.slice(kernelGroupings.indexOf(kernelGrouping(groupBy)))
+  if (groupBy === 'service') return ['service', 'namespace']
+  if (groupBy === 'node') return ['node', 'zone']
+  if (inKubernetes.includes(groupBy)) return inKubernetes.slice(inKubernetes.indexOf(groupBy))
+  return groupBy === 'unit' ? ['unit', 'host'] : [groupBy]
+}
+
+/** What stands for a grouping where there is no Kubernetes. */
+export function kernelGrouping(groupBy: GroupBy): KernelGrouping {
+  if (groupBy === 'pod' || groupBy === 'workload' || groupBy === 'service') return 'unit'
+  if (groupBy === 'node' || groupBy === 'zone' || groupBy === 'namespace') return 'host'
+  return groupBy
+}
 
 const shownContainerId = 12
 
@@ -31,7 +50,8 @@ export function outsideGroup(text: string, foundBy: FoundBy): Group {
  * - host: its node.
  * A socket whose process is not known is folded into its container or unit, or into its node.
  */
-export function processGroup(entity: Entity, groupBy: GroupBy): Group {
+export function processGroup(entity: Entity, grouping: GroupBy): Group {
+  const groupBy = kernelGrouping(grouping)
   const host = hostGroup(entity.host)
   if (groupBy === 'host') return host
   const container = containerGroup(entity, host)

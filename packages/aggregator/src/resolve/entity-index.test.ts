@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { addressText, wordsOfBytes, wordsOfText } from './address-text.ts'
-import { groupings } from './entity-grouping.ts'
+import { kernelGroupings as groupings } from './entity-grouping.ts'
 import { createEntityIndex } from './entity-index.ts'
 import { v4MappedWord } from './entity-source.ts'
 import { idSegment } from './readable-id.ts'
@@ -42,9 +42,9 @@ describe('createEntityIndex', () => {
     expect(index.ofOwner(node, { ...none, process: 'a', pid: 1 })).toBe(
       index.ofOwner(node, { ...none, process: 'a', pid: 2 }),
     )
-    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 2, 3, 4))).toBe(1)
-    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 2, 3, 4))).toBe(1)
-    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 2, 3, 5))).toBe(-1)
+    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 2, 3, 4), 0)).toBe(1)
+    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 2, 3, 4), 0)).toBe(1)
+    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 2, 3, 5), 0)).toBe(-1)
     expect(index.ofOwner(node, { ...none, process: 'b' })).toBe(-1)
     expect(index.stats().capped).toBe(2)
   })
@@ -52,7 +52,7 @@ describe('createEntityIndex', () => {
   it('gives an address the name it had at the time', () => {
     const index = createEntityIndex()
     const node = index.node('n1')
-    const address = index.ofAddress(node, 0, 0, v4MappedWord, v4(9, 9, 9, 9))
+    const address = index.ofAddress(node, 0, 0, v4MappedWord, v4(9, 9, 9, 9), 0)
     const at = (ms: number) => index.group(address, 'process', ms)
     index.learnName(node, Uint8Array.of(9, 9, 9, 9), 'New.Example.', 2000)
     index.learnName(node, Uint8Array.of(9, 9, 9, 9), 'old.example', 1000)
@@ -64,7 +64,7 @@ describe('createEntityIndex', () => {
   it('keeps the revision of older times when only newer names are learned', () => {
     const index = createEntityIndex()
     const node = index.node('n1')
-    index.ofAddress(node, 0, 0, v4MappedWord, v4(9, 9, 9, 9))
+    index.ofAddress(node, 0, 0, v4MappedWord, v4(9, 9, 9, 9), 0)
     const before = index.revisionAt(5000)
     index.learnName(node, Uint8Array.of(9, 9, 9, 9), 'a.example', 6000)
     expect(index.revisionAt(5000)).toBe(before)
@@ -79,7 +79,7 @@ describe('createEntityIndex', () => {
     const [a, b, c] = ['a', 'b', 'c'].map(n => index.node(n))
     const words = [0, 0, v4MappedWord, v4(172, 17, 0, 2)] as const
     const seenFrom = (node: number, ms: number) =>
-      index.group(index.ofAddress(node, ...words), 'process', ms).id
+      index.group(index.ofAddress(node, ...words, 0), 'process', ms).id
     index.learnLocal(a, ...words, 1000)
     expect(seenFrom(c, 2000)).toBe('host/a')
     index.learnLocal(b, ...words, 3000)
@@ -94,7 +94,7 @@ describe('createEntityIndex', () => {
     const index = createEntityIndex()
     const node = index.node('n1')
     const id = (...w: [number, number, number, number]) =>
-      index.group(index.ofAddress(node, ...w), 'process', 0).id
+      index.group(index.ofAddress(node, ...w, 0), 'process', 0).id
     expect(id(0, 0, v4MappedWord, v4(127, 1, 2, 3))).toBe('host/n1')
     expect(id(0, 0, 0, 0x01000000)).toBe('host/n1')
     expect(id(0, 0, 0, 0)).toBe('host/n1')
@@ -105,13 +105,13 @@ describe('createEntityIndex', () => {
     const index = createEntityIndex()
     const node = index.node('n1')
     const kept = index.ofOwner(node, { ...none, process: 'kept' })
-    const gone = index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 1, 1, 1))
+    const gone = index.ofAddress(node, 0, 0, v4MappedWord, v4(1, 1, 1, 1), 0)
     index.sweep(id => id === kept)
     expect(index.entity(gone)).toBeDefined()
     index.sweep(id => id === kept)
     expect(index.entity(gone)).toBeUndefined()
     expect(index.entity(kept)?.process).toBe('kept')
-    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(2, 2, 2, 2))).toBe(gone)
+    expect(index.ofAddress(node, 0, 0, v4MappedWord, v4(2, 2, 2, 2), 0)).toBe(gone)
   })
 })
 

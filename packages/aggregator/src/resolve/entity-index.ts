@@ -1,11 +1,16 @@
 import type { Owner } from '@skybraid/shared'
 import type { EntityId } from '../topology/edge-book.ts'
+import type { OutsideRanges } from './address-range.ts'
 import { createAddressTable } from './address-table.ts'
 import { addressText, isThisMachine, wordsOfBytes, wordsOfText } from './address-text.ts'
+import { createAddressUses } from './address-uses.ts'
 import { createChangeLog } from './change-log.ts'
+import { type EndFilter, isSelected } from './end-filter.ts'
 import type { Entity, Group, GroupBy } from './entity.ts'
 import { hostGroup, outsideGroup, processGroup } from './entity-grouping.ts'
 import type { EntitySource, NodeIndex } from './entity-source.ts'
+import { kubeGroup, nodeEndGroup, nodeProcessGroup } from './kube-grouping.ts'
+import type { KubeIdentity } from './kube-identity.ts'
 import { createLocalAddresses } from './local-addresses.ts'
 import { createNameHistory, type NameVersion } from './name-history.ts'
 import type { NameSource } from './name-source.ts'
@@ -18,25 +23,38 @@ export interface EntityIndexOptions {
   readonly maxNamedAddresses?: number
   readonly maxLocalAddresses?: number
   /** Asked before the names that the kernel and DNS give. */
-  readonly sources?: readonly NameSource[]
+  readonly source?: NameSource
+  /** Asked where nothing else has a name. */
+  readonly outside?: OutsideRanges
 }
 
-/** What is known of an address at a time, in a form that survives a restart. */
-export interface AddressKnowledge {
+/** What is known of an entity at a time, in a form that survives a restart. */
+export interface EntityKnowledge {
   readonly dns?: NameVersion
   /** The node whose own address it is. */
   readonly localTo?: string
+  readonly kube?: KubeIdentity
 }
 
 export interface EntityIndex extends EntitySource {
   entity(id: EntityId): Entity | undefined
   /** Interns an entity read back from a segment; -1 at the cap. */
   ofEntity(entity: Entity): EntityId
+  /** There is a Kubernetes that may name things. */
+  readonly isKubernetes: boolean
+  /** What Kubernetes knows of an entity; undefined for what it does not know. */
+  identity(id: EntityId, atMs: number): KubeIdentity | undefined
+  /** The service that was dialled at an address and port, if it was one. */
+  dialled(id: EntityId, port: number, atMs: number): KubeIdentity | undefined
+  /** Whether one end of a connection is of those asked for. */
+  isSelected(id: EntityId, filter: EndFilter, atMs: number): boolean
+  /** True for addresses by which whoever dials means itself. */
+  isThisMachine(id: EntityId): boolean
   /** What an entity is folded into, at a time in Unix milliseconds. */
   group(id: EntityId, groupBy: GroupBy, atMs: number): Group
-  knowledge(id: EntityId, atMs: number): AddressKnowledge
+  knowledge(id: EntityId, atMs: number): EntityKnowledge
   /** Takes over what a segment knew of an address; `atMs` is the segment's time. */
-  recall(id: EntityId, known: AddressKnowledge, atMs: number): void
+  recall(id: EntityId, known: EntityKnowledge, atMs: number): void
   /** Equal for two calls if and only if no name and no ownership changed between them for times up to `atMs`. */
   revisionAt(atMs: number): number
   revision(): number
@@ -50,7 +68,10 @@ const noGroup: Group = { id: 'outside/-', kind: 'outside', name: '', parent: '',
 export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex {
   const maxEntities = options.maxEntities ?? 262_144
   const maxNodes = options.maxNodes ?? 16_384
-  const sources = options.sources ?? []
+  const { source, outside } = options
+  const uses = createAddressUses()
+  const settled = new Map<EntityId, KubeIdentity | undefined>()
+  const settledIds = new Map<string, EntityId>()
   const nameChanges = createChangeLog()
   const names = createNameHistory(options.maxNamedAddresses ?? 65_536, () =>
     nameChanges.add(Number.NEGATIVE_INFINITY),
@@ -139,41 +160,92 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     return id
   }
 
-  function ofAddress(nodeIndex: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId {
+  function ofAddress(
+    nodeIndex: NodeIndex,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+    atMs: number,
+  ): EntityId {
     if (nodeIndex < 0) return -1
-    const known = addresses.find(nodeIndex, w0, w1, w2, w3)
+    const head = addresses.find(nodeIndex, w0, w1, w2, w3)
+    const claim = isThisMachine(w0, w1, w2, w3) ? undefined : source?.claimAt(w0, w1, w2, w3, atMs)
+    const isBrief =
+      source !== undefined && (claim ? source.isShaky(claim) : source.mayBeClaimed(w0, w1, w2, w3))
+    const known = uses.find(head, claim, isBrief, atMs)
     if (known >= 0) {
       touch(known)
       return known
     }
-    const id = add(
-      addressEntity(nodeNames[nodeIndex], addressText(w0, w1, w2, w3)),
-      nodeIndex,
-      w0,
-      w1,
-      w2,
-      w3,
-    )
-    if (id >= 0) addresses.add(nodeIndex, w0, w1, w2, w3, id)
+    const id = addAddress(nodeIndex, w0, w1, w2, w3)
+    if (id < 0) return -1
+    uses.begin(id, head, claim, isBrief, atMs)
+    if (uses.since(id) > 0) entities[id] = { ...entities[id]!, sinceMs: uses.since(id) }
+    if (head < 0) addresses.add(nodeIndex, w0, w1, w2, w3, id)
     return id
   }
 
-  function knowledge(id: EntityId, atMs: number): AddressKnowledge {
+  function addAddress(nodeIndex: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId {
+    return add(addressEntity(nodeNames[nodeIndex], addressText(w0, w1, w2, w3)), nodeIndex, w0, w1, w2, w3)
+  }
+
+  /** An address that an earlier process had as an entity of its own: what it was called then is all there is to know. */
+  function ofSettled(entity: Entity, w0: number, w1: number, w2: number, w3: number): EntityId {
+    const nodeIndex = node(entity.host)
+    const key = `${nodeIndex} ${entity.address} ${entity.sinceMs}`
+    const known = settledIds.get(key)
+    if (known !== undefined) {
+      touch(known)
+      return known
+    }
+    const id = nodeIndex < 0 ? -1 : add(entity, nodeIndex, w0, w1, w2, w3)
+    if (id < 0) return -1
+    settledIds.set(key, id)
+    settled.set(id, undefined)
+    return id
+  }
+
+  function identity(id: EntityId, atMs: number): KubeIdentity | undefined {
     const entity = entities[id]
-    if (entity?.kind !== 'address') return {}
+    if (!entity) return undefined
+    if (entity.kind === 'process') return source?.identityOfProcess(entity)
+    const at = id * 4
+    const w = addressWords
+    if (settled.has(id)) return settled.get(id)
+    if (!source || isThisMachine(w[at], w[at + 1], w[at + 2], w[at + 3])) return undefined
+    const claim = source.claimOver(w[at], w[at + 1], w[at + 2], w[at + 3], uses.from(id), uses.to(id))
+    if (claim) return source.identityOfClaim(claim)
+    const dns = names.at(entityNode[id], entity.address, atMs)
+    return dns && source.identityOfDnsName(dns.name, atMs)
+  }
+
+  function knowledge(id: EntityId, atMs: number): EntityKnowledge {
+    const entity = entities[id]
+    if (!entity) return {}
+    const kube = identity(id, atMs)
+    if (entity.kind !== 'address') return kube ? { kube } : {}
     const at = id * 4
     const w = addressWords
     const dns = names.at(entityNode[id], entity.address, atMs)
+    // a pod's address is in use on its node as well, and is not the node's
     const owner = isThisMachine(w[at], w[at + 1], w[at + 2], w[at + 3])
       ? entityNode[id]
-      : locals.ownerOf(entityNode[id], w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
-    return { ...(dns && { dns }), ...(owner >= 0 && { localTo: nodeNames[owner] }) }
+      : source
+        ? -1
+        : locals.ownerOf(entityNode[id], w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
+    return { ...(dns && { dns }), ...(owner >= 0 && { localTo: nodeNames[owner] }), ...(kube && { kube }) }
   }
 
-  function addressGroup(id: EntityId, entity: Entity, atMs: number): Group {
+  function addressGroup(id: EntityId, entity: Entity, groupBy: GroupBy, atMs: number): Group {
     const { dns, localTo } = knowledge(id, atMs)
-    if (localTo !== undefined) return hostGroup(localTo)
-    return dns ? outsideGroup(dns.name, 'dns') : outsideGroup(entity.address, 'address')
+    if (localTo !== undefined)
+      return source ? nodeEndGroup(localTo, source.zoneOf(localTo), groupBy, 'kernel') : hostGroup(localTo)
+    if (dns) return outsideGroup(dns.name, 'dns')
+    const at = id * 4
+    const w = addressWords
+    const range = outside?.nameOf(w[at], w[at + 1], w[at + 2], w[at + 3])
+    return range === undefined ? outsideGroup(entity.address, 'address') : outsideGroup(range, 'cidr')
   }
 
   return {
@@ -195,21 +267,49 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     ofEntity(entity) {
       if (entity.kind === 'process') return ofProcess(node(entity.host), entity)
       const words = wordsOfText(entity.address)
-      return words ? ofAddress(node(entity.host), words.w0, words.w1, words.w2, words.w3) : -1
+      if (!words) return -1
+      const { w0, w1, w2, w3 } = words
+      if (entity.sinceMs || source?.mayBeClaimed(w0, w1, w2, w3)) return ofSettled(entity, w0, w1, w2, w3)
+      const nodeIndex = node(entity.host)
+      const known = nodeIndex < 0 ? -1 : addresses.find(nodeIndex, w0, w1, w2, w3)
+      if (known >= 0 && uses.since(known) === 0) {
+        touch(known)
+        return known
+      }
+      return source ? ofSettled(entity, w0, w1, w2, w3) : ofAddress(nodeIndex, w0, w1, w2, w3, 0)
+    },
+    isKubernetes: source !== undefined,
+    identity,
+    dialled(id, port, atMs) {
+      const found = identity(id, atMs)
+      if (found?.kind === 'service') return found
+      return found?.kind === 'node' ? source?.identityOfNodePort(port, atMs) : undefined
+    },
+    isSelected: (id, filter, atMs) => isSelected(filter, identity(id, atMs)),
+    isThisMachine(id) {
+      const at = id * 4
+      const w = addressWords
+      return entities[id]?.kind === 'address' && isThisMachine(w[at], w[at + 1], w[at + 2], w[at + 3])
     },
     group(id, groupBy, atMs) {
       const entity = entities[id]
       if (!entity) return noGroup
-      for (const source of sources) {
-        const group = source.group(entity, groupBy, atMs)
-        if (group) return group
-      }
-      return entity.kind === 'process' ? processGroup(entity, groupBy) : addressGroup(id, entity, atMs)
+      const found = identity(id, atMs)
+      if (found) return kubeGroup(found, entity, groupBy)
+      if (entity.kind === 'address') return addressGroup(id, entity, groupBy, atMs)
+      return source
+        ? nodeProcessGroup(entity, source.zoneOf(entity.host), groupBy)
+        : processGroup(entity, groupBy)
     },
     knowledge,
     recall(id, known, atMs) {
       const entity = entities[id]
-      if (entity?.kind !== 'address') return
+      if (!entity) return
+      if (entity.kind !== 'address') {
+        if (known.kube && entity.podUid !== '') source?.remember(entity.podUid, known.kube)
+        return
+      }
+      if (settled.has(id) && known.kube) settled.set(id, known.kube)
       const w = addressWords
       const at = id * 4
       const { dns } = known
@@ -219,14 +319,25 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
       const owner = node(known.localTo)
       if (owner >= 0) locals.learn(owner, w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
     },
-    revisionAt: atMs => nameChanges.countAt(atMs) + locals.revision() + sourcesRevision(sources),
-    revision: () => nameChanges.total() + locals.revision() + sourcesRevision(sources),
+    revisionAt: atMs => nameChanges.countAt(atMs) + locals.revision() + (source?.revision() ?? 0),
+    revision: () => nameChanges.total() + locals.revision() + (source?.revision() ?? 0),
     sweep(isUsed) {
       seenOwners = new WeakMap()
       for (const [key, id] of owners) if (releasable(id, isUsed)) owners.delete(key)
-      addresses.keep(id => !releasable(id, isUsed))
+      for (const [key, id] of settledIds)
+        if (releasable(id, isUsed)) {
+          settledIds.delete(key)
+          settled.delete(id)
+        }
+      const kept = new Set<EntityId>()
+      addresses.keep(head => {
+        const isKept = uses.keep(head, id => !releasable(id, isUsed))
+        // those after it hang on it
+        if (isKept) kept.add(head)
+        return isKept
+      })
       for (let id = 0; id < entities.length; id++)
-        if (entities[id] && releasable(id, isUsed)) {
+        if (entities[id] && !kept.has(id) && releasable(id, isUsed)) {
           entities[id] = undefined
           free.push(id)
         }
@@ -242,10 +353,4 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
 
 function addressEntity(host: string, address: string): Entity {
   return { kind: 'address', host, process: '', unit: '', containerId: '', podUid: '', cgroup: '', address }
-}
-
-function sourcesRevision(sources: readonly NameSource[]): number {
-  let sum = 0
-  for (const source of sources) sum += source.revision()
-  return sum
 }

@@ -20,8 +20,11 @@ export interface EntitySource {
   node(name: string): NodeIndex
   /** Interns the owner of a socket: once per owner and batch, not per record. */
   ofOwner(node: NodeIndex, owner: Owner): EntityId
-  /** Interns an address as this node sees it. Does not allocate for an address seen before. */
-  ofAddress(node: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId
+  /**
+   * Interns an address as this node sees it, in use at a time: who holds an address changes, so one address can be
+   * several entities. Does not allocate for an address seen before.
+   */
+  ofAddress(node: NodeIndex, w0: number, w1: number, w2: number, w3: number, atMs: number): EntityId
   /**
    * A socket on this node has this local address: it is one of the node's own, so a connection to it is not a
    * connection to the outside. Call when a connection is first seen; does not allocate for an address seen before.

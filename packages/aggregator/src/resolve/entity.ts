@@ -10,18 +10,41 @@ export interface Entity {
   readonly cgroup: string
   /** Textual address; empty for processes. */
   readonly address: string
+  /** Of an address that different ones held: tells apart what it was at different times. Unix milliseconds. */
+  readonly sinceMs?: number
 }
 
-export type GroupBy = 'process' | 'container' | 'unit' | 'host'
+export type GroupBy =
+  | 'process'
+  | 'container'
+  | 'unit'
+  | 'host'
+  | 'pod'
+  | 'workload'
+  | 'service'
+  | 'node'
+  | 'zone'
+  | 'namespace'
 
 /** How a name was found. */
-export type FoundBy = 'kernel' | 'dns' | 'address'
+export type FoundBy =
+  | 'kernel'
+  | 'pod-ip'
+  | 'cluster-ip'
+  | 'external-ip'
+  | 'node-address'
+  | 'endpoint'
+  | 'dns'
+  | 'cidr'
+  | 'address'
 
 /** A node of an answer: what an entity is folded into. Ids are readable and stable across restarts. */
 export interface Group {
   readonly id: string
-  readonly kind: 'process' | 'container' | 'unit' | 'host' | 'outside'
+  readonly kind: GroupBy | 'outside'
   readonly name: string
+  /** Of Kubernetes; absent for what is in none. */
+  readonly namespace?: string
   readonly parent: string
   readonly foundBy: FoundBy
 }

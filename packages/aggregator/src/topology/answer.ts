@@ -1,3 +1,4 @@
+import type { EndFilter } from '../resolve/end-filter.ts'
 import type { FoundBy, GroupBy } from '../resolve/entity.ts'
 
 /** Shapes that queries return and the API serves. Absent means not measured; 0 means measured, and zero. */
@@ -11,6 +12,8 @@ export interface TopologyQuery {
   readonly focus?: string
   readonly depth?: number
   readonly protocol?: 'tcp' | 'udp'
+  /** Only edges with such an end. */
+  readonly ends?: EndFilter
   readonly minBytes?: number
   /** Every counter of each edge instead of a summary; only for `topologyJson`, because objects always have all. */
   readonly detail?: boolean
@@ -113,7 +116,9 @@ export interface SideUdp {
 
 export interface TopologyNode {
   readonly id: string
-  readonly kind: 'process' | 'container' | 'unit' | 'host' | 'outside'
+  readonly kind: GroupBy | 'outside'
+  /** Of Kubernetes; absent for what is in none. */
+  readonly namespace?: string
   readonly name: string
   readonly parent: string
   readonly foundBy: FoundBy

@@ -18,7 +18,7 @@ function setUp() {
   const ends = names.map((process, i) =>
     index.ofOwner(node, { ...owner, process, unit: i < 2 ? 'a.service' : '' }),
   )
-  ends.push(...[1, 2].map(last => index.ofAddress(node, 0, 0, v4MappedWord, 0x00000012 + last * 2 ** 24)))
+  ends.push(...[1, 2].map(last => index.ofAddress(node, 0, 0, v4MappedWord, 0x00000012 + last * 2 ** 24, 0)))
   const edge = (from: number, to: number, protocol: number) =>
     topology.book(0).edge(ends[from], ends[to], protocol, 80, -1, 0)
   return { index, topology, node, edge }

@@ -1,5 +1,5 @@
 import type { GroupBy } from '../resolve/entity.ts'
-import { groupings } from '../resolve/entity-grouping.ts'
+import { groupingsFrom } from '../resolve/entity-grouping.ts'
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import type { TopologyQuery } from './answer.ts'
 import type { ClosedSums } from './closed-sums.ts'
@@ -49,28 +49,35 @@ interface Level {
 
 /** The first grouping, from the one asked for to coarser ones, whose nodes are not too many. */
 export function evaluate(source: EvaluationSource, query: TopologyQuery): Evaluation {
-  const levels = levelsFrom(query.groupBy)
+  const levels = levelsFrom(query.groupBy, source.index.isKubernetes)
+  const last = levels.at(-1)!
   let found = evaluateAt(source, query, levels[0])
   for (const level of levels.slice(1)) {
     if (found.groups.length <= query.limit) return found
     // folding the outside alone is only worth it where it suffices
-    if (level.joinsOutside && insideCount(found) + 1 > query.limit && level.groupBy !== 'host') continue
-    found = withNote(evaluateAt(source, query, level), query, level, found.groups.length)
+    if (level.joinsOutside && insideCount(found) + 1 > query.limit && level !== last) continue
+    found = withNote(evaluateAt(source, query, level), query, level, found.groups.length, level === last)
   }
   return found
 }
 
-function levelsFrom(groupBy: GroupBy): Level[] {
-  return groupings
-    .slice(groupings.indexOf(groupBy))
-    .flatMap(g => [false, true].map(joinsOutside => ({ groupBy: g, joinsOutside })))
+function levelsFrom(groupBy: GroupBy, isKubernetes: boolean): Level[] {
+  return groupingsFrom(groupBy, isKubernetes).flatMap(g =>
+    [false, true].map(joinsOutside => ({ groupBy: g, joinsOutside })),
+  )
 }
 
 function insideCount({ fold, groups }: Evaluation): number {
   return groups.reduce((n, g) => (fold.groups[g].kind === 'outside' ? n : n + 1), 0)
 }
 
-function withNote(found: Evaluation, query: TopologyQuery, level: Level, nodes: number): Evaluation {
+function withNote(
+  found: Evaluation,
+  query: TopologyQuery,
+  level: Level,
+  nodes: number,
+  isCoarsest: boolean,
+): Evaluation {
   const grouping =
     level.groupBy === query.groupBy ? '' : ` grouped by ${level.groupBy} instead of ${query.groupBy}`
   const outside = level.joinsOutside
@@ -80,12 +87,12 @@ function withNote(found: Evaluation, query: TopologyQuery, level: Level, nodes: 
   const text = grouping === '' ? note.replace('the answer is all', 'all') : note
   const kept = found.notes.filter(n => !n.includes('more than the limit'))
   const still = `${found.groups.length} nodes are left, still more than the limit: there is no coarser grouping.`
-  const isLast = level.groupBy === 'host' && level.joinsOutside && found.groups.length > query.limit
+  const isLast = isCoarsest && found.groups.length > query.limit
   return { ...found, notes: [...kept, text, ...(isLast ? [still] : [])] }
 }
 
 function evaluateAt(source: EvaluationSource, query: TopologyQuery, level: Level): Evaluation {
-  const fold = source.folds.get({ ...level, atMs: query.toMs })
+  const fold = source.folds.get({ ...level, atMs: query.toMs, ...(query.ends && { filter: query.ends }) })
   const sums = sumRange(source.parts, fold.slotOf, fold.slots, source.closedOf(fold), source.scratch)
   for (const gauges of source.gauges) addGauges(sums, gauges, fold.slotOf)
   if (source.isLive) addLiveGauges(sums, source.edges, fold.slotOf)

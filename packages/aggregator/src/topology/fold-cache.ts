@@ -18,7 +18,8 @@ export function createFoldCache(edges: EdgeTable, index: EntityIndex): FoldCache
     get(request) {
       // equal in total and up to a time: the very same changes count for that time
       const names = `${index.revision()}.${index.revisionAt(request.atMs)}`
-      const key = `${request.groupBy} ${request.joinsOutside} ${names}`
+      const filter = request.filter ? JSON.stringify(request.filter) : ''
+      const key = `${request.groupBy} ${request.joinsOutside} ${names} ${filter}`
       let fold = folds.get(key)
       if (!fold) {
         fold = createFold(edges, index, request)

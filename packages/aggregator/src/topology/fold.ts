@@ -1,5 +1,7 @@
+import type { EndFilter } from '../resolve/end-filter.ts'
 import type { Group, GroupBy } from '../resolve/entity.ts'
 import type { EntityIndex } from '../resolve/entity-index.ts'
+import { kubeGroup } from '../resolve/kube-grouping.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
 import { createEdgeTable, type EdgeTable } from './edge-table.ts'
 import { compareTexts, withInserted } from './sorted-order.ts'
@@ -36,6 +38,8 @@ export interface FoldRequest {
   /** Fold all outside addresses into one group. */
   readonly joinsOutside: boolean
   readonly atMs: number
+  /** Only edges with such an end; all if absent. */
+  readonly filter?: EndFilter
 }
 
 const protocolNames = ['', 'tcp', 'udp'] as const
@@ -86,8 +90,13 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
   function viaIndexOf(entity: EntityId, port: number): number {
     if (entity < 0) return 0
     const address = index.entity(entity)?.address ?? ''
+    const service = index.dialled(entity, port, request.atMs)
     // two nodes that call the same address are one answer
-    const text = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+    const text = service
+      ? `${kubeGroup(service, index.entity(entity)!, 'service').id}:${port}`
+      : address.includes(':')
+        ? `[${address}]:${port}`
+        : `${address}:${port}`
     let at = viaIndexes.get(text)
     if (at === undefined) {
       at = vias.push(text) - 1
@@ -96,10 +105,34 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     return at
   }
 
+  function isWanted(edge: EdgeId): boolean {
+    const { filter, atMs } = request
+    return (
+      !filter ||
+      index.isSelected(edges.client[edge], filter, atMs) ||
+      index.isSelected(edges.server[edge], filter, atMs)
+    )
+  }
+
+  /** The service that was dialled counts for more than the one that its backend stands behind by itself. */
+  function targetOf(edge: EdgeId, source: number): number {
+    const server = edges.server[edge]
+    const via = edges.via[edge]
+    // whoever dials a loopback address dials itself, and in a pod that is not the node
+    if (index.isKubernetes && index.isThisMachine(server) && index.identity(edges.client[edge], request.atMs))
+      return source
+    if (request.groupBy === 'service' && via >= 0 && index.dialled(via, edges.viaPort[edge], request.atMs)) {
+      const dialled = groupIndexOf(via)
+      if (groups[dialled].kind === 'service') return dialled
+    }
+    return groupIndexOf(server)
+  }
+
   function slotOfEdge(edge: EdgeId): number {
     if (edges.protocol[edge] === 0) return 0
+    if (!isWanted(edge)) return 0
     const source = groupIndexOf(edges.client[edge])
-    const target = groupIndexOf(edges.server[edge])
+    const target = targetOf(edge, source)
     const via = viaIndexOf(edges.via[edge], edges.viaPort[edge])
     return table.intern(source, target, edges.protocol[edge], edges.port[edge], via, 0)
   }

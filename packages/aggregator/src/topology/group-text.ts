@@ -14,8 +14,9 @@ export type GroupTexts = WeakMap<Group, GroupText>
 export function groupText(group: Group, texts: GroupTexts): GroupText {
   let text = texts.get(group)
   if (!text) {
-    const { id, kind, name, parent, foundBy } = group
-    const node = { id, kind, name, parent, foundBy } satisfies TopologyNode
+    const { id, kind, name, namespace, parent, foundBy } = group
+    const inNamespace = namespace === undefined ? {} : { namespace }
+    const node = { id, kind, name, ...inNamespace, parent, foundBy } satisfies TopologyNode
     text = { id: literal(JSON.stringify(id)), node: literal(JSON.stringify(node)) }
     texts.set(group, text)
   }

@@ -1,5 +1,6 @@
 import type { Entity } from '../resolve/entity.ts'
-import type { AddressKnowledge } from '../resolve/entity-index.ts'
+import type { EntityKnowledge } from '../resolve/entity-index.ts'
+import { identityText, labelsText } from '../resolve/kube-identity.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { counterNames } from './counters.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
@@ -9,7 +10,8 @@ import type { Segment, SegmentColumn } from './segment.ts'
  * A segment as bytes: little endian, every section a multiple of four bytes.
  *   header    20 words, see `segmentHeader`
  *   strings   end offset of each string, then all of them in UTF-8
- *   entities  12 words each: kind, seven strings, DNS name and when it was seen (f64), host whose address it is
+ *   entities  16 words each: kind, seven strings, DNS name and when it was seen (f64), host whose address it is,
+ *             what Kubernetes knows of it, its labels, since when it is (f64)
  *   edges     5 words each: client, server, via + 1, protocol << 16 | port, via's port; row r is edge r, then
  *             the edges that only have a gauge
  *   gauges    4 words each: edge, client, server, joined
@@ -42,10 +44,10 @@ export const segmentHeader = {
 } as const
 export const headerWords = 20
 export const segmentMagic = 0x47534253 // "SBSG"
-export const segmentVersion = 1
+export const segmentVersion = 2
 /** The upper half of the flags is the partition. */
 export const SegmentFlag = { partial: 1, correction: 2, partitionShift: 16 } as const
-export const entityWords = 12
+export const entityWords = 16
 export const edgeWords = 5
 
 export interface NamedEdge {
@@ -61,7 +63,7 @@ export interface NamedEdge {
 export interface EdgeNames {
   edge(id: EdgeId): NamedEdge
   entity(id: EntityId): Entity
-  knowledge(id: EntityId): AddressKnowledge
+  knowledge(id: EntityId): EntityKnowledge
 }
 
 /** Rows' worth of work that a section of a segment of `rows` rows is, about. */
@@ -149,7 +151,7 @@ function edgeSection(ids: readonly EdgeId[], names: EdgeNames, entities: Map<Ent
 function writeEntity(
   out: ByteWriter,
   e: Entity,
-  known: AddressKnowledge,
+  known: EntityKnowledge,
   stringOf: (text: string) => number,
 ): void {
   out.u32(e.kind === 'process' ? 0 : 1)
@@ -158,6 +160,9 @@ function writeEntity(
   out.u32(stringOf(known.dns?.name ?? ''))
   out.f64(known.dns?.seenMs ?? 0)
   out.u32(stringOf(known.localTo ?? ''))
+  out.u32(stringOf(known.kube ? identityText(known.kube) : ''))
+  out.u32(stringOf(known.kube ? labelsText(known.kube.labels) : ''))
+  out.f64(e.sinceMs ?? 0)
 }
 
 function writeStrings(out: ByteWriter, strings: readonly string[]): number {

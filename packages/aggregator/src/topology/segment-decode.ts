@@ -1,5 +1,6 @@
 import type { Entity } from '../resolve/entity.ts'
-import type { AddressKnowledge } from '../resolve/entity-index.ts'
+import type { EntityKnowledge } from '../resolve/entity-index.ts'
+import { identityOfText } from '../resolve/kube-identity.ts'
 import { counterNames } from './counters.ts'
 import { latencyKeys } from './latency-entries.ts'
 import { lossPlaceCount } from './open-minute.ts'
@@ -20,7 +21,7 @@ export type SegmentRefusal = 'truncated' | 'not_a_segment' | 'unknown_version' |
 /** A segment whose entities and edges are still the bytes' own indexes. */
 export interface DecodedSegment {
   readonly head: SegmentHead
-  readonly entities: readonly { readonly entity: Entity; readonly known: AddressKnowledge }[]
+  readonly entities: readonly { readonly entity: Entity; readonly known: EntityKnowledge }[]
   /** Words of `edgeWords` per edge: client, server, via + 1, protocol << 16 | port, via's port. The first `rows` are those of the rows. */
   readonly edges: Uint32Array
   readonly rows: number
@@ -172,6 +173,12 @@ function readEntities(reader: Reader, count: number, strings: readonly string[])
     check(Number.isFinite(seenMs))
     const name = text(at + 8)
     const localTo = text(at + 11)
+    const kube = text(at + 12)
+    const identity = kube === '' ? undefined : identityOfText(kube, text(at + 13))
+    check(kube === '' || identity !== undefined)
+    const sinceMs = times.getFloat64((at + 14) * 4, true)
+    check(Number.isFinite(sinceMs) && sinceMs >= 0)
+    const known = name === '' && localTo === '' ? nothingKnown : knowledgeOf(name, seenMs, localTo)
     entities.push({
       entity: {
         kind: words[at] === 0 ? 'process' : 'address',
@@ -182,16 +189,17 @@ function readEntities(reader: Reader, count: number, strings: readonly string[])
         podUid: text(at + 5),
         cgroup: text(at + 6),
         address: text(at + 7),
+        ...(sinceMs > 0 && { sinceMs }),
       },
-      known: name === '' && localTo === '' ? nothingKnown : knowledgeOf(name, seenMs, localTo),
+      known: identity ? { ...known, kube: identity } : known,
     })
   }
   return entities
 }
 
-const nothingKnown: AddressKnowledge = {}
+const nothingKnown: EntityKnowledge = {}
 
-function knowledgeOf(name: string, seenMs: number, localTo: string): AddressKnowledge {
+function knowledgeOf(name: string, seenMs: number, localTo: string): EntityKnowledge {
   return { ...(name !== '' && { dns: { name, seenMs } }), ...(localTo !== '' && { localTo }) }
 }
 

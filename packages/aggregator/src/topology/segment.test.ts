@@ -1,7 +1,7 @@
 import { bucketSlot } from '@skybraid/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { groupings } from '../resolve/entity-grouping.ts'
+import { kernelGroupings as groupings } from '../resolve/entity-grouping.ts'
 import { createEntityIndex } from '../resolve/entity-index.ts'
 import { v4MappedWord } from '../resolve/entity-source.ts'
 import type { TopologyAnswer, TopologyQuery } from './answer.ts'
@@ -60,7 +60,7 @@ function setUp(atMs = startMs, running = 0, more: { readonly rowsPerAdvance?: nu
       containerId: i === 3 ? 'c'.repeat(64) : '',
     }),
   )
-  const outside = index.ofAddress(index.node('n0'), 0, 0, v4MappedWord, 0x04030201)
+  const outside = index.ofAddress(index.node('n0'), 0, 0, v4MappedWord, 0x04030201, 0)
   const ends = [
     [processes[0], processes[1]],
     [processes[1], processes[0]],

@@ -187,9 +187,9 @@ describe('createTopology', () => {
     const n1 = index.node('n1')
     const n2 = index.node('n2')
     const curl = index.ofOwner(n1, owner('curl'))
-    const outside = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0100000a + 0x08)
-    const own = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0200000a)
-    const loopback = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0100007f)
+    const outside = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0100000a + 0x08, 0)
+    const own = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0200000a, 0)
+    const loopback = index.ofAddress(n1, 0, 0, v4MappedWord, 0x0100007f, 0)
     for (const [i, target] of [outside, own, loopback].entries()) {
       const row = topology.book(0).row(topology.book(0).edge(curl, target, 1, 80 + i, -1, 0), m0)
       topology.book(0).counters[row + Counter.openedClientOnly] += 1

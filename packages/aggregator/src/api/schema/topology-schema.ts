@@ -1,5 +1,18 @@
 import Type from 'typebox'
 
+const groupings = [
+  'process',
+  'container',
+  'unit',
+  'host',
+  'pod',
+  'workload',
+  'service',
+  'node',
+  'zone',
+  'namespace',
+] as const
+
 /** JSON schemas of what `/topology` and `/edges` answer; they mirror topology/answer.ts, checked in a test. */
 
 const count = (description: string) => Type.Integer({ description })
@@ -132,10 +145,14 @@ const sideUdpSchema = Type.Object(
 export const nodeSchema = Type.Object(
   {
     id: Type.String({ description: 'readable and stable over restarts' }),
-    kind: Type.Enum(['process', 'container', 'unit', 'host', 'outside']),
+    kind: Type.Enum([...groupings, 'outside']),
     name: Type.String(),
+    namespace: Type.Optional(Type.String({ description: 'of Kubernetes; absent for what is in none' })),
     parent: Type.String(),
-    foundBy: Type.Enum(['kernel', 'dns', 'address'], { description: 'how the name was found' }),
+    foundBy: Type.Enum(
+      ['kernel', 'pod-ip', 'cluster-ip', 'external-ip', 'node-address', 'endpoint', 'dns', 'cidr', 'address'],
+      { description: 'how the name was found' },
+    ),
   },
   { ...strict, title: 'TopologyNode' },
 )
@@ -221,7 +238,7 @@ export const windowSchema = Type.Object(
   { ...strict, title: 'Window' },
 )
 
-export const groupBySchema = Type.Enum(['process', 'container', 'unit', 'host'])
+export const groupBySchema = Type.Enum([...groupings])
 
 const answerFields = {
   schemaVersion: Type.Literal('1.0'),

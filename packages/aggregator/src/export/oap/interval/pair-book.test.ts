@@ -25,7 +25,7 @@ function setUp() {
       cgroup: '',
       pid: 1,
     })
-  const address = (last: number) => index.ofAddress(node, 0, 0, v4MappedWord, (last << 24) | 0x0a)
+  const address = (last: number) => index.ofAddress(node, 0, 0, v4MappedWord, (last << 24) | 0x0a, 0)
   const names = createEndNames({ index, cluster: '' })
   return { index, node, program, address, names, book: createPairBook({ names }) }
 }

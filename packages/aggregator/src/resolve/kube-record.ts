@@ -1,0 +1,46 @@
+import type { Claim } from './address-claims.ts'
+import type { KubeNode, KubePod, KubeService, KubeSlice } from './kube-object.ts'
+
+/** A pod, with what was seen of it apart from its latest state. */
+export interface PodRecord {
+  readonly kind: 'pod'
+  pod: KubePod
+  /** When its latest state was seen. */
+  seenMs: number
+  /** Unix milliseconds; infinite while it is there. */
+  goneMs: number
+  readonly claims: Map<string, Claim<Holder>>
+  /** Ids and names of containers that it had before. */
+  readonly containers: Map<string, string>
+  /** Somebody was told its name: a change of it matters. */
+  isAsked: boolean
+}
+
+export interface ServiceRecord {
+  readonly kind: 'service'
+  service: KubeService
+  goneMs: number
+  readonly claims: Map<string, Claim<Holder>>
+}
+
+export interface NodeRecord {
+  readonly kind: 'node'
+  node: KubeNode
+  goneMs: number
+  readonly claims: Map<string, Claim<Holder>>
+}
+
+export interface SliceRecord {
+  readonly kind: 'endpoint'
+  slice: KubeSlice
+  goneMs: number
+  readonly claims: Map<string, Claim<Holder>>
+}
+
+export type KubeRecord = PodRecord | ServiceRecord | NodeRecord | SliceRecord
+
+/** Who holds an address, and what sort of address it is to them. */
+export interface Holder {
+  readonly record: KubeRecord
+  readonly isExternal: boolean
+}
