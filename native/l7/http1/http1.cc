@@ -1,0 +1,368 @@
+#include "http1.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "../route.h"
+
+namespace skybraid::l7 {
+
+namespace {
+
+constexpr uint64_t kNoEnd = ~0ull;
+constexpr uint32_t kNobodyAsked = UINT32_MAX;
+constexpr size_t kLongestMethod = 7;
+constexpr std::string_view kMethods[] = {"GET",     "POST",  "PUT",   "DELETE", "HEAD",
+                                         "OPTIONS", "PATCH", "TRACE", "CONNECT"};
+
+// kMaybe: what is there may become one.
+Verdict IsMethod(std::string_view text) {
+  const size_t space = text.find(' ');
+  for (const std::string_view method : kMethods) {
+    if (space != std::string_view::npos
+            ? text.substr(0, space) == method
+            : text.size() <= kLongestMethod && method.substr(0, text.size()) == text)
+      return space != std::string_view::npos ? Verdict::kYes : Verdict::kMaybe;
+  }
+  return Verdict::kNo;
+}
+
+Verdict IsTarget(std::string_view method, std::string_view target) {
+  if (target.empty()) return Verdict::kMaybe;
+  if (target[0] == '/' || target[0] == '*' || method == "CONNECT") return Verdict::kYes;
+  constexpr std::string_view kScheme = "http";
+  const size_t size = std::min(kScheme.size(), target.size());
+  if (target.substr(0, size) != kScheme.substr(0, size)) return Verdict::kNo;
+  return size == kScheme.size() ? Verdict::kYes : Verdict::kMaybe;
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// "HTTP/1.x 200": as far as it goes.
+Verdict IsStatusLine(std::string_view text) {
+  constexpr std::string_view kForm = "HTTP/1.d ddd";
+  const size_t size = std::min(kForm.size(), text.size());
+  for (size_t i = 0; i < size; i++) {
+    if (kForm[i] == 'd' ? !IsDigit(text[i]) : kForm[i] != text[i]) return Verdict::kNo;
+  }
+  return size == kForm.size() ? Verdict::kYes : Verdict::kMaybe;
+}
+
+Verdict IsRequestLine(std::string_view text) {
+  const Verdict method = IsMethod(text);
+  if (method != Verdict::kYes) return method;
+  const size_t space = text.find(' ');
+  return IsTarget(text.substr(0, space), text.substr(space + 1));
+}
+
+bool EqualsFolded(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (size_t i = 0; i < text.size(); i++) {
+    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+std::string_view Trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// The last of a list's items.
+std::string_view LastItem(std::string_view list) {
+  const size_t comma = list.rfind(',');
+  return Trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
+}
+
+// Decimal, of at most 18 digits.
+bool ParseLength(std::string_view text, uint64_t& value) {
+  if (text.empty() || text.size() > 18) return false;
+  value = 0;
+  for (const char c : text) {
+    if (!IsDigit(c)) return false;
+    value = value * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return true;
+}
+
+int HexDigit(char c) {
+  if (IsDigit(c)) return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+uint64_t Bit(uint32_t number) { return 1ull << (number & 63); }
+
+void Mark(uint64_t& set, uint32_t number, bool on) { set = on ? set | Bit(number) : set & ~Bit(number); }
+
+}  // namespace
+
+Verdict ClassifyHttp1(Side side, const uint8_t* bytes, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes), size);
+  return side == Side::kToServer ? IsRequestLine(text) : IsStatusLine(text);
+}
+
+void Http1::Reset(Half& half) {
+  const uint32_t number = half.number;
+  half.state = State::kStart;
+  half.cut = half.chunked = half.has_length = half.coded = half.error = false;
+  half.kept = half.status = 0;
+  half.left = half.bytes = half.first_ns = 0;
+  half.number = number;
+}
+
+void Http1::Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  if (half.state == State::kAstray) {
+    if (ClassifyHttp1(side, bytes, size) != Verdict::kYes) return;
+    Reset(half);
+  }
+  while (size > 0 && half.state != State::kAstray) {
+    const uint64_t skippable = Skippable(side);
+    size_t taken;
+    if (skippable > 0) {
+      taken = static_cast<size_t>(std::min<uint64_t>(skippable, size));
+      Pass(side, taken, ns, sink);
+    } else {
+      taken = EatLine(side, bytes, size, ns, sink);
+    }
+    bytes += taken;
+    size -= taken;
+  }
+}
+
+// Up to the end of a line. A line that is there as a whole is not copied.
+size_t Http1::EatLine(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  if (half.first_ns == 0) half.first_ns = ns;
+  const auto* end = static_cast<const uint8_t*>(memchr(bytes, '\n', size));
+  const size_t taken = end != nullptr ? static_cast<size_t>(end - bytes) + 1 : size;
+  half.bytes += taken;
+  const size_t text = end != nullptr ? taken - 1 : taken;
+  if (end != nullptr && half.kept == 0 && !half.cut && text <= kLineBytes) {
+    OnLine(side, reinterpret_cast<const char*>(bytes), text, false, ns, sink);
+    return taken;
+  }
+  const size_t room = kLineBytes - half.kept;
+  memcpy(half.line + half.kept, bytes, std::min(room, text));
+  half.kept = static_cast<uint16_t>(half.kept + std::min(room, text));
+  half.cut = half.cut || text > room;
+  if (end == nullptr) return taken;
+  const size_t kept = half.kept;
+  const bool cut = half.cut;
+  half.kept = 0;
+  half.cut = false;
+  OnLine(side, half.line, kept, cut, ns, sink);
+  return taken;
+}
+
+void Http1::OnLine(Side side, const char* line, size_t size, bool cut, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  if (size > 0 && line[size - 1] == '\r' && !cut) --size;
+  switch (half.state) {
+    case State::kStart:
+      // A line end more than needed between two messages is nothing.
+      if (size == 0) {
+        half.bytes = half.first_ns = 0;
+        return;
+      }
+      return OnFirstLine(side, line, size, cut, ns, sink);
+    case State::kHeaders:
+      return size == 0 ? OnHeadEnd(side, ns, sink) : OnHeader(half, line, size);
+    case State::kChunkSize:
+      return OnChunkSize(half, line, size);
+    case State::kTrailer:
+      if (size == 0) End(side, ns, sink);
+      return;
+    default:
+      return;
+  }
+}
+
+void Http1::OnFirstLine(Side side, const char* line, size_t size, bool cut, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  const bool ok = side == Side::kToServer ? OnRequestLine(line, size, cut) : OnStatusLine(line, size);
+  if (ok) {
+    half.state = State::kHeaders;
+    return;
+  }
+  half.state = State::kAstray;
+  sink.OutOfStep(side);
+}
+
+bool Http1::OnRequestLine(const char* line, size_t size, bool cut) {
+  const std::string_view text(line, size);
+  if (IsRequestLine(text) != Verdict::kYes) return false;
+  const size_t space = text.find(' ');
+  const size_t last = text.rfind(' ');
+  const bool has_version = !cut && last > space && text.substr(last + 1, 7) == "HTTP/1.";
+  if (!cut && !has_version) return false;
+  const std::string_view method = text.substr(0, space);
+  const std::string_view target = text.substr(space + 1, cut ? std::string_view::npos : last - space - 1);
+  operation_.Clear();
+  operation_.Add(method);
+  operation_.Add(' ');
+  // The target of CONNECT is a host and its port, which is not a route.
+  if (method == "CONNECT") {
+    operation_.Add("{host}");
+  } else {
+    AddRoute(target, cut, operation_);
+  }
+  const uint32_t number = half_[Index(Side::kToServer)].number;
+  Mark(heads_, number, method == "HEAD");
+  Mark(connects_, number, method == "CONNECT");
+  return true;
+}
+
+bool Http1::OnStatusLine(const char* line, size_t size) {
+  if (IsStatusLine({line, size}) != Verdict::kYes) return false;
+  Half& half = half_[Index(Side::kToClient)];
+  half.status = static_cast<uint16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
+  half.error = half.status >= 500;
+  return half.status >= 100;
+}
+
+void Http1::OnHeader(Half& half, const char* line, size_t size) {
+  const std::string_view text(line, size);
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return;
+  const std::string_view name = text.substr(0, colon);
+  const std::string_view value = Trim(text.substr(colon + 1));
+  if (EqualsFolded(name, "content-length")) {
+    half.has_length = ParseLength(value, half.left);
+  } else if (EqualsFolded(name, "transfer-encoding")) {
+    half.chunked = EqualsFolded(LastItem(value), "chunked");
+    half.coded = !half.chunked;
+  }
+}
+
+void Http1::OnHeadEnd(Side side, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  const Half& asked = half_[Index(Side::kToServer)];
+  const bool answers = side == Side::kToClient;
+  // 100 and the like announce the response; only 101 is one.
+  if (answers && half.status < 200 && half.status != 101) return Reset(half);
+  if (answers && half.number == asked.number) {
+    // Whether it has a body depends on a request that was not seen.
+    half.number = kNobodyAsked;
+    Emit(side, kBegins | kEnds, ns, sink);
+    half.number = asked.number;
+    half.state = State::kAstray;
+    return;
+  }
+  const State next = AfterHead(side);
+  const bool tunnel = answers && next == State::kForever && half.status < 300 && TunnelBegins(half);
+  const bool ends = next == State::kStart || tunnel;
+  Emit(side, static_cast<uint8_t>(kBegins | (ends ? kEnds : 0)), ns, sink);
+  half.number++;
+  if (ends) Reset(half);
+  half.state = next;
+  if (tunnel) half_[Index(Side::kToServer)].state = State::kForever;
+  if (!answers && half.number - half_[Index(Side::kToClient)].number > kMaxOpen) Lost(side, ns, sink);
+}
+
+// What comes after this response is no HTTP any more.
+bool Http1::TunnelBegins(const Half& response) const {
+  return response.status == 101 || ((connects_ & Bit(response.number)) != 0 && response.status < 300);
+}
+
+// What follows a head. kStart: nothing.
+Http1::State Http1::AfterHead(Side side) const {
+  const Half& half = half_[Index(side)];
+  if (side == Side::kToClient) {
+    if (TunnelBegins(half)) return State::kForever;
+    if ((heads_ & Bit(half.number)) != 0 || half.status == 204 || half.status == 304) return State::kStart;
+  }
+  if (half.chunked) return State::kChunkSize;
+  if (half.coded) return State::kForever;
+  if (half.has_length) return half.left > 0 ? State::kBody : State::kStart;
+  return side == Side::kToServer ? State::kStart : State::kForever;
+}
+
+void Http1::OnChunkSize(Half& half, const char* line, size_t size) {
+  uint64_t chunk = 0;
+  size_t digits = 0;
+  for (; digits < size && digits < 16; digits++) {
+    const int digit = HexDigit(line[digits]);
+    if (digit < 0) break;
+    chunk = chunk << 4 | static_cast<uint64_t>(digit);
+  }
+  // A size that is none: nothing that follows has a known place.
+  if (digits == 0 || digits > 12) {
+    half.state = State::kAstray;
+    return;
+  }
+  half.left = chunk + 2;
+  half.state = chunk == 0 ? State::kTrailer : State::kChunk;
+}
+
+// Bytes of a body.
+void Http1::Pass(Side side, uint64_t count, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  half.bytes += count;
+  if (half.state == State::kForever) return;
+  half.left -= count;
+  if (half.left > 0) return;
+  if (half.state == State::kChunk)
+    half.state = State::kChunkSize;
+  else
+    End(side, ns, sink);
+}
+
+void Http1::End(Side side, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  half.number--;
+  Emit(side, kEnds, ns, sink);
+  half.number++;
+  Reset(half);
+}
+
+void Http1::Emit(Side side, uint8_t flags, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  Message message;
+  const bool asks = side == Side::kToServer;
+  message.kind = asks ? Message::Kind::kRequest : Message::Kind::kResponse;
+  message.flags = static_cast<uint8_t>(flags | (half.error ? kError : 0));
+  if (!asks) message.status = half.status;
+  message.key = half.number;
+  message.bytes = half.bytes;
+  message.first_ns = (flags & kBegins) != 0 ? half.first_ns : ns;
+  message.last_ns = ns;
+  if (asks && (flags & kBegins) != 0) {
+    message.operation = operation_.view();
+    // A tunnel lasts as long as its user likes.
+    if ((connects_ & Bit(half.number)) != 0) message.flags |= kNoLatency;
+  }
+  sink.Emit(message);
+  half.bytes = 0;
+}
+
+uint64_t Http1::Skippable(Side side) const {
+  const Half& half = half_[Index(side)];
+  switch (half.state) {
+    case State::kBody:
+    case State::kChunk:
+      return half.left;
+    case State::kForever:
+      return kNoEnd;
+    default:
+      return 0;
+  }
+}
+
+void Http1::Skip(Side side, uint64_t count, uint64_t ns, Sink& sink) { Pass(side, count, ns, sink); }
+
+// How many messages were in what is missing is not known: what is open stays without an answer.
+void Http1::Lost(Side side, uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(side)];
+  if (half.state == State::kForever || half.state == State::kAstray) return;
+  Reset(half);
+  half.state = State::kAstray;
+  half_[Index(Side::kToClient)].number = half_[Index(Side::kToServer)].number;
+  sink.OutOfStep(side);
+}
+
+}  // namespace skybraid::l7

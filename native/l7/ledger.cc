@@ -1,0 +1,154 @@
+#include "ledger.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "histogram.h"
+
+namespace skybraid::l7 {
+
+namespace {
+
+uint64_t HashOf(Protocol protocol, std::string_view name) {
+  return std::hash<std::string_view>{}(name)*31 + static_cast<uint64_t>(protocol);
+}
+
+}  // namespace
+
+Ledger::Ledger(const LedgerOptions& options) : options_(options) {
+  operations_.resize(kProtocols + options.max_operations);
+  for (size_t i = 0; i < kProtocols; i++) {
+    operations_[i].name = "{other}";
+    operations_[i].protocol = static_cast<Protocol>(i);
+    operations_[i].used = true;
+  }
+  size_t slots = 16;
+  while (slots < 2 * options.max_operations) slots *= 2;
+  index_.assign(slots, kNone);
+  for (uint32_t i = options.max_operations; i-- > 0;)
+    free_operations_.push_back(static_cast<uint32_t>(kProtocols + i));
+  rows_.resize(options.max_rows);
+  for (uint32_t i = options.max_rows; i-- > 0;) {
+    rows_[i].next = free_row_;
+    free_row_ = i;
+  }
+  free_row_count_ = options.max_rows;
+  buckets_.resize(options.max_buckets);
+  for (uint32_t i = options.max_buckets; i-- > 0;) {
+    buckets_[i].next = free_bucket_;
+    free_bucket_ = i;
+  }
+}
+
+uint32_t Ledger::Intern(Protocol protocol, std::string_view name) {
+  const uint64_t hash = HashOf(protocol, name);
+  const size_t mask = index_.size() - 1;
+  for (size_t at = hash & mask; index_[at] != kNone; at = (at + 1) & mask) {
+    Operation& known = operations_[index_[at]];
+    if (known.hash != hash || known.protocol != protocol || known.name != name) continue;
+    ++known.held;
+    return index_[at];
+  }
+  if (free_operations_.empty() && !MakeRoom()) {
+    ++counters_.other;
+    const auto other = static_cast<uint32_t>(protocol);
+    ++operations_[other].held;
+    return other;
+  }
+  const uint32_t operation = free_operations_.back();
+  free_operations_.pop_back();
+  Operation& fresh = operations_[operation];
+  fresh.name.assign(name);
+  fresh.hash = hash;
+  fresh.held = 1;
+  fresh.protocol = protocol;
+  fresh.used = true;
+  Place(operation);
+  return operation;
+}
+
+void Ledger::Place(uint32_t operation) {
+  const size_t mask = index_.size() - 1;
+  size_t at = operations_[operation].hash & mask;
+  while (index_[at] != kNone) at = (at + 1) & mask;
+  index_[at] = operation;
+}
+
+// Forgets the operations that nobody holds.
+bool Ledger::MakeRoom() {
+  std::fill(index_.begin(), index_.end(), kNone);
+  for (uint32_t i = kProtocols; i < operations_.size(); i++) {
+    if (!operations_[i].used) continue;
+    if (operations_[i].held > 0) {
+      Place(i);
+      continue;
+    }
+    operations_[i].used = false;
+    free_operations_.push_back(i);
+  }
+  return !free_operations_.empty();
+}
+
+uint32_t Ledger::NewRow(const Outcome& outcome) {
+  const uint32_t at = free_row_;
+  if (at == kNone) return kNone;
+  free_row_ = rows_[at].next;
+  --free_row_count_;
+  rows_[at] = {outcome.operation, outcome.status, 0, kNone, kNone, outcome.flags, 0, 0, 0, 0};
+  Hold(outcome.operation);
+  return at;
+}
+
+void Ledger::Book(uint32_t& head, const Outcome& outcome) {
+  uint32_t at = head;
+  while (at != kNone && (rows_[at].operation != outcome.operation || rows_[at].status != outcome.status ||
+                         rows_[at].flags != outcome.flags))
+    at = rows_[at].next;
+  if (at == kNone) {
+    at = NewRow(outcome);
+    if (at == kNone) {
+      ++counters_.lost;
+      return;
+    }
+    rows_[at].next = head;
+    head = at;
+  }
+  LedgerRow& row = rows_[at];
+  ++row.count;
+  row.request_bytes += outcome.request_bytes;
+  row.response_bytes += outcome.response_bytes;
+  if (outcome.status == kUnknownStatus || (outcome.flags & kRowNoLatency) != 0) return;
+  row.first_byte_sum_us += outcome.first_byte_us;
+  row.last_byte_sum_us += outcome.last_byte_us;
+  const int index = BucketOf(outcome.first_byte_us);
+  uint32_t bucket = row.buckets;
+  while (bucket != kNone && buckets_[bucket].index != index) bucket = buckets_[bucket].next;
+  if (bucket == kNone) {
+    bucket = free_bucket_;
+    if (bucket == kNone) return;  // counted all the same, but its time has no bucket
+    free_bucket_ = buckets_[bucket].next;
+    buckets_[bucket] = {index, 0, row.buckets};
+    row.buckets = bucket;
+  }
+  ++buckets_[bucket].value;
+}
+
+void Ledger::Free(uint32_t& head) {
+  while (head != kNone) {
+    LedgerRow& row = rows_[head];
+    while (row.buckets != kNone) {
+      const uint32_t bucket = row.buckets;
+      row.buckets = buckets_[bucket].next;
+      buckets_[bucket].next = free_bucket_;
+      free_bucket_ = bucket;
+    }
+    Release(row.operation);
+    const uint32_t next = row.next;
+    row.next = free_row_;
+    free_row_ = head;
+    ++free_row_count_;
+    head = next;
+  }
+}
+
+}  // namespace skybraid::l7

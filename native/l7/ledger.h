@@ -1,0 +1,108 @@
+// What was said on all connections since each one's last record: per connection a short list of rows, one per
+// operation, status and flags, with sums and a sparse histogram. All memory is made at the start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parser.h"
+
+namespace skybraid::l7 {
+
+constexpr uint32_t kNone = UINT32_MAX;
+// Bits of l7_flags in flow.proto.
+constexpr uint8_t kRowError = 1, kRowNoLatency = 2;
+
+struct LedgerOptions {
+  uint32_t max_operations = 4096;
+  uint32_t max_rows = 16384;
+  uint32_t max_buckets = 65536;
+};
+
+struct LedgerCounters {
+  uint64_t other = 0;  // messages booked as {other}: there was no room for their operation
+  uint64_t lost = 0;   // messages that found no room at all
+};
+
+// One request and its end.
+struct Outcome {
+  uint32_t operation;  // of Intern
+  uint32_t status;     // kUnknownStatus: no response was seen
+  uint8_t flags;
+  uint64_t request_bytes;
+  uint64_t response_bytes;
+  uint64_t first_byte_us;
+  uint64_t last_byte_us;
+};
+
+struct LedgerRow {
+  uint32_t operation;
+  uint32_t status;
+  uint32_t count;
+  uint32_t next;
+  uint32_t buckets;  // list
+  uint8_t flags;
+  uint64_t request_bytes;
+  uint64_t response_bytes;
+  uint64_t first_byte_sum_us;
+  uint64_t last_byte_sum_us;
+};
+
+struct LedgerBucket {
+  int32_t index;
+  uint32_t value;
+  uint32_t next;
+};
+
+class Ledger {
+ public:
+  explicit Ledger(const LedgerOptions& options = {});
+
+  // The number of an operation, which is the caller's until it releases it.
+  uint32_t Intern(Protocol protocol, std::string_view name);
+  void Hold(uint32_t operation) { ++operations_[operation].held; }
+  void Release(uint32_t operation) { --operations_[operation].held; }
+
+  // Adds to the rows of a connection; `head` is kNone while it has none.
+  void Book(uint32_t& head, const Outcome& outcome);
+  // Calls back with each row and its list of buckets, then forgets them.
+  template <typename Each>
+  void Take(uint32_t& head, Each&& each) {
+    for (uint32_t at = head; at != kNone; at = rows_[at].next) each(rows_[at]);
+    Free(head);
+  }
+
+  const LedgerBucket& Bucket(uint32_t at) const { return buckets_[at]; }
+  std::string_view Name(uint32_t operation) const { return operations_[operation].name; }
+  Protocol ProtocolOf(uint32_t operation) const { return operations_[operation].protocol; }
+  const LedgerCounters& Counters() const { return counters_; }
+  uint32_t FreeRows() const { return free_row_count_; }
+
+ private:
+  struct Operation {
+    std::string name;
+    uint64_t hash = 0;
+    uint32_t held = 0;
+    Protocol protocol = Protocol::kUnknown;
+    bool used = false;
+  };
+  bool MakeRoom();
+  void Place(uint32_t operation);
+  uint32_t NewRow(const Outcome& outcome);
+  void Free(uint32_t& head);
+
+  LedgerOptions options_;
+  LedgerCounters counters_;
+  std::vector<Operation> operations_;  // first one {other} per protocol
+  std::vector<uint32_t> index_;        // by hash, open addressing
+  std::vector<uint32_t> free_operations_;
+  std::vector<LedgerRow> rows_;
+  std::vector<LedgerBucket> buckets_;
+  uint32_t free_row_ = kNone;
+  uint32_t free_row_count_ = 0;
+  uint32_t free_bucket_ = kNone;
+};
+
+}  // namespace skybraid::l7

@@ -1,0 +1,167 @@
+#include "pairing.h"
+
+namespace skybraid::l7 {
+
+namespace {
+
+uint64_t UsBetween(uint64_t from_ns, uint64_t to_ns) {
+  return to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0;
+}
+
+uint8_t RowFlags(uint8_t flags) {
+  return static_cast<uint8_t>(((flags & kError) != 0 ? kRowError : 0) |
+                              ((flags & kNoLatency) != 0 ? kRowNoLatency : 0));
+}
+
+}  // namespace
+
+void Pairing::Emit(const Message& message) {
+  if ((message.flags & kGrpc) != 0) protocol_ = Protocol::kGrpc;
+  if (message.kind == Message::Kind::kRequest) return Request(message);
+  if ((message.flags & kUnkeyed) != 0) return EndAll(message);
+  Response(message);
+}
+
+uint32_t Pairing::Find(uint64_t key) {
+  for (uint32_t i = 0; i < count_; i++) {
+    if (At(i).key == key) return i;
+  }
+  return kNone;
+}
+
+void Pairing::Request(const Message& message) {
+  if ((message.flags & kBegins) != 0) return Add(message);
+  // A later part: of a request that may have been answered already.
+  const uint32_t at = Find(message.key);
+  if (at != kNone) At(at).request_bytes += message.bytes;
+}
+
+void Pairing::Add(const Message& message) {
+  const uint32_t operation =
+      ledger_.Intern(protocol_, message.operation.empty() ? "{unknown}" : message.operation);
+  Open fresh{message.key, message.first_ns, 0, message.bytes, 0, 0,
+             operation,   kUnknownStatus,   1, message.flags};
+  if ((message.flags & kNoResponse) != 0 || beyond_ > 0) {
+    if ((message.flags & kNoResponse) == 0) ++beyond_;
+    return BookUnknown(fresh);
+  }
+  Open* last = count_ > 0 ? &At(count_ - 1) : nullptr;
+  if (last != nullptr && last->response_ns == 0 && last->key == fresh.key && last->operation == operation &&
+      last->first_ns == fresh.first_ns && last->flags == fresh.flags) {
+    ++last->count;
+    last->request_bytes += fresh.request_bytes;
+    ledger_.Release(operation);
+  } else if (count_ < kMaxOpen) {
+    At(count_++) = fresh;
+  } else {
+    ++beyond_;
+    BookUnknown(fresh);
+  }
+}
+
+void Pairing::Response(const Message& message) {
+  const uint32_t at = Find(message.key);
+  if (at == kNone) {
+    if ((message.flags & kEnds) == 0) return;
+    if (beyond_ > 0)
+      --beyond_;
+    else
+      ++counters_.unpaired;
+    return;
+  }
+  Open& open = At(at);
+  if (open.response_ns == 0) open.response_ns = message.first_ns;
+  open.response_bytes += message.bytes;
+  open.last_ns = message.last_ns;
+  if (message.status != kUnknownStatus) open.status = message.status;
+  const auto flags = static_cast<uint8_t>(message.flags & (kError | kNoLatency));
+  const uint8_t before = open.flags;
+  open.flags = static_cast<uint8_t>(open.flags | flags);
+  if ((message.flags & kEnds) == 0) return;
+  const uint64_t share = open.request_bytes / open.count;
+  BookOne(open, share);
+  if (--open.count == 0) {
+    ledger_.Release(open.operation);
+    return Remove(at);
+  }
+  open.request_bytes -= share;
+  open.response_ns = open.response_bytes = 0;
+  open.status = kUnknownStatus;
+  open.flags = before;
+}
+
+void Pairing::BookOne(const Open& open, uint64_t request_bytes) {
+  ledger_.Book(rows_, {open.operation, open.status, RowFlags(open.flags), request_bytes, open.response_bytes,
+                       UsBetween(open.first_ns, open.response_ns), UsBetween(open.first_ns, open.last_ns)});
+}
+
+void Pairing::BookUnknown(Open& open) {
+  for (; open.count > 0; open.count--) {
+    const uint64_t share = open.request_bytes / open.count;
+    open.request_bytes -= share;
+    ledger_.Book(rows_, {open.operation, kUnknownStatus, RowFlags(open.flags & kNoLatency), share,
+                         open.response_bytes, 0, 0});
+    open.response_bytes = 0;
+  }
+  ledger_.Release(open.operation);
+}
+
+void Pairing::Remove(uint32_t i) {
+  if (i == 0) {
+    first_ = (first_ + 1) % kMaxOpen;
+  } else {
+    for (; i + 1 < count_; i++) At(i) = At(i + 1);
+  }
+  --count_;
+}
+
+void Pairing::EndAll(const Message& message) {
+  for (; count_ > 0; Remove(0)) {
+    Open& open = At(0);
+    if (open.response_ns == 0) open.response_ns = message.first_ns;
+    open.last_ns = message.last_ns;
+    open.status = message.status;
+    open.flags = static_cast<uint8_t>(open.flags | (message.flags & (kError | kNoLatency)));
+    for (; open.count > 0; open.count--) {
+      const uint64_t share = open.request_bytes / open.count;
+      open.request_bytes -= share;
+      BookOne(open, share);
+      open.response_bytes = 0;
+    }
+    ledger_.Release(open.operation);
+  }
+  beyond_ = 0;
+}
+
+void Pairing::OutOfStep(Side) {
+  ++counters_.out_of_step;
+  for (; count_ > 0; Remove(0)) BookUnknown(At(0));
+  beyond_ = 0;
+}
+
+void Pairing::GiveUpBefore(uint64_t ns) {
+  while (count_ > 0 && At(0).first_ns < ns && At(0).response_ns == 0) {
+    BookUnknown(At(0));
+    Remove(0);
+  }
+}
+
+void Pairing::Close() {
+  for (; count_ > 0; Remove(0)) {
+    Open& open = At(0);
+    if (open.response_ns == 0 || open.status == kUnknownStatus) {
+      BookUnknown(open);
+      continue;
+    }
+    const uint64_t share = open.request_bytes / open.count;
+    BookOne(open, share);
+    open.request_bytes -= share;
+    if (--open.count > 0)
+      BookUnknown(open);
+    else
+      ledger_.Release(open.operation);
+  }
+  beyond_ = 0;
+}
+
+}  // namespace skybraid::l7
