@@ -14,7 +14,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             'packages/*/src/**/*.test.ts',
-            'test/{checks,fuzz,runner}/**/*.test.ts',
+            'test/{checks,chart,fuzz,runner}/**/*.test.ts',
             'test/fault/world/**/*.test.ts',
             'test/kube/cluster/**/*.test.ts',
             'scripts/**/*.test.ts',

@@ -1,5 +1,6 @@
 export { formatAddress, formatV4Word, parseAddress } from './address.ts'
 export type { BatchHead, BusMessage, BusPublisher, BusSubscriber } from './bus.ts'
+export { jsonSchemaOf } from './config/json-schema.ts'
 export {
   type ConfigResult,
   type ConfigSources,

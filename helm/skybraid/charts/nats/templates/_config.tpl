@@ -1,0 +1,75 @@
+{{/* Each role may do what docs/bus.md says, and no more. */}}
+{{- define "skybraid.natsUsers" -}}
+{{- $cluster := .root.Values.global.cluster -}}
+accounts { SKYBRAID { jetstream: enabled, users: [
+# Pods of one DaemonSet share one secret, so this login may publish for every node.
+{ user: "collector", password: {{ .passwords.collector | quote }}, permissions: {
+    publish: { allow: ["skybraid.v1.{{ $cluster }}.flow.*.*"] }
+    subscribe: { allow: ["_INBOX_collector.>"] } } }
+{ user: "aggregator", password: {{ .passwords.aggregator | quote }}, permissions: {
+    publish: { allow: [
+      "skybraid.v1.{{ $cluster }}.rollup.*"
+      {{- range $stream := list (printf "SKYBRAID_FLOW_%s" $cluster) (printf "SKYBRAID_ROLLUP_%s" $cluster) }}
+      "$JS.API.STREAM.CREATE.{{ $stream }}"
+      "$JS.API.STREAM.INFO.{{ $stream }}"
+      "$JS.API.CONSUMER.CREATE.{{ $stream }}.>"
+      "$JS.API.CONSUMER.INFO.{{ $stream }}.*"
+      "$JS.API.CONSUMER.MSG.NEXT.{{ $stream }}.*"
+      "$JS.API.CONSUMER.DELETE.{{ $stream }}.*"
+      {{- end }}
+      "$JS.API.STREAM.MSG.GET.SKYBRAID_ROLLUP_{{ $cluster }}"
+      "$JS.API.DIRECT.GET.SKYBRAID_ROLLUP_{{ $cluster }}.>"
+    ] }
+    subscribe: { allow: ["_INBOX_aggregator.>"] } } }
+] } }
+{{- end -}}
+
+{{- define "skybraid.natsRoutes" -}}
+{{- $server := printf "%s-nats" (include "skybraid.fullname" .root) -}}
+authorization { user: "routes", password: {{ .password | quote }}, timeout: 5 }
+routes: [
+  {{- range $i := until (int .root.Values.replicas) }}
+  "nats://routes:{{ $.password }}@{{ $server }}-{{ $i }}.{{ $server }}-headless.{{ $.root.Release.Namespace }}.svc:6222"
+  {{- end }}
+]
+{{- end -}}
+
+{{- define "skybraid.natsConfig" -}}
+server_name: $POD_NAME
+listen: "0.0.0.0:4222"
+http: "0.0.0.0:8222"
+max_payload: 1MB
+write_deadline: "10s"
+ping_interval: "20s"
+jetstream {
+  store_dir: /data
+  max_memory_store: 64MB
+  max_file_store: {{ .Values.jetstream.maxFile }}
+}
+{{- if .Values.global.bus.tls }}
+tls {
+  cert_file: /etc/nats/tls.crt
+  key_file: /etc/nats/tls.key
+  min_version: "1.3"
+}
+{{- end }}
+include ./users.conf
+{{- if gt (int .Values.replicas) 1 }}
+cluster {
+  name: {{ include "skybraid.fullname" . }}
+  listen: "0.0.0.0:6222"
+  # clients are told nothing of addresses that no certificate names
+  no_advertise: true
+  include ./routes.conf
+  {{- if .Values.global.bus.tls }}
+  tls {
+    cert_file: /etc/nats/tls.crt
+    key_file: /etc/nats/tls.key
+    ca_file: /etc/nats/ca.crt
+    verify: true
+    min_version: "1.3"
+  }
+  {{- end }}
+}
+{{- end }}
+{{- end -}}

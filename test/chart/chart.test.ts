@@ -1,0 +1,223 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parse, parseAllDocuments } from 'yaml'
+import { chartFiles } from '../../helm/generate/chart-files.ts'
+import { aggregatorOptions } from '../../packages/cli/src/aggregator/options.ts'
+import { collectorOptions } from '../../packages/cli/src/collector/options.ts'
+import { loadConfig } from '../../packages/shared/src/index.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const chart = join(root, 'helm/skybraid')
+const valuesFiles = readdirSync(join(chart, 'ci')).filter(name => name.endsWith('-values.yaml'))
+const helm = builtHelm()
+
+/** The helm that bootstrap built; a unit test does not build one. */
+function builtHelm(): string | undefined {
+  const folder = join(root, '.cache/bin')
+  const name = existsSync(folder)
+    ? readdirSync(folder).find(file => /^helm-v3\.[\d.]+$/.test(file))
+    : undefined
+  return name === undefined ? undefined : join(folder, name)
+}
+
+interface Manifest {
+  readonly kind: string
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly annotations?: Record<string, string>
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: manifests of every kind
+  readonly [key: string]: any
+}
+
+function run(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(helm!, args, { encoding: 'utf8' })
+  return { status, output: stdout + stderr, stdout }
+}
+
+function rendered(values: string, ...more: string[]): Manifest[] {
+  const file = join(chart, 'ci', values)
+  const args = ['template', 'shop', chart, '-n', 'skybraid', '--kube-version', '1.30.0', '-f', file, ...more]
+  const text = execFileSync(helm!, args, { encoding: 'utf8', stdio: 'pipe' })
+  return parseAllDocuments(text)
+    .map(document => document.toJS() as Manifest | null)
+    .filter(manifest => manifest !== null)
+}
+
+const named = (all: readonly Manifest[], kind: string, name: string) => {
+  const found = all.find(m => m.kind === kind && m.metadata.name === name)
+  if (found === undefined) throw new Error(`no ${kind} ${name}`)
+  return found
+}
+
+const podSpecs = (all: readonly Manifest[]) =>
+  all.flatMap(m => {
+    if (m.kind === 'Pod') return [{ name: m.metadata.name, spec: m.spec }]
+    return ['Deployment', 'StatefulSet', 'DaemonSet'].includes(m.kind)
+      ? [{ name: m.metadata.name, spec: m.spec.template.spec }]
+      : []
+  })
+
+describe('generated files of the chart', () => {
+  it('are what npm run chart makes', () => {
+    const read = (file: string) => readFileSync(join(chart, file), 'utf8')
+    for (const [name, text] of chartFiles(read)) expect(read(name), `${name}: run npm run chart`).toBe(text)
+  })
+})
+
+describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
+  let folder = ''
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'skybraid-chart-'))
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it.each(valuesFiles)('passes lint and renders with %s', values => {
+    const { status, output } = run('lint', '--strict', chart, '-f', join(chart, 'ci', values))
+    expect(output).toContain('0 chart(s) failed')
+    expect(status).toBe(0)
+    expect(rendered(values).length).toBeGreaterThan(10)
+  })
+
+  it.each([
+    ['collector.flsh=1s', 'flsh'],
+    ['collector.config.flsh=1s', 'flsh'],
+    ['collector.config.flush=5', 'flush'],
+    ['aggregator.config.nats-user=x', 'nats-user'],
+    ['nats.replicas=2', 'replicas'],
+    ['global.bus.tsl=false', 'tsl'],
+    ['bus.tls=false', 'bus'],
+  ])('refuses %s and names it', (setting, word) => {
+    const { status, output } = run('template', 'shop', chart, '--kube-version', '1.30.0', '--set', setting)
+    expect(status).not.toBe(0)
+    expect(output).toContain("values don't meet the specifications of the schema")
+    expect(output).toContain(word)
+  })
+
+  it.each([
+    [['nats.enabled=false'], 'nats.enabled=false needs global.bus.servers'],
+    [['nats.enabled=false', 'global.bus.servers={tls://a:4222}'], 'global.bus.collectorSecret'],
+    [['global.bus.servers={tls://a:4222}'], 'set nats.enabled=false'],
+    [['collector.capabilities.bpf=false'], 'can observe nothing'],
+  ])('refuses %s in words', (settings, words) => {
+    const flags = settings.flatMap(setting => ['--set', setting])
+    const { status, output } = run('template', 'shop', chart, '--kube-version', '1.30.0', ...flags)
+    expect(status).not.toBe(0)
+    expect(output).toContain(words)
+  })
+
+  it.each(valuesFiles)('gives programs files that they accept, with %s', values => {
+    const all = rendered(values)
+    for (const [role, schema] of Object.entries({
+      collector: collectorOptions,
+      aggregator: aggregatorOptions,
+    })) {
+      const file: string = named(all, 'ConfigMap', `shop-skybraid-${role}`).data['skybraid.yaml']
+      const sources = { args: ['--config', 'skybraid.yaml'], env: {}, readFile: () => file, parseFile: parse }
+      const loaded = loadConfig(schema, sources)
+      expect(loaded.ok ? [] : loaded.errors).toEqual([])
+    }
+  })
+
+  it.each(valuesFiles)('lets only the collector have more than the restricted standard, with %s', values => {
+    const pods = podSpecs(rendered(values))
+    expect(pods.length).toBeGreaterThan(3)
+    for (const { name, spec } of pods) {
+      expect(spec.hostNetwork ?? false).toBe(false)
+      expect(spec.hostPID ?? false).toBe(false)
+      for (const container of spec.containers) {
+        const { securityContext: context } = container
+        expect(context).toMatchObject({
+          allowPrivilegeEscalation: false,
+          privileged: false,
+          readOnlyRootFilesystem: true,
+        })
+        expect(context.capabilities.drop).toEqual(['ALL'])
+        if (name === 'shop-skybraid-collector') continue
+        expect(context.capabilities.add).toBeUndefined()
+        expect(spec.securityContext).toMatchObject({
+          runAsNonRoot: true,
+          seccompProfile: { type: 'RuntimeDefault' },
+        })
+        expect(spec.volumes.some((volume: object) => 'hostPath' in volume)).toBe(false)
+      }
+    }
+  })
+
+  it('gives the collector three capabilities, one host path to read, and no token', () => {
+    const { spec } = podSpecs(rendered('default-values.yaml')).find(
+      pod => pod.name === 'shop-skybraid-collector',
+    )!
+    const [container] = spec.containers
+    expect(container.securityContext.capabilities.add).toEqual(['BPF', 'PERFMON', 'NET_ADMIN'])
+    expect(spec.automountServiceAccountToken).toBe(false)
+    expect(spec.securityContext.seccompProfile.type).toBe('RuntimeDefault')
+    const paths = spec.volumes.filter((volume: object) => 'hostPath' in volume)
+    expect(paths).toMatchObject([{ name: 'cgroup', hostPath: { path: '/sys/fs/cgroup' } }])
+    expect(container.volumeMounts).toContainEqual({
+      name: 'cgroup',
+      mountPath: '/sys/fs/cgroup',
+      readOnly: true,
+    })
+  })
+
+  it('leaves NET_ADMIN out together with the packet hooks', () => {
+    const all = rendered('demo-values.yaml')
+    const { spec } = podSpecs(all).find(pod => pod.name === 'shop-skybraid-collector')!
+    expect(spec.containers[0].securityContext.capabilities.add).toEqual(['BPF', 'PERFMON'])
+    expect(named(all, 'ConfigMap', 'shop-skybraid-collector').data['skybraid.yaml']).toContain('udp: false')
+  })
+
+  it('lists and watches what names are made of, and no secrets', () => {
+    const roles = rendered('default-values.yaml').filter(m => m.kind === 'ClusterRole')
+    const rules = roles.flatMap(role => role.rules)
+    for (const rule of rules) expect(rule.verbs).toEqual(['list', 'watch'])
+    expect(rules.flatMap(rule => rule.resources)).not.toContain('secrets')
+  })
+
+  it('gives both programs the passwords that the server has, and one authority', () => {
+    const all = rendered('default-values.yaml')
+    const server = named(all, 'Secret', 'shop-skybraid-nats').stringData
+    for (const role of ['collector', 'aggregator']) {
+      const login = named(all, 'Secret', `shop-skybraid-bus-${role}`)
+      expect(login.stringData.password).toHaveLength(40)
+      expect(login.stringData.password).toBe(server[`${role}-password`])
+      expect(server['users.conf']).toContain(`password: "${login.stringData.password}"`)
+      expect(login.stringData['ca.crt']).toBe(server['ca.crt'])
+    }
+    expect(named(all, 'Secret', 'shop-skybraid-bus-collector').metadata.namespace).toBe(
+      'shop-skybraid-collectors',
+    )
+  })
+
+  it.each(['default-values.yaml', 'three-servers-values.yaml', 'demo-values.yaml'])(
+    'makes a configuration that nats-server takes, with %s',
+    values => {
+      const server = readdirSync(join(root, '.cache/bin')).find(name => /^nats-server-v[\d.]+$/.test(name))
+      if (server === undefined) return
+      const all = rendered(values)
+      const files = {
+        ...named(all, 'ConfigMap', 'shop-skybraid-nats').data,
+        ...named(all, 'Secret', 'shop-skybraid-nats').stringData,
+      } as Record<string, string>
+      for (const [name, text] of Object.entries(files)) {
+        writeFileSync(join(folder, name), text.replaceAll('/etc/nats', folder))
+      }
+      const { status, stderr } = spawnSync(
+        join(root, '.cache/bin', server),
+        ['-t', '-c', join(folder, 'nats.conf')],
+        {
+          encoding: 'utf8',
+          env: { ...process.env, POD_NAME: 'shop-skybraid-nats-0' },
+        },
+      )
+      expect(stderr).toContain('configuration file')
+      expect(status).toBe(0)
+    },
+  )
+})
