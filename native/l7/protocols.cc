@@ -1,0 +1,24 @@
+#include <new>
+
+#include "http1/http1.h"
+#include "parser.h"
+#include "redis/redis.h"
+
+namespace skybraid::l7 {
+
+namespace {
+
+template <typename P>
+Parser* Make(void* at) {
+  return new (at) P;
+}
+
+}  // namespace
+
+const ProtocolRow kProtocolTable[] = {
+    {"http1", Protocol::kHttp1, ClassifyHttp1, sizeof(Http1), Make<Http1>},
+    {"redis", Protocol::kRedis, redis::Classify, sizeof(redis::RedisParser), Make<redis::RedisParser>},
+};
+const size_t kProtocolRows = sizeof kProtocolTable / sizeof kProtocolTable[0];
+
+}  // namespace skybraid::l7
