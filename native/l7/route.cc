@@ -116,4 +116,15 @@ void AddRoute(std::string_view target, bool cut, OperationText& out) {
   }
 }
 
+void AddRpc(std::string_view path, bool cut, OperationText& out) {
+  const auto is_name = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+  };
+  const size_t slash = path.find('/', 1);
+  bool good = !cut && path.size() > 1 && path[0] == '/' && slash != std::string_view::npos && slash > 1;
+  for (size_t i = 1; good && i < path.size(); i++) good = i == slash || is_name(path[i]);
+  if (!good || slash + 1 == path.size()) return out.Add(cut ? "{cut}" : "{id}");
+  out.Add(path.substr(1));
+}
+
 }  // namespace skybraid::l7

@@ -13,6 +13,9 @@ namespace skybraid::l7 {
 // path.
 void AddRoute(std::string_view path, bool cut, OperationText& out);
 
+// Appends service and method of a gRPC path, /package.Service/Method; {cut} or {id} for what is no such path.
+void AddRpc(std::string_view path, bool cut, OperationText& out);
+
 // Whether a segment names a single thing rather than a kind of things: numbers, hexadecimal and random ids,
 // dates, addresses, e-mail, long or escaped text.
 bool IsIdentifier(std::string_view segment);

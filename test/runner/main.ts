@@ -40,6 +40,7 @@ const stages: Stage[] = [
     '20',
   ),
   nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
+  check('hostile bytes for the parsers of protocols', 'make', '-j2', '-C', 'native', 'fuzz-l7'),
   vitest('tests of the bus', 'bus', busObstacle()),
   vitest('tests against a real OAP', 'oap', oapObstacle()),
   vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),

@@ -1,0 +1,317 @@
+#include "http2.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "../route.h"
+
+namespace skybraid::l7::http2 {
+
+namespace {
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+constexpr uint32_t kMaxFrame = 1u << 20;  // larger ones are allowed, and not used
+enum Type : uint8_t {
+  kData,
+  kHeaders,
+  kPriority,
+  kReset,
+  kSettings,
+  kPushPromise,
+  kPing,
+  kGoAway,
+  kWindow,
+  kContinuation
+};
+constexpr uint8_t kEndStream = 1, kEndHeaders = 4, kPadded = 8, kHasPriority = 32;
+constexpr uint32_t kCancelled = 1, kUnavailable = 14, kInternal = 13;  // of gRPC
+
+uint32_t U32(const uint8_t* b) {
+  return static_cast<uint32_t>(b[0]) << 24 | static_cast<uint32_t>(b[1]) << 16 |
+         static_cast<uint32_t>(b[2]) << 8 | b[3];
+}
+
+uint32_t FrameLength(const uint8_t* head) { return U32(head) >> 8; }
+
+// Whether nine bytes are the head of a frame that a peer may send.
+bool IsFrameHead(const uint8_t* head) {
+  static constexpr uint8_t kFlags[] = {0x9, 0x2d, 0, 0, 1, 0xc, 1, 0, 0, 4};
+  const uint32_t length = FrameLength(head);
+  const uint8_t type = head[3];
+  const uint32_t stream = U32(head + 5);
+  if (length > kMaxFrame || type > kContinuation || (stream & 1u << 31) != 0) return false;
+  if ((head[4] & ~kFlags[type]) != 0) return false;
+  const bool of_connection = type == kSettings || type == kPing || type == kGoAway;
+  if (type != kWindow && of_connection != (stream == 0)) return false;
+  if (type == kSettings) return length % 6 == 0 && ((head[4] & 1) == 0 || length == 0);
+  if (type == kPing) return length == 8;
+  if (type == kPriority) return length == 5;
+  if (type == kReset || type == kWindow) return length == 4;
+  return type != kGoAway || length >= 8;
+}
+
+// Whether these bytes are frames, one after the other, as far as they reach.
+bool AreFrames(const uint8_t* bytes, size_t size) {
+  size_t at = 0;
+  while (at + 9 <= size) {
+    if (!IsFrameHead(bytes + at)) return false;
+    at += 9 + FrameLength(bytes + at);
+  }
+  return at > 0;
+}
+
+// RST_STREAM's code as gRPC reports it.
+uint32_t GrpcOfReset(uint32_t code) {
+  if (code == 8) return kCancelled;
+  return code == 7 || code == 0xb ? kUnavailable : kInternal;
+}
+
+}  // namespace
+
+Verdict Classify(Side side, const uint8_t* bytes, size_t size) {
+  if (side == Side::kToServer) {
+    const size_t common = std::min(size, kPreface.size());
+    if (memcmp(bytes, kPreface.data(), common) == 0) return size >= 16 ? Verdict::kYes : Verdict::kMaybe;
+  }
+  if (size < 9) return Verdict::kMaybe;
+  if (!AreFrames(bytes, size)) return Verdict::kNo;
+  // The server begins with its settings; what else looks like frames may be chance.
+  return bytes[3] == kSettings && (bytes[4] & 1) == 0 && FrameLength(bytes) > 0 ? Verdict::kYes
+                                                                                : Verdict::kMaybe;
+}
+
+void Http2Parser::Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  if (d.resync) {
+    if (!AreFrames(bytes, size)) return;
+    d.resync = false;
+    d.state = State::kFrame;
+    d.have = 0;
+  }
+  for (size_t at = 0; at < size && !d.resync;) at += Run(side, bytes + at, size - at, ns, sink);
+}
+
+size_t Http2Parser::Run(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  switch (d.state) {
+    case State::kPreface:
+      // A server has none; a client that was upgraded to HTTP/2 has it, too.
+      if (side == Side::kToClient || (d.have == 0 && bytes[0] != 'P')) {
+        d.state = State::kFrame;
+        return 0;
+      }
+      if (bytes[0] != static_cast<uint8_t>(kPreface[d.have])) {
+        Wrong(side, sink);
+      } else if (++d.have == kPreface.size()) {
+        d.state = State::kFrame;
+        d.have = 0;
+      }
+      return 1;
+    case State::kFrame: {
+      if (d.have == 0 && !d.in_block) {
+        d.first_ns = ns;
+        d.bytes = 0;
+      }
+      const size_t taken = std::min<size_t>(size, 9u - d.have);
+      memcpy(d.head + d.have, bytes, taken);
+      d.have = static_cast<uint8_t>(d.have + taken);
+      if (d.have == 9) FrameBegins(side, ns, sink);
+      return taken;
+    }
+    case State::kPadLength:
+      d.pad = bytes[0];
+      d.left--;
+      if (d.pad > d.left) {
+        Wrong(side, sink);
+        return 1;
+      }
+      AfterPad(d);
+      if (d.left == 0) FrameEnds(side, ns, sink);
+      return 1;
+    case State::kPriority:
+    case State::kCode:
+      d.code = d.code << 8 | bytes[0];
+      d.left--;
+      if (--d.have == 0) d.state = d.state == State::kPriority ? State::kBlock : State::kRest;
+      if (d.state == State::kBlock && d.left < d.pad)
+        Wrong(side, sink);
+      else if (d.left == 0)
+        FrameEnds(side, ns, sink);
+      return 1;
+    case State::kBlock: {
+      const size_t taken = std::min<size_t>(size, d.left - d.pad);
+      if (d.block_good) d.block_good = d.hpack.Eat(bytes, taken);
+      d.left -= static_cast<uint32_t>(taken);
+      if (d.left == d.pad) d.state = State::kRest;
+      if (d.left == 0) FrameEnds(side, ns, sink);
+      return taken;
+    }
+    case State::kRest: {
+      const size_t taken = std::min<size_t>(size, d.left);
+      Skip(side, taken, ns, sink);
+      return taken;
+    }
+  }
+  return size;
+}
+
+void Http2Parser::FrameBegins(Side side, uint64_t ns, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  d.have = 0;
+  d.type = d.head[3];
+  d.flags = d.head[4];
+  d.left = FrameLength(d.head);
+  d.bytes += 9 + d.left;
+  d.pad = 0;
+  const uint32_t stream = U32(d.head + 5) & 0x7fffffff;
+  const bool continues = d.type == kContinuation;
+  if (d.left > kMaxFrame || continues != d.in_block || (continues && stream != d.stream))
+    return Wrong(side, sink);
+  d.stream = stream;
+  d.state = State::kRest;
+  if (d.type == kHeaders || d.type == kPushPromise) {
+    d.in_block = true;
+    d.promise = d.type == kPushPromise;
+    d.ends_stream = !d.promise && (d.flags & kEndStream) != 0;
+    d.block_good = true;
+    d.hpack.Begin();
+    if ((d.flags & kPadded) != 0) {
+      if (d.left == 0) return Wrong(side, sink);
+      d.state = State::kPadLength;
+    } else {
+      AfterPad(d);
+    }
+  } else if (continues) {
+    d.state = d.left > 0 ? State::kBlock : State::kRest;
+  } else if (d.type == kReset && d.left == 4) {
+    d.state = State::kCode;
+    d.have = 4;
+    d.code = 0;
+  }
+  if (d.left == 0) FrameEnds(side, ns, sink);
+}
+
+// What stands between the length of the padding and the header block.
+void Http2Parser::AfterPad(Direction& d) {
+  d.have = d.type == kPushPromise ? 4 : (d.flags & kHasPriority) != 0 ? 5 : 0;
+  d.state = d.have > 0 ? State::kPriority : d.left > d.pad ? State::kBlock : State::kRest;
+}
+
+void Http2Parser::FrameEnds(Side side, uint64_t ns, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  d.state = State::kFrame;
+  d.have = 0;
+  if (d.type == kReset) return Reset(d, ns, sink);
+  if (d.type == kData) {
+    Message message;
+    message.kind = side == Side::kToServer ? Message::Kind::kRequest : Message::Kind::kResponse;
+    message.flags = (d.flags & kEndStream) != 0 ? kEnds : 0;
+    message.key = d.stream;
+    message.bytes = d.bytes;
+    message.first_ns = d.first_ns;
+    message.last_ns = ns;
+    return sink.Emit(message);
+  }
+  if (d.in_block && (d.flags & kEndHeaders) != 0) BlockEnds(side, ns, sink);
+}
+
+void Http2Parser::BlockEnds(Side side, uint64_t ns, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  d.in_block = false;
+  if (d.block_good) d.block_good = d.hpack.End();
+  if (d.promise) return;
+  if (side == Side::kToServer) {
+    Request(d, ns, sink);
+    d.newest_stream = std::max(d.newest_stream, d.stream);
+  } else {
+    Response(d, ns, sink);
+  }
+}
+
+void Http2Parser::Request(const Direction& d, uint64_t ns, Sink& sink) {
+  const HeaderBlock& block = d.hpack.block();
+  const bool begins = d.stream > d.newest_stream;
+  OperationText operation;
+  Message message;
+  message.flags = static_cast<uint8_t>((begins ? kBegins : 0) | (d.ends_stream ? kEnds : 0));
+  if (begins && d.block_good && block.has_method && block.has_path) {
+    const std::string_view path(block.path, block.path_size);
+    if (block.is_grpc) {
+      message.flags |= kGrpc;
+      AddRpc(path, block.path_cut, operation);
+    } else {
+      const std::string_view method = MethodName(block.method);
+      operation.Add(method.empty() ? "{method}" : method);
+      operation.Add(' ');
+      AddRoute(path, block.path_cut, operation);
+    }
+  }
+  message.operation = operation.view();
+  message.key = d.stream;
+  message.bytes = d.bytes;
+  message.first_ns = d.first_ns;
+  message.last_ns = ns;
+  sink.Emit(message);
+}
+
+void Http2Parser::Response(const Direction& d, uint64_t ns, Sink& sink) {
+  const HeaderBlock& block = d.hpack.block();
+  if (d.block_good && block.has_status && block.status < 200) return;  // there will be another
+  Message message;
+  message.kind = Message::Kind::kResponse;
+  // A block without status is the end of the response, unless the status is among what is not known.
+  const bool begins = block.has_status || ((block.has_unknown || !d.block_good) && !d.ends_stream);
+  message.flags = static_cast<uint8_t>((begins ? kBegins : 0) | (d.ends_stream ? kEnds : 0));
+  if (d.block_good) {
+    const bool grpc = block.is_grpc || block.has_grpc_status;
+    if (grpc) message.flags |= kGrpc;
+    if (block.has_grpc_status)
+      message.status = block.grpc_status;
+    else if (block.has_status && !grpc)
+      message.status = block.status;
+    const bool error =
+        block.has_grpc_status ? block.grpc_status != 0 : block.has_status && block.status >= 500;
+    if (error) message.flags |= kError;
+  }
+  message.key = d.stream;
+  message.bytes = d.bytes;
+  message.first_ns = d.first_ns;
+  message.last_ns = ns;
+  sink.Emit(message);
+}
+
+void Http2Parser::Reset(const Direction& d, uint64_t ns, Sink& sink) {
+  if (d.code == 0) return;  // the response was complete, the rest of the request is not wanted
+  Message message;
+  message.kind = Message::Kind::kResponse;
+  message.flags = kEnds | kError | kGrpc;
+  message.status = GrpcOfReset(d.code);
+  message.key = d.stream;
+  message.bytes = d.bytes;
+  message.first_ns = d.first_ns;
+  message.last_ns = ns;
+  sink.Emit(message);
+}
+
+uint64_t Http2Parser::Skippable(Side side) const {
+  const Direction& d = directions_[Index(side)];
+  return d.state == State::kRest && !d.resync ? d.left : 0;
+}
+
+void Http2Parser::Skip(Side side, uint64_t count, uint64_t ns, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  d.left -= static_cast<uint32_t>(count);
+  if (d.left == 0) FrameEnds(side, ns, sink);
+}
+
+void Http2Parser::Lost(Side side, uint64_t, Sink& sink) { Wrong(side, sink); }
+
+void Http2Parser::Wrong(Side side, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  d.resync = true;
+  d.in_block = false;
+  d.hpack.Forget();  // how many entries were inserted in what is missing is not known
+  sink.OutOfStep(side);
+}
+
+}  // namespace skybraid::l7::http2

@@ -1,0 +1,189 @@
+#include <nghttp2/nghttp2.h>
+
+#include "../l7/http2/http2.h"
+#include "l7_conversation.h"
+
+namespace skybraid::l7::http2 {
+
+namespace {
+
+using conversation::CheckLostPrefixes;
+using conversation::CheckMutations;
+using conversation::CheckSplits;
+using conversation::Client;
+using conversation::Joined;
+using conversation::Server;
+using conversation::Turn;
+using conversation::Whole;
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// Header blocks as a real library makes them: its own choice of indexing and Huffman code.
+class Encoder {
+ public:
+  Encoder() { nghttp2_hd_deflate_new(&deflater_, 4096); }
+  ~Encoder() { nghttp2_hd_deflate_del(deflater_); }
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+  void Resize(size_t size) { nghttp2_hd_deflate_change_table_size(deflater_, size); }
+  std::string Block(const Headers& headers) {
+    std::vector<nghttp2_nv> fields;
+    for (const auto& [name, value] : headers) {
+      auto* n = reinterpret_cast<uint8_t*>(const_cast<char*>(name.data()));
+      auto* v = reinterpret_cast<uint8_t*>(const_cast<char*>(value.data()));
+      fields.push_back({n, v, name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+    }
+    std::string out(nghttp2_hd_deflate_bound(deflater_, fields.data(), fields.size()), '\0');
+    const ssize_t size = nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<uint8_t*>(out.data()), out.size(),
+                                               fields.data(), fields.size());
+    out.resize(static_cast<size_t>(size));
+    return out;
+  }
+
+ private:
+  nghttp2_hd_deflater* deflater_ = nullptr;
+};
+
+std::string Frame(uint8_t type, uint8_t flags, uint32_t stream, const std::string& payload) {
+  const size_t n = payload.size();
+  std::string out = {char(n >> 16), char(n >> 8), char(n), char(type), char(flags)};
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(stream >> shift);
+  return out + payload;
+}
+
+const std::string kHello =
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, std::string("\0\3\0\0\0\x64", 6));
+const std::string kServerHello = Frame(4, 0, 0, std::string("\0\3\0\0\0\x64", 6));
+
+Headers Get(const std::string& path) {
+  return {{":method", "GET"},
+          {":scheme", "http"},
+          {":path", path},
+          {":authority", "shop.test"},
+          {"x-secret", path}};
+}
+
+Headers Rpc(const std::string& path) {
+  return {{":method", "POST"}, {":scheme", "http"},
+          {":path", path},     {"content-type", "application/grpc+proto"},
+          {"te", "trailers"},  {"authorization", "Bearer secret"}};
+}
+
+std::string Lines(const std::vector<Turn>& turns) {
+  CheckSplits<Http2Parser>(turns);
+  return Joined(Whole<Http2Parser>(turns).lines);
+}
+
+}  // namespace
+
+TEST("l7 http2: streams side by side, bodies, continuation, padding, priority, interim responses") {
+  Encoder client, server;
+  const std::string first = client.Block(Get("/users/42?token=secret"));
+  const std::string second = client.Block(Get("/healthz"));
+  const std::string padded = std::string("\3\0\0\0\0\7", 6) + second + std::string(3, '\0');
+  const std::string third = client.Block({{":method", "POST"}, {":scheme", "http"}, {":path", "/orders"}});
+  const std::string interim = server.Block({{":status", "103"}, {"link", "x"}});
+  const std::string ok = server.Block({{":status", "200"}, {"server", "x"}});
+  const std::string broken = server.Block({{":status", "503"}, {"server", "x"}});
+  CHECK_EQ(
+      Lines({Client(kHello + Frame(1, 1, 1, first.substr(0, 5)) + Frame(9, 0, 1, first.substr(5, 4)) +
+                    Frame(9, 4, 1, first.substr(9)) + Frame(1, 0x2d, 3, padded) + Frame(1, 4, 5, third) +
+                    Frame(0, 0, 5, "body") + Frame(8, 0, 0, std::string("\0\0\1\0", 4)) + Frame(0, 1, 5, "")),
+             Server(kServerHello + Frame(4, 1, 0, "") + Frame(1, 4, 1, interim) + Frame(1, 4, 1, ok) +
+                    Frame(1, 5, 3, broken) + Frame(0, 9, 1, std::string("\2ab\0\0", 5)))}),
+      "> GET /users/{id} #1\n> GET /healthz #3\n> POST /orders #5 begin\n>  #5 goes-on\n>  #5 end\n"
+      "< 200 #1 begin\n< 503 #3 error\n< -1 #1 end\n");
+}
+
+TEST("l7 http2: gRPC has its status in trailers, or in the only headers; resets become its codes") {
+  Encoder client, server;
+  const std::string a = client.Block(Rpc("/shop.v1.Cart/AddItem")),
+                    b = client.Block(Rpc("/shop.v1.Cart/Empty"));
+  const std::string c = client.Block(Rpc("/shop.v1.Cart/Watch"));
+  const std::string head = server.Block({{":status", "200"}, {"content-type", "application/grpc"}});
+  const std::string trailers = server.Block({{"grpc-status", "0"}, {"grpc-message", ""}});
+  const std::string only = server.Block({{":status", "200"},
+                                         {"content-type", "application/grpc"},
+                                         {"grpc-status", "5"},
+                                         {"grpc-message", "secret%20x"}});
+  CHECK_EQ(
+      Lines({Client(kHello + Frame(1, 4, 1, a) + Frame(0, 1, 1, "12345") + Frame(1, 5, 3, b) +
+                    Frame(1, 5, 5, c)),
+             Server(kServerHello + Frame(1, 4, 1, head) + Frame(0, 0, 1, "12345") + Frame(1, 5, 1, trailers) +
+                    Frame(1, 5, 3, only)),
+             Client(Frame(3, 0, 5, std::string("\0\0\0\10", 4)))}),
+      "> shop.v1.Cart/AddItem #1 begin grpc\n>  #1 end\n> shop.v1.Cart/Empty #3 grpc\n> shop.v1.Cart/Watch "
+      "#5 "
+      "grpc\n"
+      "< -1 #1 begin grpc\n< -1 #1 goes-on\n< 0 #1 end grpc\n< 5 #3 error grpc\n< 1 #5 end error grpc\n");
+}
+
+TEST("l7 http2: header blocks of a real encoder, with evictions and changes of the table's size") {
+  std::mt19937 random(3);
+  for (int run = 0; run < 20; run++) {
+    Encoder client;
+    Http2Parser parser;
+    conversation::Listener listener;
+    const auto eat = [&](const std::string& s) {
+      parser.Eat(Side::kToServer, reinterpret_cast<const uint8_t*>(s.data()), s.size(), 1, listener);
+    };
+    eat(kHello);
+    std::string expected;
+    for (uint32_t i = 0; i < 600; i++) {
+      if (random() % 100 == 0) client.Resize(random() % 4097);
+      const std::string name(1 + random() % 30, static_cast<char>('a' + random() % 26));
+      const bool strange = random() % 10 == 0;
+      Headers headers = Get("/" + name + (random() % 2 == 0 ? "/x?" + std::string(random() % 200, 'q') : ""));
+      if (strange)
+        headers.emplace_back("x-" + name, std::string(random() % 3000, static_cast<char>(random())));
+      std::string path = headers[2].second.substr(0, headers[2].second.find('?'));
+      expected += "> GET " + (path == "/" + name || path == "/" + name + "/x" ? path : "") + " #" +
+                  std::to_string(2 * i + 1) + "\n";
+      eat(Frame(1, 5, 2 * i + 1, client.Block(headers)));
+    }
+    CHECK_EQ(Joined(listener.lines), expected);
+  }
+}
+
+TEST("l7 http2: joined in the middle, a path is right or unknown, and soon known") {
+  Encoder client;
+  const std::vector<std::string> paths = {"/a", "/bb", "/ccc", "/dddd/e", "/ffffff"};
+  std::vector<std::pair<std::string, std::string>> sent;  // path, frame
+  std::mt19937 random(9);
+  for (uint32_t i = 0; i < 400; i++) {
+    const std::string& path = paths[random() % paths.size()];
+    Headers headers = Get(path);
+    headers.back().second = std::to_string(random() % 50);
+    sent.emplace_back(path, Frame(1, 5, 2 * i + 1, client.Block(headers)));
+  }
+  for (size_t join = 1; join < 300; join += 7) {
+    Http2Parser parser;
+    conversation::Listener listener;
+    parser.Lost(Side::kToServer, 1, listener);
+    for (size_t i = join; i < sent.size(); i++) {
+      const std::string& frame = sent[i].second;
+      parser.Eat(Side::kToServer, reinterpret_cast<const uint8_t*>(frame.data()), frame.size(), 1, listener);
+      REQUIRE_EQ(listener.operations.size(), i - join + 1);
+      CHECK(listener.operations.back().empty() || listener.operations.back() == "GET " + sent[i].first);
+    }
+    CHECK(!listener.operations.back().empty());
+  }
+}
+
+TEST("l7 http2: missing bytes within a conversation, and bytes that only look like it") {
+  Encoder client, server;
+  std::string asked = kHello, answered = kServerHello;
+  for (uint32_t i = 1; i < 20; i += 2) {
+    asked += Frame(1, 5, i, client.Block(Get(i % 4 == 1 ? "/a" : "/b/c")));
+    answered += Frame(1, 4, i, server.Block({{":status", "200"}})) + Frame(0, 1, i, "hello");
+  }
+  CheckLostPrefixes<Http2Parser>({Client(asked), Server(answered)});
+  CheckMutations<Http2Parser>({Client(asked), Server(answered)}, 3000);
+  CHECK(sizeof(Http2Parser) <= 3072);
+  CHECK(Classify(Side::kToServer, reinterpret_cast<const uint8_t*>(asked.data()), asked.size()) ==
+        Verdict::kYes);
+  CHECK(Classify(Side::kToClient, reinterpret_cast<const uint8_t*>(answered.data()), 20) == Verdict::kYes);
+  CHECK(Classify(Side::kToServer, reinterpret_cast<const uint8_t*>("GET / HTTP/1.1"), 14) == Verdict::kNo);
+}
+
+}  // namespace skybraid::l7::http2
