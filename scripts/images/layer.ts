@@ -39,7 +39,7 @@ export async function tarOf(entries: readonly Entry[]): Promise<Buffer> {
 
 export async function layerOf(entries: readonly Entry[]): Promise<Layer> {
   const tar = await tarOf(entries)
-  const blob = gzipSync(tar, { level: 9 })
+  const blob = gzipSync(tar, { level: 6 })
   return { blob, digest: digestOf(blob), diffId: digestOf(tar) }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runCommand } from '../../lab/run-command.ts'
 import { until } from '../../lab/until.ts'
@@ -75,5 +75,5 @@ export async function importImages(node: NodeName, programs: Programs, archives:
     { timeoutMs: 120_000, everyMs: 100 },
   )
   for (const archive of archives)
-    await runCommand(await ctr('--namespace', 'k8s.io', 'images', 'import', '--local', archive))
+    await runCommand(await ctr('--namespace', 'k8s.io', 'images', 'import', '--local', resolve(archive)))
 }
