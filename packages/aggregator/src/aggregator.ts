@@ -7,6 +7,8 @@ import { apiOptions, readinessOf } from './api-settings.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
 import { openOapExporter, pairsForOap } from './export/oap/open-oap-exporter.ts'
+import type { Kubernetes } from './kube/kubernetes.ts'
+import { openKubernetes, outsideRangesOf } from './kube/open-kubernetes.ts'
 import { openSegmentStore, type SegmentStore } from './store/segment-store.ts'
 import type { TopologyAnswer, TopologyReader } from './topology/answer.ts'
 
@@ -54,7 +56,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   checkListenAddress(config.listen, config.allowRemote)
   const store = config.dataDir === undefined ? undefined : openStore(config.dataDir, config.retention)
   const notes = [...(options.notes ?? []), ...(store?.wasKilled ? [killedBefore] : [])]
-  const core = openCore(config, store, nowMs(), notes)
+  const kubernetes = await openKubernetes(config, log)
+  const core = openCore(config, store, nowMs(), notes, kubernetes)
   if (store !== undefined) restore(core, store, log)
   const state = { closing: false }
   const oap = openOapExporter(config, core, { ...options, nowMs })
@@ -67,7 +70,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     collectors: options.collectors ?? (() => []),
     ...(oap && { oap: oap.status }),
     notes,
-    options: apiOptions(config),
+    ...(kubernetes && { kubernetes: kubernetes.status }),
+    options: { ...apiOptions(config), ...(kubernetes && { defaultGroupBy: 'workload' as const }) },
   })
   let address: HostPort
   try {
@@ -75,6 +79,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   } catch (error) {
     await app.close()
     await oap?.close()
+    await kubernetes?.close()
     store?.close()
     throw error
   }
@@ -95,6 +100,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         core.topology.flush(nowMs())
         store?.close()
         await oap?.close()
+        await kubernetes?.close()
       })
       return closing
     },
@@ -120,8 +126,12 @@ function openCore(
   store: SegmentStore | undefined,
   startMs: number,
   notes: readonly string[],
+  kubernetes: Kubernetes | undefined,
 ): Core {
+  const outside = outsideRangesOf(config)
   return createCore({
+    ...(kubernetes && { source: kubernetes.names }),
+    ...(outside && { outside }),
     startMs,
     notes,
     joinCapacity: config.joinCapacity,

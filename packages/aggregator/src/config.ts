@@ -1,10 +1,12 @@
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
 import { oapConfigSchema } from './export/oap/options.ts'
+import { namesConfigSchema } from './kube/names-config.ts'
 
 const wholeNumber = (count: number) => (Number.isInteger(count) ? undefined : 'must be a whole number')
 
 /** What every aggregator has, whatever it reads and feeds. */
 export const servingConfigSchema = defineOptions({
+  ...namesConfigSchema,
   listen: {
     type: 'address',
     description: 'Where the API and the page listen; port 0 lets the system choose',

@@ -10,7 +10,9 @@ import {
   type PartitionCore,
   type PartitionCoreOptions,
 } from './partition/partition-core.ts'
+import type { OutsideRanges } from './resolve/address-range.ts'
 import { createEntityIndex, type EntityIndex } from './resolve/entity-index.ts'
+import type { NameSource } from './resolve/name-source.ts'
 import type { IngestStatus, MissingPartitions } from './topology/answer.ts'
 import type { Segment } from './topology/segment.ts'
 import { createTopology, type Topology } from './topology/topology.ts'
@@ -26,6 +28,10 @@ export interface CoreOptions {
   readonly partitions?: () => MissingPartitions
   /** Gets every segment as it closes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
+  /** What can name entities better than the kernel alone. */
+  readonly source?: NameSource
+  /** Names of outside ranges. */
+  readonly outside?: OutsideRanges
   /** Makes the book of what is exported as pairs of pods. */
   readonly pairsOf?: (index: EntityIndex) => PairBook
 }
@@ -60,7 +66,10 @@ export interface PartitionedCore {
 
 export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   const keptMinutes = Math.ceil(options.retentionMs / 60_000)
-  const index = createEntityIndex()
+  const index = createEntityIndex({
+    ...(options.source && { source: options.source }),
+    ...(options.outside && { outside: options.outside }),
+  })
   const partitions = new Map<number, PartitionCore>()
   const closed: IngestTotals[] = []
   const pairs = options.pairsOf?.(index)

@@ -68,6 +68,7 @@ function canonical(query: TopologyQuery): unknown[] {
     query.depth ?? null,
     query.protocol ?? null,
     query.minBytes ?? null,
+    query.ends ?? null,
     query.limit,
     query.detail ?? false,
   ]

@@ -3,6 +3,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { BusStatus } from '../bus/bus-status.ts'
 import type { OapStatus } from '../export/oap/oap-status.ts'
+import type { KubernetesStatus } from '../kube/kubernetes.ts'
+import type { GroupBy } from '../resolve/entity.ts'
 import type { TopologyReader } from '../topology/answer.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import type { BodyStore } from './body-store.ts'
@@ -33,6 +35,8 @@ export interface ApiOptions {
   readonly edgeMetrics: number
   /** Refuse requests whose Host header is not a loopback name (DNS rebinding). */
   readonly loopbackOnly: boolean
+  /** Where a request does not say. */
+  readonly defaultGroupBy: GroupBy
 }
 
 export const defaultApiOptions: ApiOptions = {
@@ -44,6 +48,7 @@ export const defaultApiOptions: ApiOptions = {
   requestsPerSecond: 100,
   edgeMetrics: 0,
   loopbackOnly: true,
+  defaultGroupBy: 'process',
 }
 
 export interface Readiness {
@@ -66,6 +71,8 @@ export interface ApiDeps {
   readonly collectors: () => readonly CollectorSelfStatus[]
   /** What the export to OAP says about itself; undefined where there is none. */
   readonly oap?: () => OapStatus
+  /** What the watch of Kubernetes says about itself; undefined where there is none. */
+  readonly kubernetes?: () => KubernetesStatus
   /** Of an aggregator that reads a bus outside the process. */
   readonly bus?: () => BusStatus
   /** What a reader of any answer should know. */

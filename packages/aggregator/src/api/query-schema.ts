@@ -19,7 +19,24 @@ export const timeParameters = {
 export const defaultLimit = 500
 export const maxLimit = 5000
 
+export const endParameters = {
+  namespace: Type.Optional(
+    Type.Array(Type.String({ pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' }), {
+      maxItems: 100,
+      description: 'only edges with an end in one of these namespaces; repeat it for several',
+    }),
+  ),
+  labels: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      description: 'only edges with an end whose pod has such labels: a selector, as app=web,tier!=db',
+    }),
+  ),
+}
+
 export const graphParameters = {
+  ...endParameters,
   groupBy: Type.Optional(groupBySchema),
   protocol: Type.Optional(Type.Enum(['tcp', 'udp'])),
   minBytes: Type.Optional(

@@ -78,7 +78,7 @@ function createFastify({ log }: ApiDeps): ApiServer {
     routerOptions: { maxParamLength: 128 },
     forceCloseConnections: true,
     ajv: {
-      customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: false, allErrors: true },
+      customOptions: { removeAdditional: false, coerceTypes: 'array', useDefaults: false, allErrors: true },
     },
     // a path that can't be decoded never reaches a route or its error handler
     frameworkErrors: (error, request, reply) => {

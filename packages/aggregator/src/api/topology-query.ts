@@ -1,4 +1,6 @@
+import type { EndFilter } from '../resolve/end-filter.ts'
 import type { GroupBy } from '../resolve/entity.ts'
+import { labelSelector } from '../resolve/label-selector.ts'
 import type { TopologyQuery } from '../topology/answer.ts'
 import { invalidParameters } from './problem.ts'
 import { defaultLimit } from './query-schema.ts'
@@ -12,6 +14,8 @@ export interface GraphParameters {
   readonly minBytes?: number
   readonly limit?: number
   readonly include?: 'detail'
+  readonly namespace?: readonly string[]
+  readonly labels?: string
 }
 
 /** The range of a request; throws the 400 where it makes no sense. */
@@ -21,18 +25,34 @@ export function rangeOf(given: TimeParameters, nowMs: number, maxRangeMs: number
   return result.range
 }
 
+/** Which ends a request asks for; undefined for all. Throws the 400 where it is none. */
+export function endFilterOf(given: Pick<GraphParameters, 'namespace' | 'labels'>): EndFilter | undefined {
+  const { namespace = [], labels } = given
+  if (namespace.length === 0 && labels === undefined) return undefined
+  const selector = labels === undefined ? [] : labelSelector(labels)
+  if (selector === undefined)
+    throw invalidParameters([{ parameter: 'labels', detail: 'is no label selector, as app=web,tier!=db' }])
+  return { namespaces: [...new Set(namespace)].sort(), labels: selector }
+}
+
 /** The core's query of a request; throws the 400 where parameters contradict each other. */
-export function topologyQuery(given: GraphParameters, range: TimeRange): TopologyQuery {
+export function topologyQuery(
+  given: GraphParameters,
+  range: TimeRange,
+  defaultGroupBy: GroupBy,
+): TopologyQuery {
+  const ends = endFilterOf(given)
   if (given.depth !== undefined && given.focus === undefined) {
     throw invalidParameters([{ parameter: 'depth', detail: 'goes with focus' }])
   }
   return {
     fromMs: range.fromMs,
     toMs: range.toMs,
-    groupBy: given.groupBy ?? 'process',
+    groupBy: given.groupBy ?? defaultGroupBy,
     limit: given.limit ?? defaultLimit,
     ...(given.focus === undefined ? {} : { focus: given.focus, depth: given.depth ?? 1 }),
     ...(given.protocol === undefined ? {} : { protocol: given.protocol }),
+    ...(ends === undefined ? {} : { ends }),
     ...(given.include === undefined ? {} : { detail: true }),
     ...(given.minBytes === undefined ? {} : { minBytes: given.minBytes }),
   }

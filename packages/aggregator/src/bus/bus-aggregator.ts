@@ -8,6 +8,7 @@ import { buildServer } from '../api/server.ts'
 import { apiOptions, readinessOf } from '../api-settings.ts'
 import type { ServingConfig } from '../config.ts'
 import { createPartitionedCore } from '../core.ts'
+import { openKubernetes, outsideRangesOf } from '../kube/open-kubernetes.ts'
 import { type AggregatorBusConfig, ordinalOf } from './bus-config.ts'
 import { type BusPartitions, followPartitions } from './bus-partitions.ts'
 import type { BusStatus } from './bus-status.ts'
@@ -58,7 +59,11 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     streams: [],
     closing: false,
   }
+  const outside = outsideRangesOf(config)
+  const kubernetes = await openKubernetes(config, log)
   const core = createPartitionedCore({
+    ...(kubernetes && { source: kubernetes.names }),
+    ...(outside && { outside }),
     startMs: Date.now(),
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
@@ -82,13 +87,15 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     readiness: () => readinessOf(bus.closing, reasons()),
     collectors: () => [],
     bus: () => statusOf(bus.link, bus.streams, bus.partitions, owner, replica, config.replicas),
-    options: apiOptions(config),
+    ...(kubernetes && { kubernetes: kubernetes.status }),
+    options: { ...apiOptions(config), ...(kubernetes && { defaultGroupBy: 'workload' as const }) },
   })
   let address: HostPort
   try {
     address = await listenOn(app, config.listen)
   } catch (error) {
     await app.close()
+    await kubernetes?.close()
     throw error
   }
 
@@ -141,6 +148,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
         await bus.partitions?.close()
         await app.close()
         await bus.link?.close()
+        await kubernetes?.close()
       })()
       return closing
     },

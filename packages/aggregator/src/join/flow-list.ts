@@ -5,6 +5,7 @@ import {
   type FlowNames,
   type FlowSource,
   hasPort,
+  isSelected,
   observedOf,
   protocolOfFlow,
   searchText,
@@ -126,6 +127,7 @@ function take(source: FlowSource, lists: FlowLists, query: FlowQuery, page: Page
   if (query.protocol !== undefined && protocolOfFlow(source) !== query.protocol) return
   if (query.observed !== undefined && observedOf(source) !== query.observed) return
   if (query.port !== undefined && !hasPort(source, query.port)) return
+  if (query.ends !== undefined && !isSelected(source, lists.names, query.ends)) return
   if (query.match !== undefined && !searchText(source, lists.names).includes(query.match)) return
   page.flows.push(viewFlow(source, lists.names, lists.nodes))
 }

@@ -1,5 +1,6 @@
 import { EndReason, Kind, Role, reasonOf, roleOf, State, stateOf } from '@skybraid/shared'
 import { addressText } from '../resolve/address-text.ts'
+import type { EndFilter } from '../resolve/end-filter.ts'
 import { v4MappedWord } from '../resolve/entity-source.ts'
 import type { DirectionLoss, FlowEnd, FlowView } from '../topology/answer.ts'
 import type { EntityId } from '../topology/edge-book.ts'
@@ -23,6 +24,7 @@ import {
 export interface FlowNames {
   group(entity: EntityId, groupBy: 'process', atMs: number): { readonly id: string; readonly name: string }
   ofAddress(node: number, w0: number, w1: number, w2: number, w3: number, atMs: number): EntityId
+  isSelected(entity: EntityId, filter: EndFilter, atMs: number): boolean
 }
 
 /** A node as its collector calls it, and that collector's current boot. */
@@ -127,6 +129,21 @@ export function searchText(source: FlowSource, names: FlowNames): string {
     text += `${owner.id} ${owner.name} ${endpoint(source, side, 'local')} ${endpoint(source, side, 'remote')} ${remote.name} `
   }
   return text
+}
+
+/** Whether one of its ends, reported or by its address, is of those asked for. */
+export function isSelected(source: FlowSource, names: FlowNames, filter: EndFilter): boolean {
+  const atMs = lastSeenMs(source)
+  for (let side = 0; side < 2; side++) {
+    if (!isPresent(source, side)) continue
+    if (names.isSelected(entityOf(source, side), filter, atMs)) return true
+    const s = source.start + sideAt(side)
+    const node = source.words[s + Side.session] >>> 8
+    const [w0, w1, w2, w3] = addressWords(source, side, 'remote')
+    const remote = names.ofAddress(node, w0, w1, w2, w3, openedMsAt(source.words, s))
+    if (names.isSelected(remote, filter, atMs)) return true
+  }
+  return false
 }
 
 function viewEnd(

@@ -33,6 +33,10 @@ export class ReferenceEntities implements EntitySource {
     return { id: this.texts[entity] ?? '', name: this.texts[entity] ?? '' }
   }
 
+  isSelected(): boolean {
+    return false
+  }
+
   #intern(text: string): number {
     const known = this.#ids.get(text)
     if (known !== undefined) return known

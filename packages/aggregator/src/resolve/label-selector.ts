@@ -40,6 +40,17 @@ function requirementOf(text: string): Requirement | undefined {
   return { key: exists[2], operator: exists[1] === '!' ? 'notExists' : 'exists', values: [] }
 }
 
+/** The selector as text that reads back the same. */
+export function selectorText(selector: LabelSelector): string {
+  return selector.map(requirementText).join(',')
+}
+
+function requirementText({ key, operator, values }: Requirement): string {
+  if (operator === 'exists') return key
+  if (operator === 'notExists') return `!${key}`
+  return `${key} ${operator === 'in' ? 'in' : 'notin'} (${values.join(',')})`
+}
+
 /** As Kubernetes has it, `!=` and `notin` also hold where the label is missing. */
 export function matchesLabels(selector: LabelSelector, labels: Labels): boolean {
   return selector.every(({ key, operator, values }) => {

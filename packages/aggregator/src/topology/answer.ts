@@ -199,6 +199,8 @@ export interface FlowQuery {
   /** Substring of either end's owner, address or name. */
   readonly match?: string
   readonly port?: number
+  /** Only flows with such an end. */
+  readonly ends?: EndFilter
   readonly observed?: FlowView['observed']
   readonly limit: number
   readonly cursor?: string

@@ -2,6 +2,7 @@ import type { IngestStatus } from '../../topology/answer.ts'
 import type { ApiContext } from '../api-deps.ts'
 import { processFigures } from '../process-figures.ts'
 import { writeBusMetrics } from './bus-metrics.ts'
+import { writeKubernetesMetrics } from './kubernetes-metrics.ts'
 import type { MetricSet } from './metric-set.ts'
 import { writeOapMetrics } from './oap-metrics.ts'
 
@@ -12,6 +13,7 @@ export function writeSelfMetrics(out: MetricSet, context: ApiContext): void {
   out.family('skybraid_build_info', 'gauge', 'The version that runs.')(1, { version: context.version })
   writeCollectors(out, status)
   writeAggregator(out, status)
+  if (context.kubernetes) writeKubernetesMetrics(out, context.kubernetes())
   if (context.bus) writeBusMetrics(out, context.bus())
   const lag = out.family(
     'skybraid_aggregator_window_lag_seconds',

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox'
+import type { GroupBy } from '../../resolve/entity.ts'
 import type { TopologyEdge, TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { notModified } from '../conditional.ts'
@@ -71,7 +72,7 @@ export function edgesRoute(app: ApiServer, context: ApiContext): void {
     const range: TimeRange =
       cursor === undefined ? asked : { fromMs: cursor.fromMs, toMs: cursor.toMs, relative: false }
     if (range.toMs - range.fromMs > options.maxRangeMs) throw badCursor()
-    const query = allEdges(given, range)
+    const query = allEdges(given, range, options.defaultGroupBy)
     const version = cache.version(query, nowMs)
     const pageName = fingerprint(JSON.stringify([questionOf(given), given.limit ?? 0, given.cursor ?? '']))
     if (notModified(request, reply, `${version}-${pageName}`, range, nowMs)) return reply.code(304).send()
@@ -86,15 +87,18 @@ export function edgesRoute(app: ApiServer, context: ApiContext): void {
 }
 
 /** A list is never collapsed to a coarser grouping: its pages bound it instead. */
-function allEdges(given: EdgesQuery, range: TimeRange): TopologyQuery {
-  const { groupBy, protocol, minBytes } = given
+function allEdges(given: EdgesQuery, range: TimeRange, defaultGroupBy: GroupBy): TopologyQuery {
+  const { groupBy, protocol, minBytes, namespace, labels } = given
   const query = topologyQuery(
     {
       ...(groupBy === undefined ? {} : { groupBy }),
       ...(protocol === undefined ? {} : { protocol }),
       ...(minBytes === undefined ? {} : { minBytes }),
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labels === undefined ? {} : { labels }),
     },
     range,
+    defaultGroupBy,
   )
   return { ...query, limit: Number.MAX_SAFE_INTEGER }
 }

@@ -2,8 +2,10 @@ import Type from 'typebox'
 import type { FlowQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { invalidParameters } from '../problem.ts'
+import { endParameters } from '../query-schema.ts'
 import { flowStateSchema } from '../schema/flow-schema.ts'
 import { refusals } from '../schema/problem-schema.ts'
+import { endFilterOf } from '../topology-query.ts'
 
 const schema = {
   summary: 'Recent and open connections, each with the ends that reported it',
@@ -16,6 +18,7 @@ const schema = {
         Type.String({ minLength: 1, maxLength: 256, description: 'part of an end’s owner, address or name' }),
       ),
       port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'port of either end' })),
+      ...endParameters,
       observed: Type.Optional(Type.Enum(['client', 'server', 'both'])),
       limit: Type.Optional(
         Type.Integer({ minimum: 1, maximum: 5000, description: 'flows a page; 100 if absent' }),
@@ -35,7 +38,12 @@ const schema = {
 
 export function flowsRoute(app: ApiServer, context: ApiContext): void {
   app.get('/flows', { schema }, async (request, reply) => {
-    const query: FlowQuery = { ...request.query, limit: request.query.limit ?? 100 }
+    const { namespace, labels, ...given } = request.query
+    const ends = endFilterOf({
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labels === undefined ? {} : { labels }),
+    })
+    const query: FlowQuery = { ...given, ...(ends && { ends }), limit: given.limit ?? 100 }
     const page = readFlows(context, query)
     if (page.nextCursor !== undefined) {
       const next = new URL(request.url, 'http://localhost')

@@ -28,6 +28,7 @@ export function statusRoute(app: ApiServer, context: ApiContext): void {
       reasons: [...reasons],
       notes: [...(context.notes ?? [])],
       ingest: context.reader.ingestStatus(nowMs),
+      ...(context.kubernetes && { kubernetes: context.kubernetes() }),
       ...(context.bus && { bus: context.bus() }),
       collectors: [...context.collectors()],
       ...(context.oap && { oap: oapFigures(context.oap()) }),

@@ -31,7 +31,7 @@ export function streamRoute(app: ApiServer, context: ApiContext, hub: StreamHub)
   const { options } = context
   app.get('/topology/stream', { schema, exposeHeadRoute: false }, async (request, reply) => {
     const range = rangeOf(request.query, context.now(), options.maxRangeMs)
-    const { fromMs, toMs, ...query } = topologyQuery(request.query, range)
+    const { fromMs, toMs, ...query } = topologyQuery(request.query, range, context.options.defaultGroupBy)
     const question: LiveQuestion = { windowMs: toMs - fromMs, query }
     if (!hub.hasRoom(question)) {
       throw new RequestProblem(503, 'too-many-streams', 'Too many live clients; poll /topology instead.', {

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { selectorText } from '../../resolve/label-selector.ts'
 import type { TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { notModified } from '../conditional.ts'
@@ -44,7 +45,7 @@ export function topologyRoute(app: ApiServer, context: ApiContext): void {
   app.get('/topology', { schema }, async (request, reply) => {
     const nowMs = context.now()
     const range = rangeOf(request.query, nowMs, options.maxRangeMs)
-    const query = topologyQuery(request.query, range)
+    const query = topologyQuery(request.query, range, context.options.defaultGroupBy)
     const format = request.query.format ?? 'native'
     const version = cache.version(query, nowMs)
     const links = linksOf(query, nowMs)
@@ -89,12 +90,14 @@ function linksOf(query: TopologyQuery, nowMs: number): Links {
 }
 
 function linkTo(query: TopologyQuery, shiftMs: number): string {
-  const { fromMs, toMs, detail, ...rest } = query
+  const { fromMs, toMs, detail, ends, ...rest } = query
   const parameters = new URLSearchParams({
     from: new Date(fromMs + shiftMs).toISOString(),
     to: new Date(toMs + shiftMs).toISOString(),
   })
   for (const [name, value] of Object.entries(rest)) parameters.set(name, String(value))
+  for (const namespace of ends?.namespaces ?? []) parameters.append('namespace', namespace)
+  if (ends && ends.labels.length > 0) parameters.set('labels', selectorText(ends.labels))
   if (detail === true) parameters.set('include', 'detail')
   return `/api/v1/topology?${parameters}`
 }

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { busSchema } from './bus-schema.ts'
+import { kubernetesSchema } from './kubernetes-schema.ts'
 import { oapStatusSchema } from './oap-status-schema.ts'
 
 /** JSON schemas of `/status`, `/livez` and `/readyz`; the ingest part mirrors IngestStatus in topology/answer.ts. */
@@ -97,6 +98,7 @@ export const statusSchema = Type.Object(
     reasons: Type.Array(Type.String(), { description: 'why it is not ready' }),
     notes: Type.Array(Type.String(), { description: 'what a reader of any answer should know' }),
     ingest: ingestStatusSchema,
+    kubernetes: Type.Optional(kubernetesSchema),
     bus: Type.Optional(busSchema),
     collectors: Type.Array(collectorSelfStatusSchema, {
       description: 'collectors that run in this process; empty if there are none',
