@@ -43,7 +43,8 @@ export interface KubeWatch {
 }
 
 const silentMs = 90_000
-const pageSize = 500
+// a page is parsed in one turn of the event loop
+const pageSize = 200
 const shortestWaitMs = 500
 const longestWaitMs = 30_000
 /** Objects put between two turns of the event loop. */
