@@ -250,8 +250,8 @@ export async function judge(
 }
 
 async function judgeEdges(witness: Witness, all: Truth): Promise<Finding[]> {
-  const { truth, segments } = all
-  const differences = await compareMinutes(truth, witness)
+  const { truth, segments, oneSided } = all
+  const differences = await compareMinutes(truth, witness, oneSided)
   const minutes = Object.keys(truth).map(Number)
   const range = [Math.min(...minutes) * 60_000, (Math.max(...minutes) + 1) * 60_000] as const
   const loss = lossOf(await witness.edges(...range))

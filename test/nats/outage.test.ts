@@ -44,6 +44,20 @@ describe('a bus that cannot be used', () => {
     })
   })
 
+  it('is dialled at once, again and again, by who is about to end', async () => {
+    const server = await serverForTest()
+    const hurry = new AbortController()
+    const link = await linkForTest(linkWith(['--nats', server.url], { hurry: hurry.signal, random: () => 1 }))
+    await server.kill()
+    await until('it is noticed', () => !link.state().connected)
+    const begun = performance.now()
+    hurry.abort()
+    await server.restart()
+    await until('it is back', () => link.state().connected, { timeoutMs: 15_000 })
+    // its turn would come after 16 s
+    expect(performance.now() - begun).toBeLessThan(10_000)
+  })
+
   it('is waited for, and the wait can be ended', async () => {
     const server = await serverForTest()
     await server.kill()

@@ -82,7 +82,7 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
     mergedMinutesKept: keptMinutes,
     notes: options.notes ?? [],
     flows: (query, nowMs) => join.flows(query, nowMs),
-    ingestStatus: nowMs => statusOf(figures(), join, topology, nowMs),
+    ingestStatus: nowMs => statusOf(figures(), join, topology, nowMs, readsAll()),
     ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
     ...(options.onSegment === undefined ? {} : { onSegment: options.onSegment }),
   })
@@ -95,6 +95,10 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   })
   const ordinals = new BootOrdinals()
   const columns: FlowColumns = createFlowColumns()
+
+  function readsAll(): boolean {
+    return (options.partitions?.().openElsewhere.length ?? 0) === 0
+  }
 
   function figures(): IngestFigures[] {
     return [
@@ -167,7 +171,8 @@ function statusOf(
   join: Join,
   topology: Topology,
   nowMs: number,
+  readsAll: boolean,
 ): IngestStatus {
   const { edges, openMinutes, closedSegments } = topology.stats()
-  return { ...ingestStatus(all, nowMs), join: join.counts(), edges, openMinutes, closedSegments }
+  return { ...ingestStatus(all, nowMs, readsAll), join: join.counts(), edges, openMinutes, closedSegments }
 }

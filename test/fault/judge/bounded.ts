@@ -1,5 +1,5 @@
 import type { Told } from '../world/truth-book.ts'
-import { countersByEdge, type Difference } from './judge.ts'
+import { clock, countersByEdge, type Difference } from './judge.ts'
 import type { Witness } from './witness.ts'
 
 export interface Bounds {
@@ -17,9 +17,10 @@ export async function compareBounded(truth: Told, witness: Witness, bounds: Boun
   const differences: Difference[] = []
   const allowed = new Set([...bounds.oneSided, ...Object.values(truth).flatMap(Object.keys)])
   for (const minute of Object.keys(truth).map(Number)) {
-    const seen = countersByEdge(await witness.edges(minute * 60_000, (minute + 1) * 60_000))
-    const at = new Date(minute * 60_000).toISOString().slice(11, 16)
-    for (const edge of Object.keys(seen)) {
+    const edges = await witness.edges(minute * 60_000, (minute + 1) * 60_000)
+    const { counters: seen, openOnly } = countersByEdge(edges)
+    const at = clock(minute)
+    for (const edge of [...Object.keys(seen), ...openOnly]) {
       if (!allowed.has(edge))
         differences.push({ minute: at, edge, counter: 'nobody invented it', truth: 0, seen: 1 })
     }

@@ -14,49 +14,83 @@ export interface Difference {
 
 const known = new Set(truthNames)
 
-/** Compares every counter of every edge of every minute with the truth, edges that should not be there included. */
-export async function compareMinutes(truth: Told, witness: Witness): Promise<Difference[]> {
+/**
+ * Compares every counter of every edge of every minute with the truth, edges that should not be there included. One that
+ * only stands for open connections must have begun by then; `oneSided` are names it may have while one end is known.
+ */
+export async function compareMinutes(
+  truth: Told,
+  witness: Witness,
+  oneSided: readonly string[],
+): Promise<Difference[]> {
   const differences: Difference[] = []
-  for (const minute of Object.keys(truth).map(Number)) {
+  const begun = new Set(oneSided)
+  for (const minute of Object.keys(truth)
+    .map(Number)
+    .sort((a, b) => a - b)) {
+    for (const edge of Object.keys(truth[minute])) begun.add(edge)
     const seen = countersByEdge(await witness.edges(minute * 60_000, (minute + 1) * 60_000))
-    differences.push(...compareMinute(minute, truth[minute], seen))
+    differences.push(...compareMinute(minute, truth[minute], seen.counters))
+    differences.push(...notBegun(minute, seen.openOnly, begun))
   }
   return differences
 }
 
 function compareMinute(minute: number, truth: Told[string], seen: Told[string]): Difference[] {
   const differences: Difference[] = []
-  const at = new Date(minute * 60_000).toISOString().slice(11, 16)
   for (const edge of new Set([...Object.keys(truth), ...Object.keys(seen)])) {
     const wanted = truth[edge] ?? {}
     const found = seen[edge] ?? {}
     for (const counter of new Set([...Object.keys(wanted), ...Object.keys(found)])) {
       const want = wanted[counter] ?? 0
       const have = found[counter] ?? 0
-      if (have !== want) differences.push({ minute: at, edge, counter, truth: want, seen: have })
+      if (have !== want) differences.push({ minute: clock(minute), edge, counter, truth: want, seen: have })
     }
   }
   return differences
 }
 
-/**
- * The counters that the truth knows of, where they are not 0. An edge without any is listed all the same, unless it
- * stands for connections that were open when its minute closed: that gauge is not part of the window (docs/api.md).
- */
-export function countersByEdge(edges: readonly TopologyEdge[]): Told[string] {
+/** Edges that stand for open connections alone in a minute in which none of theirs had begun. */
+export function notBegun(
+  minute: number,
+  openOnly: readonly string[],
+  begun: ReadonlySet<string>,
+): Difference[] {
+  return openOnly
+    .filter(edge => !begun.has(edge))
+    .map(edge => ({ minute: clock(minute), edge, counter: 'open before it began', truth: 0, seen: 1 }))
+}
+
+export function clock(minute: number): string {
+  return new Date(minute * 60_000).toISOString().slice(11, 16)
+}
+
+/** What the edges of one minute say. */
+export interface SeenEdges {
+  /** The counters that the truth knows of, where they are not 0. */
+  readonly counters: Told[string]
+  /** Edges that only stand for connections that were open when the minute ended. */
+  readonly openOnly: readonly string[]
+}
+
+export function countersByEdge(edges: readonly TopologyEdge[]): SeenEdges {
   const all: Told[string] = {}
+  const openOnly: string[] = []
   for (const edge of edges) {
     const counters: Record<string, number> = {}
     flatten('', { tcp: edge.tcp, udp: edge.udp }, counters)
+    const name = edgeName(edge)
     if (Object.keys(counters).length === 0) {
-      if (edge.udp !== undefined || (edge.tcp?.openNow ?? 0) > 0) continue
+      if (edge.udp !== undefined || (edge.tcp?.openNow ?? 0) > 0) {
+        openOnly.push(name)
+        continue
+      }
       counters['(an edge without anything)'] = 1
     }
-    const name = edgeName(edge)
     if (all[name] !== undefined) throw new Error(`two edges are called ${name}`)
     all[name] = counters
   }
-  return all
+  return { counters: all, openOnly }
 }
 
 function flatten(path: string, value: unknown, into: Record<string, number>): void {

@@ -15,10 +15,11 @@ export interface IngestFigures extends IngestTotals {
   readonly nodes: Iterable<NodeLog>
 }
 
-/** Who reports and whether the numbers add up, over ingests of different partitions. */
+/** Who reports and whether the numbers add up, over ingests of different partitions: of all there are, unless told. */
 export function ingestStatus(
   all: readonly IngestFigures[],
   nowMs: number,
+  readsAll = true,
 ): Pick<IngestStatus, 'nodes' | 'identity'> {
   const logs = new Map<string, NodeLog[]>()
   for (const { nodes } of all)
@@ -27,7 +28,7 @@ export function ingestStatus(
       if (known) known.push(node)
       else logs.set(node.name, [node])
     }
-  const nodes = [...logs.values()].flatMap(list => nodeStatus(list, nowMs) ?? [])
+  const nodes = [...logs.values()].flatMap(list => nodeStatus(list, nowMs, readsAll) ?? [])
   const { received, applied, duplicates, lost } = addedTotals(all)
   const sum = applied + duplicates + Object.values(lost).reduce((a, b) => a + b, 0)
   return { nodes, identity: { received, applied, duplicates, lost, holds: received === sum } }

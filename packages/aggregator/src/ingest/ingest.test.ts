@@ -4,6 +4,7 @@ import { epochMs, flowBatch, minuteMs, record } from '../join/flow-batch.testing
 import { createJoin } from '../join/join.ts'
 import { ReferenceBook, ReferenceEntities } from '../join/reference-book.testing.ts'
 import { createIngest } from './ingest.ts'
+import { ingestStatus } from './ingest-status.ts'
 import { SequenceLog } from './sequence-log.ts'
 
 const nowMs = epochMs + 2_000
@@ -56,6 +57,14 @@ describe('createIngest', () => {
       inFlight: 0,
       holds: true,
     })
+  })
+
+  it('says nothing about what is under way where it reads only some of the partitions', () => {
+    const { ingest, send } = setUp()
+    send({ sequence: 1, firstRecord: 0, recordsEncoded: 50 }, 2)
+    const [node] = ingestStatus([ingest.figures()], nowMs, false).nodes
+    const { inFlight, received, holds } = node!.identity.records
+    expect([inFlight, received, holds]).toEqual([undefined, 2, true])
   })
 
   it('shows what the collector merged, lost and still has', () => {

@@ -29,8 +29,15 @@ type BootFigures = Pick<
   readonly publishedRecords: number
 }
 
-/** A node's current boot as the aggregator sees it, from the logs of all partitions; undefined before its first batch. */
-export function nodeStatus(logs: readonly NodeLog[], nowMs: number): NodeStatus | undefined {
+/**
+ * A node's current boot as the aggregator sees it, from the logs of the partitions that are read here; undefined before
+ * its first batch.
+ */
+export function nodeStatus(
+  logs: readonly NodeLog[],
+  nowMs: number,
+  readsAll: boolean,
+): NodeStatus | undefined {
   const boots = logs.flatMap(log => log.current ?? [])
   if (boots.length === 0) return undefined
   const newest = boots.reduce((a, b) => (b.firstSentMs > a.firstSentMs ? b : a))
@@ -47,7 +54,7 @@ export function nodeStatus(logs: readonly NodeLog[], nowMs: number): NodeStatus 
     batches: boot.batches,
     records: boot.records,
     duplicates: boot.duplicates,
-    identity: { ring: ringIdentity(boot), records: recordsIdentity(boot) },
+    identity: { ring: ringIdentity(boot), records: recordsIdentity(boot, readsAll) },
     capabilities: capabilitiesOf(boot.capabilities),
   }
 }
@@ -89,9 +96,10 @@ function ringIdentity(boot: BootFigures): NodeStatus['identity']['ring'] {
 /**
  * encoded = received + merged + sampledOut + inFlight + lost in the spool + lost on the way. The collector's figures
  * are those of its newest batch, so inFlight is what it had sealed later or not at all by then. Other places lose
- * what never became a record; they are listed and are not part of the sum.
+ * what never became a record; they are listed and are not part of the sum. Its
+ * figures are those of all partitions: where some are read elsewhere, only what came here can be checked.
  */
-function recordsIdentity(boot: BootFigures): NodeStatus['identity']['records'] {
+function recordsIdentity(boot: BootFigures, readsAll: boolean): NodeStatus['identity']['records'] {
   const { encoded, merged, sampledOut, lost } = boot.counters
   const gap = boot.missingRecords
   const spool = lost.get(lossPlaces.spool_full) ?? 0
@@ -101,9 +109,9 @@ function recordsIdentity(boot: BootFigures): NodeStatus['identity']['records'] {
     received: boot.records,
     merged,
     sampledOut,
-    inFlight,
+    ...(readsAll && { inFlight }),
     lost: { ...lostAtCollector(boot), ...(gap > 0 && { sequence_gap: gap }) },
-    holds: inFlight >= 0 && boot.records + gap === boot.publishedRecords,
+    holds: (!readsAll || inFlight >= 0) && boot.records + gap === boot.publishedRecords,
   }
 }
 

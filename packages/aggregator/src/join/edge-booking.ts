@@ -4,6 +4,7 @@ import { Counter, Histogram } from '../topology/counters.ts'
 import type { EdgeBook, EntityId } from '../topology/edge-book.ts'
 import { type ConnectionStore, minuteOf, unixMsOf } from './connection-store.ts'
 import { failureCounter } from './failure-counter.ts'
+import { GaugeBooking } from './gauge-booking.ts'
 import { Ledger, ledgerAmounts, ledgerChunk, ledgerStart } from './ledger.ts'
 import { addEntry, findEntry } from './ledger-chain.ts'
 import { jointWeight, sideWeight } from './sampling-rate.ts'
@@ -17,7 +18,6 @@ import {
   Side,
   SideFlag,
   SlotClass,
-  SlotFlag,
   sideAt,
 } from './slot-layout.ts'
 import { coldStart, slotStart } from './slot-pool.ts'
@@ -46,9 +46,6 @@ const clientRttUs = Histogram.clientRttUs
 /** Minutes for which a one-sided booking can still move to the joined edge. */
 export const movableMinutes = 15
 
-const Gauge = { none: 0, client: 1, server: 2, joined: 3 } as const
-const gaugeNames = ['client', 'client', 'server', 'joined'] as const
-
 /**
  * Books a connection on its edge. What is booked follows from the slot and its ledger alone, so that taking it back
  * before a change and booking it again afterwards leaves no trace: `withdraw(slot)`, change, `enter(slot)`.
@@ -56,8 +53,7 @@ const gaugeNames = ['client', 'client', 'server', 'joined'] as const
 export class EdgeBooking {
   /** Scratch: the eight amounts of the record being applied. */
   readonly amounts = new Float64Array(ledgerAmounts)
-  /** Open connections by how they are counted: (unused), client only, server only, joined. */
-  readonly openCounts = new Float64Array(4)
+  readonly gauge: GaugeBooking
   readonly #store: ConnectionStore
   readonly #book: EdgeBook
   readonly #entities: EntitySource
@@ -66,6 +62,7 @@ export class EdgeBooking {
     this.#store = store
     this.#book = book
     this.#entities = entities
+    this.gauge = new GaugeBooking(store, book)
   }
 
   /** How many connections the side's figures stand for. */
@@ -82,7 +79,7 @@ export class EdgeBooking {
   }
 
   withdraw(slot: number, nowMs: number): void {
-    this.#setGauge(slot, Gauge.none)
+    this.gauge.book(slot, -1, nowMs)
     this.#bookLifecycle(slot, -1, nowMs)
     this.#bookLedgers(slot, -1)
   }
@@ -92,17 +89,18 @@ export class EdgeBooking {
     this.#chooseEdge(slot)
     this.#bookLifecycle(slot, 1, nowMs)
     this.#bookLedgers(slot, 1)
-    this.updateGauge(slot)
+    this.gauge.book(slot, 1, nowMs)
   }
 
   /** Around a change of openings and ends alone, when edge and traffic stay. */
   withdrawLifecycle(slot: number, nowMs: number): void {
+    this.gauge.book(slot, -1, nowMs)
     this.#bookLifecycle(slot, -1, nowMs)
   }
 
   enterLifecycle(slot: number, nowMs: number): void {
     this.#bookLifecycle(slot, 1, nowMs)
-    this.updateGauge(slot)
+    this.gauge.book(slot, 1, nowMs)
   }
 
   /** Adds the scratch amounts and one RTT sample to a row of the slot's edge that is already known. */
@@ -139,37 +137,6 @@ export class EdgeBooking {
     if (!this.#store.isMovable(slot)) return
     const entry = this.#ledgerEntry(slot, side, minute, false)
     this.#store.ledger.doubles[ledgerChunk(entry)][(ledgerStart(entry) >>> 1) + Ledger.missing] += bytes
-  }
-
-  updateGauge(slot: number): void {
-    this.#setGauge(slot, this.#wantedGauge(slot))
-  }
-
-  #wantedGauge(slot: number): number {
-    const store = this.#store
-    const flags = store.flags(slot)
-    if ((flags & SlotFlag.expired) !== 0 || (flags & SlotFlag.classMask) === SlotClass.failedDial) {
-      return Gauge.none
-    }
-    const client = store.isPresent(slot, 0)
-    const server = store.isPresent(slot, 1)
-    if ((client && store.hasEnded(slot, 0)) || (server && store.hasEnded(slot, 1))) return Gauge.none
-    if (client && server) return Gauge.joined
-    return client ? Gauge.client : Gauge.server
-  }
-
-  #setGauge(slot: number, wanted: number): void {
-    const words = this.#store.words(slot)
-    const at = slotStart(slot) + Head.flags
-    const counted = (words[at] >>> SlotFlag.gaugeShift) & SlotFlag.gaugeMask
-    if (counted === wanted) return
-    this.openCounts[counted]--
-    this.openCounts[wanted]++
-    const edge = this.edgeOf(slot)
-    const weight = this.#jointWeight(slot)
-    if (edge >= 0 && counted !== Gauge.none) this.#book.open(edge, gaugeNames[counted], -weight)
-    if (edge >= 0 && wanted !== Gauge.none) this.#book.open(edge, gaugeNames[wanted], weight)
-    words[at] = (words[at] & ~(SlotFlag.gaugeMask << SlotFlag.gaugeShift)) | (wanted << SlotFlag.gaugeShift)
   }
 
   #chooseEdge(slot: number): void {

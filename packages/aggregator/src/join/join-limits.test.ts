@@ -117,7 +117,7 @@ describe.each([
     // the higher port is the dialler's
     expect(first.edges()).toEqual(['a/curl > b/nginx:80 tcp'])
     expect(second.book.booked()).toEqual(first.book.booked())
-    expect(second.book.openNow()).toEqual(first.book.openNow())
+    expect(second.book.openChanges()).toEqual(first.book.openChanges())
   })
 
   it('lets go of a closed joined connection within seconds, of a one-sided one when nothing can move any more', () => {

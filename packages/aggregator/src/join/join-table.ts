@@ -118,7 +118,7 @@ export class JoinTable {
 
   /** How many connections are open, by which ends are known, and how many ended ones are remembered. */
   counts(): JoinCounts {
-    const [, clientOnly, serverOnly, joined] = this.#booking.openCounts
+    const [, clientOnly, serverOnly, joined] = this.#booking.gauge.openCounts
     const connections = clientOnly + serverOnly + joined
     const tombstones = this.store.slots.live - connections
     return { connections, joined, clientOnly, serverOnly, tombstones, evicted: this.#evicted }
@@ -190,8 +190,7 @@ export class JoinTable {
 
   #revive(slot: number): void {
     if ((this.store.flags(slot) & SlotFlag.expired) === 0) return
-    this.store.clearFlag(slot, SlotFlag.expired)
-    this.#booking.updateGauge(slot)
+    this.#booking.gauge.revive(slot, this.#batch.nowMs)
   }
 
   /** A record of a flow that is known. */
@@ -302,7 +301,7 @@ export class JoinTable {
     for (let step = 0; step < Math.min(roomSearch, top); step++) {
       if (++this.#hand >= top) this.#hand = 0
       if (!this.#isOver(this.#hand)) continue
-      this.#remove(this.#hand)
+      this.#remove(this.#hand, this.#batch.nowMs)
       this.#evicted++
       return this.store.slots.take()
     }
@@ -329,10 +328,9 @@ export class JoinTable {
     if (silent < forgetCompleteSeconds) return
     const complete = SlotFlag.complete * 3
     if (silent >= forgetSeconds || ((flags & complete) === complete && !this.#awaitsMissing(slot))) {
-      this.#remove(slot)
+      this.#remove(slot, nowMs)
     } else if (silent >= forgetSilentOpenSeconds && (flags & SlotFlag.expired) === 0 && !this.#isOver(slot)) {
-      this.store.setFlag(slot, SlotFlag.expired)
-      this.#booking.updateGauge(slot)
+      this.#booking.gauge.expire(slot, nowMs)
     }
   }
 
@@ -341,12 +339,11 @@ export class JoinTable {
     return this.missing.awaits(slot * 2) || this.missing.awaits(slot * 2 + 1)
   }
 
-  #remove(slot: number): void {
+  #remove(slot: number, nowMs: number): void {
     const { store } = this
     const isUdp = store.slotClass(slot) === SlotClass.udp
     if (!isUdp) store.index.remove(store.hashOfFlow(slot * 2), slot * 2)
-    store.setFlag(slot, SlotFlag.expired)
-    this.#booking.updateGauge(slot)
+    this.#booking.gauge.expire(slot, nowMs)
     for (let side = 0; side < 2; side++) {
       if (!store.isPresent(slot, side)) continue
       const flow = slot * 2 + side

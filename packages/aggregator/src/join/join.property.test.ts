@@ -124,7 +124,7 @@ function run(deliveries: readonly Sent[], oneByOne = false) {
     nowMs += 1_000
     join.tick(nowMs)
   }
-  return { booked: book.booked(), openNow: book.openNow(), status: ingest.status(nowMs), join, nowMs }
+  return { booked: book.booked(), open: book.openChanges(), status: ingest.status(nowMs), join, nowMs }
 }
 
 function receivedOf(delivered: readonly Sent[]): Map<InventedFlow, Reported[]> {
@@ -220,7 +220,7 @@ describe('ingest and join, under every disturbance', { timeout: timeoutMs }, () 
         expect(sumPerEdge(shuffled.booked, ['missingBytes'])).toEqual(
           sumPerEdge(inOrder.booked, ['missingBytes']),
         )
-        expect(shuffled.openNow).toEqual(inOrder.openNow)
+        expect(shuffled.open).toEqual(inOrder.open)
         const records = sent.reduce((sum, { reports }) => sum + reports.length, 0)
         expect(shuffled.status.identity).toMatchObject({ applied: records, lost: {}, holds: true })
       }),
@@ -251,7 +251,7 @@ describe('ingest and join, under every disturbance', { timeout: timeoutMs }, () 
         const inBlocks = run(delivered)
         const oneByOne = run(delivered, true)
         expect(inBlocks.booked).toEqual(oneByOne.booked)
-        expect(inBlocks.openNow).toEqual(oneByOne.openNow)
+        expect(inBlocks.open).toEqual(oneByOne.open)
         expect(inBlocks.status).toEqual(oneByOne.status)
         const query = { limit: 100 }
         expect(inBlocks.join.flows(query, inBlocks.nowMs)).toEqual(oneByOne.join.flows(query, oneByOne.nowMs))
@@ -266,7 +266,7 @@ describe('ingest and join, under every disturbance', { timeout: timeoutMs }, () 
         const apart = run(batchesOf(flows, {}, 6))
         const merged = run(batchesOf(flows, {}, 6, mergedReports))
         expect(withoutSamples(merged.booked)).toEqual(withoutSamples(apart.booked))
-        expect(merged.openNow).toEqual(apart.openNow)
+        expect(merged.open).toEqual(apart.open)
       }),
       { numRuns: 100, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
     )

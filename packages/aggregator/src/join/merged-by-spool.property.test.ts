@@ -104,7 +104,7 @@ function run(messages: readonly BusMessage[]) {
     nowMs += 1_000
     join.tick(nowMs)
   }
-  return { booked: book.booked(), openNow: book.openNow() }
+  return { booked: book.booked(), open: book.openChanges() }
 }
 
 /** Figures whose minute is that of the reading at which both ends were known, which merging may move to a later one. */
@@ -171,7 +171,7 @@ describe('batches that a full spool merged', () => {
           }),
         )
         expect(exactly(merged.booked)).toEqual(exactly(apart.booked))
-        expect(merged.openNow).toEqual(apart.openNow)
+        expect(merged.open).toEqual(apart.open)
       }),
       { numRuns: 100, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
     )

@@ -51,6 +51,7 @@ export type Booked = Record<string, Record<number, Record<string, number>>>
 /** An EdgeBook of maps. Rows move on every call of `row`, so that an offset kept too long is found out. */
 export class ReferenceBook implements EdgeBook {
   counters = new Float64Array(counterCount)
+  /** Changes of what is open, by edge, side and minute. */
   readonly gauges = new Map<string, number>()
   maxEdges = Number.POSITIVE_INFINITY
   oldestMinute = 0
@@ -109,12 +110,22 @@ export class ReferenceBook implements EdgeBook {
     samples.set(key, (samples.get(key) ?? 0) + count)
   }
 
-  open(edge: number, side: 'client' | 'server' | 'joined', change: 1 | -1): void {
-    const key = `${this.#edges[edge]} ${side}`
+  open(edge: number, side: 'client' | 'server' | 'joined', change: number, minute: number): void {
+    const key = `${this.#edges[edge]} ${side}\t${minute}`
     this.gauges.set(key, (this.gauges.get(key) ?? 0) + change)
   }
 
   openNow(): Record<string, number> {
+    const open = new Map<string, number>()
+    for (const [key, count] of this.gauges) {
+      const name = key.split('\t')[0]
+      open.set(name, (open.get(name) ?? 0) + count)
+    }
+    return Object.fromEntries([...open].filter(([, count]) => count !== 0).sort())
+  }
+
+  /** What changed in which minute. */
+  openChanges(): Record<string, number> {
     return Object.fromEntries([...this.gauges].filter(([, count]) => count !== 0).sort())
   }
 

@@ -158,7 +158,7 @@ describe('sampling', () => {
           const [first, ...others] = outcomes.map(([list, oneByOne]) => {
             const { send, book } = setUp({ a: 3, b: 3 }, oneByOne)
             for (const { node, one } of list) send(node, [one])
-            return { booked: book.booked(), open: book.openNow() }
+            return { booked: book.booked(), open: book.openChanges() }
           })
           for (const other of others) expect(other).toEqual(first)
         },

@@ -93,9 +93,6 @@ export const SlotFlag = {
   coalesced: 1 << 6,
   baseline: 1 << 8,
   compared: 1 << 10,
-  /** 0 none, 1 client, 2 server, 3 joined: how the open gauge counts it now. */
-  gaugeShift: 12,
-  gaugeMask: 0x3,
   /** Silent for so long that it is taken as gone. */
   expired: 1 << 14,
   /** Shifted by the side: at its latest reading nothing was under way. Side 0 has the bit of `Kind.quiet`. */

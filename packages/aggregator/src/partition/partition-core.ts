@@ -4,7 +4,7 @@ import { createIngest, type IngestNames } from '../ingest/ingest.ts'
 import type { IngestFigures } from '../ingest/ingest-status.ts'
 import type { Join } from '../join/join.ts'
 import { LossBooking } from '../loss-booking.ts'
-import type { BookRound } from '../topology/minute-book.ts'
+import type { BookRound } from '../topology/book-round.ts'
 import type { Topology } from '../topology/topology.ts'
 import { type RoundState, readAgainFromMs } from './round-state.ts'
 

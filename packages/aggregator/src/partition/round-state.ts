@@ -1,6 +1,6 @@
 import type { IngestState } from '../ingest/ingest-state.ts'
 import type { BookedState } from '../loss-booking.ts'
-import type { OpenLosses } from '../topology/minute-book.ts'
+import type { OpenLosses } from '../topology/book-round.ts'
 
 /**
  * What goes with a round of closed minutes: the position that all of it belongs to, and what can't be found out again

@@ -267,7 +267,8 @@ export interface NodeStatus {
       readonly received: number
       readonly merged: number
       readonly sampledOut: number
-      readonly inFlight: number
+      /** Absent where partitions are read elsewhere: what a collector says of all of them can't be split. */
+      readonly inFlight?: number
       readonly lost: Readonly<Record<string, number>>
       readonly holds: boolean
     }

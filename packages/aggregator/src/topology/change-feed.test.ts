@@ -108,7 +108,8 @@ it('turns what a live view shows into the newest answer, whatever happens in bet
         const minute = Math.floor(nowMs / minuteMs)
         if (s.kind === 'name')
           index.learnName(t.node, Uint8Array.of(0x12, 0, 0, s.last), `name${s.as}.example`, nowMs)
-        if (s.kind === 'open') topology.book(0).open(t.edge(s.from, s.to, 1), s.side, 1)
+        if (s.kind === 'open')
+          topology.book(0).open(t.edge(s.from, s.to, 1), s.side, 1, Math.floor(nowMs / minuteMs))
         if (s.kind === 'book') {
           const row = topology.book(0).row(t.edge(s.from, s.to, s.protocol), minute - s.late)
           if (row >= 0) {

@@ -35,6 +35,6 @@ export interface EdgeBook {
   sample(row: RowOffset, histogram: number, value: number, count: 1 | -1): void
   /** Adds to each of the first `count` rows, all of one minute, the sample `values[i]` of the histogram `histograms[i]`. */
   samples(offsets: Int32Array, histograms: Int32Array, values: Uint32Array, count: number): void
-  /** Connections open right now on an edge, by side: a gauge, not part of any minute. */
-  open(edge: EdgeId, side: 'client' | 'server' | 'joined', change: number): void
+  /** So many more (or fewer) connections are open on an edge from a minute on, by side. */
+  open(edge: EdgeId, side: 'client' | 'server' | 'joined', change: number, unixMinute: number): void
 }

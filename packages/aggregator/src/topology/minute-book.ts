@@ -1,5 +1,6 @@
 import { batchLimits, bucketSlot } from '@skybraid/shared'
 import type { EntityIndex } from '../resolve/entity-index.ts'
+import type { BookRound, OpenLosses } from './book-round.ts'
 import type { EdgeBook, EdgeId } from './edge-book.ts'
 import { edgeNames } from './edge-names.ts'
 import type { EdgeTable } from './edge-table.ts'
@@ -42,21 +43,6 @@ export interface MinuteBookDeps extends MinuteBookOptions {
   readonly stateAtCut?: (closedThrough: number) => unknown
   /** Gets every round once it is packed. Then nothing of it counts as safe before it is committed. */
   readonly onRound?: (round: BookRound) => void
-}
-
-/** What one closing makes: the minutes that are over and all corrections of earlier ones, cut at the same moment. */
-export interface BookRound {
-  readonly closedThrough: number
-  /** What `stateAtCut` answered. */
-  readonly state: unknown
-  /** One per segment. */
-  readonly bytes: readonly Uint8Array[]
-}
-
-/** Records lost in a minute that is open, by number of the place. */
-export interface OpenLosses {
-  readonly minute: number
-  readonly losses: readonly number[]
 }
 
 /** Rows of one partition's minutes that can be written, and the closing of minutes. */
@@ -195,7 +181,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     const due = [...open.keys()].filter(minute => minute <= closed).sort((a, b) => a - b)
     for (let minute = closed + 1; minute <= through; minute++) due.push(minute)
     const cut: [OpenMinute, Segment][] = due.map(minute => freeze(minute, minute > closed, false, nowMs))
-    closed = Math.max(closed, through)
+    closeThrough(through)
     const round: CutRound = {
       closedThrough: closed,
       state: deps.stateAtCut?.(closed),
@@ -224,7 +210,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       present: 1,
       ...watermark.finished(minute, nowMs),
     }
-    const part = emptySegment(head, isBase ? gauges.now() : noGauges, from.losses)
+    const part = emptySegment(head, isBase ? gauges.atEndOf(minute) : noGauges, from.losses)
     archive.add(part)
     frozen.add(from)
     open.delete(minute)
@@ -282,7 +268,12 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   function skipPause(): void {
     if (nowMinute - closed <= pauseMinutes + 1) return
     const firstOpen = Math.min(nowMinute - 1, ...open.keys())
-    closed = Math.max(closed, firstOpen - 1)
+    closeThrough(firstOpen - 1)
+  }
+
+  function closeThrough(minute: number): void {
+    closed = Math.max(closed, minute)
+    gauges.forget(closed)
   }
 
   return {
@@ -314,8 +305,8 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       if (!log.isOn) return
       for (let i = 0; i < count; i++) noteSample(log, edgeOfRow[sampleRows[i]], sampleKeys[i], 1)
     },
-    open(edge, side, change) {
-      if (edge >= 0) gauges.add(edge, side, change)
+    open(edge, side, change, minute) {
+      if (edge >= 0) gauges.add(edge, side, change, minute > closed ? minute : undefined)
     },
     lose(place, minute, records) {
       if (sealedThrough !== undefined) return
@@ -353,7 +344,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     },
     noteLoaded(segment) {
       if (segment.isPartial || segment.isCorrection) return
-      closed = Math.max(closed, segment.fromMinute + segment.minutes - 1)
+      closeThrough(segment.fromMinute + segment.minutes - 1)
     },
     seal(throughMinute) {
       sealedThrough = throughMinute

@@ -70,7 +70,7 @@ describe('createTopology', () => {
   it('answers the running minute with both sides kept apart', () => {
     const t = setUp()
     const edge = book(t)
-    t.topology.book(0).open(edge, 'joined', 1)
+    t.topology.book(0).open(edge, 'joined', 1, m0)
     const answer = t.topology.topology(query(), startMs + 1000)
     expect(answer.window).toEqual({
       from: new Date(startMs).toISOString(),
@@ -158,6 +158,30 @@ describe('createTopology', () => {
     const again = later.topology.topology(query({ toMs: startMs + minuteMs }), startMs + 4 * minuteMs)
     expect(again).toEqual(closed)
     expect(later.topology.topology(query(), startMs + 4 * minuteMs).completeness.missingMinutes).toBe(3)
+  })
+
+  it('closes a minute with what was open at its end, however late that is', () => {
+    const t = setUp()
+    const edge = book(t)
+    const node = t.index.node('n1')
+    const [curl, late] = ['curl', 'late'].map(name => t.index.ofOwner(node, owner(name)))
+    const own = t.topology.book(0)
+    const of = own.edge(curl, late, 1, 81, -1, 0)
+    own.open(edge, 'joined', 3, m0)
+    own.open(edge, 'joined', -2, m0 + 1)
+    own.open(of, 'client', 1, m0 + 1)
+    const openNow = (toMinute: number) =>
+      t.topology
+        .topology(query({ toMs: toMinute * minuteMs }), startMs + 100 * minuteMs)
+        .edges.map(e => [e.port, e.tcp?.openNow])
+    closeMinute(t.topology, m0)
+    expect(openNow(m0 + 1)).toEqual([[80, 3]])
+    closeMinute(t.topology, m0 + 1)
+    expect(openNow(m0 + 2)).toEqual([
+      [81, 1],
+      [80, 1],
+    ])
+    expect(openNow(m0 + 1)).toEqual([[80, 3]])
   })
 
   it('books late amounts as corrections and refuses what is too late', () => {

@@ -71,6 +71,7 @@ export async function observeUntil(
     isStopping = true
     const failure = typeof reason === 'string' ? undefined : complainOf(reason, around)
     stopReloading()
+    connecting.hurry()
     const code = await end(collector, around, console)
     await connecting.close()
     await pages.close()
@@ -126,15 +127,18 @@ async function takeOver(
 interface Connecting {
   /** Resolves to the reason if the bus can never be used. */
   readonly failed: Promise<unknown>
+  /** What is left has to go out now: no spreading of attempts any more. */
+  hurry(): void
   close(): Promise<void>
 }
 
 function connectInBackground(config: NodeConfig, bus: JetStreamPublisher, { log }: Console): Connecting {
   const waiting = new AbortController()
+  const hurried = new AbortController()
   const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>()
   let link: NatsLink | undefined
   const name = `skybraid-collector ${config.node}`
-  const done = connectNats({ config, name, log, signal: waiting.signal }).then(
+  const done = connectNats({ config, name, log, signal: waiting.signal, hurry: hurried.signal }).then(
     connected => {
       link = connected
       bus.use(connected)
@@ -146,6 +150,7 @@ function connectInBackground(config: NodeConfig, bus: JetStreamPublisher, { log 
   )
   return {
     failed,
+    hurry: () => hurried.abort(),
     async close() {
       waiting.abort()
       await done

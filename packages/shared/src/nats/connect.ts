@@ -15,7 +15,7 @@ import { authenticatorOf } from './authenticator.ts'
 import { connectProblem } from './connect-problem.ts'
 import { followState, type LinkState, type NatsLog } from './link-state.ts'
 import type { NatsConfig } from './options.ts'
-import { firstConnectDelays, reconnectDelays } from './reconnect-delay.ts'
+import { firstConnectDelays, hurriedWaitMs, reconnectDelays } from './reconnect-delay.ts'
 
 export interface NatsLink extends LinkState {
   readonly connection: NatsConnection
@@ -32,6 +32,8 @@ export interface ConnectOptions {
   readonly log: NatsLog
   /** Gives up waiting for the first connection. */
   readonly signal?: AbortSignal
+  /** From then on every attempt to connect comes soon after the last one: for who is about to end. */
+  readonly hurry?: AbortSignal
   /** Rejects with SB_BUS_UNREACHABLE if no server can be used at the first attempt, instead of trying for ever. */
   readonly once?: boolean
   /** Clients that lose their server at once come back spread over this time. */
@@ -52,7 +54,7 @@ const defaultSpreadMs = 16_000
  * SB_CONFIG if a file can't be used at the start, and with SB_BUS_CLOSED if `signal` ends the waiting.
  */
 export async function connectNats(options: ConnectOptions): Promise<NatsLink> {
-  const { config, log, signal, once, spreadMs = defaultSpreadMs, random = Math.random } = options
+  const { config, log, signal, hurry, once, spreadMs = defaultSpreadMs, random = Math.random } = options
   const session = newSession(reconnectDelays(spreadMs, random))
   const settings = connectionOptions(options, session)
   const waits = firstConnectDelays(spreadMs, random)
@@ -61,16 +63,29 @@ export async function connectNats(options: ConnectOptions): Promise<NatsLink> {
   for (;;) {
     if (signal?.aborted) throw new SkybraidError('SB_BUS_CLOSED', 'Told to end before the bus was reached.')
     try {
-      return await linkOf(await connect(settings), log, session)
+      const connection = await connect(settings)
+      const dialSoon = () => hurryUp(connection, session)
+      if (hurry?.aborted) dialSoon()
+      else hurry?.addEventListener('abort', dialSoon, { once: true })
+      return await linkOf(connection, log, session)
     } catch (error) {
       if (error instanceof SkybraidError) throw error
       const reason = connectProblem(error, settings.tls !== undefined)
       if (once) throw new SkybraidError('SB_BUS_UNREACHABLE', `The bus ${servers} cannot be used: ${reason}.`)
       if (reason !== lastReason) log.warn({ servers, reason }, 'the bus cannot be used yet; trying on')
       lastReason = reason
-      await pause(waits.next(), undefined, { signal }).catch(() => {}) // told to end, see above
+      await pause(hurry?.aborted ? hurriedWaitMs : waits.next(), undefined, {
+        signal: AbortSignal.any([signal, hurry?.aborted ? undefined : hurry].filter(s => s !== undefined)),
+      }).catch(() => {}) // told to end, see above, or to hurry
     }
   }
+}
+
+/** Ends the wait before the next attempt; the client has no other way to be told. */
+function hurryUp(connection: NatsConnection, { delays }: Session): void {
+  delays.hurry()
+  const inner = connection as { protocol?: { dialDelay?: { cancel?: () => void } | null } }
+  inner.protocol?.dialDelay?.cancel?.()
 }
 
 /** What one connection and its handlers know of each other. */

@@ -1,4 +1,6 @@
 const firstWaitMs = 500
+/** Between the attempts of who is about to end. */
+export const hurriedWaitMs = 250
 
 /**
  * Waits before attempts to come back, for many clients that lost the same server at once. A round of attempts tries
@@ -7,13 +9,19 @@ const firstWaitMs = 500
  */
 export function reconnectDelays(periodMs: number, random: () => number) {
   let attempts = 0
+  let hurried = false
   return {
     /** To be called once before each attempt. */
     next(servers: number): number {
       const [index, isFirstRound] = [attempts % servers, attempts < servers]
       attempts++
       if (index > 0) return 0
+      if (hurried) return hurriedWaitMs
       return Math.round(isFirstRound ? random() * periodMs : periodMs)
+    },
+    /** Whoever is about to end can't wait for its turn. */
+    hurry(): void {
+      hurried = true
     },
     /** To be called when connected. */
     reset(): void {

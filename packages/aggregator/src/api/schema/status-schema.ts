@@ -34,11 +34,15 @@ export const nodeStatusSchema = Type.Object(
             received: Type.Integer(),
             merged: Type.Integer(),
             sampledOut: Type.Integer(),
-            inFlight: Type.Integer(),
+            inFlight: Type.Optional(Type.Integer()),
             lost,
             holds: Type.Boolean(),
           },
-          { ...strict, description: 'encoded = received + merged + sampledOut + inFlight + lost' },
+          {
+            ...strict,
+            description:
+              'encoded = received + merged + sampledOut + inFlight + lost; without inFlight where other replicas read some of the partitions',
+          },
         ),
       },
       strict,
