@@ -98,22 +98,6 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     Value().Set("capabilities", static_cast<double>(result.capabilities));
   }
 
-  // A collector makes so little other garbage that V8 would let read flushes pile up to 64 MB before it frees
-  // any. Counting each for more than it takes makes it look sooner; large flushes are noticed without that,
-  // and looking after every few of them would cost more than all the rest.
-  static void WeighBuffer(Napi::Env env, Napi::ArrayBuffer buffer) {
-    const int64_t extra =
-        std::min(static_cast<int64_t>(buffer.ByteLength()) * kFlushWeight, kMostFlushWeight);
-    Napi::MemoryManagement::AdjustExternalMemory(env, extra);
-    auto* counted = new int64_t(extra);
-    buffer.AddFinalizer(
-        [](Napi::Env js, int64_t* weight) {
-          Napi::MemoryManagement::AdjustExternalMemory(js, -*weight);
-          delete weight;
-        },
-        counted);
-  }
-
   // Hands every queued flush to JS. Stops at an exception of the callback, which then is uncaught as any
   // other.
   bool Read(Napi::Env env) {
@@ -122,7 +106,6 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     while (queue_.Pop(flush)) {
       Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, flush.size());
       memcpy(buffer.Data(), flush.data(), flush.size());
-      WeighBuffer(env, buffer);
       on_flush_.Call({buffer});
       if (env.IsExceptionPending()) {
         // The rest must not wait for the next flush to be woken for.
@@ -210,9 +193,6 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("rowsRegressed", c.flows.regressed);
     return object;
   }
-
-  static constexpr int64_t kFlushWeight = 31;
-  static constexpr int64_t kMostFlushWeight = 6 << 20;
 
   FlushQueue queue_;
   Napi::FunctionReference on_flush_;

@@ -82,6 +82,9 @@ function fakeSource() {
   }
 }
 
+/** Its bytes are the bus's only until it has taken them. */
+const copyOf = (message: BusMessage): BusMessage => ({ ...message, data: message.data.slice() })
+
 const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn() }
 const running: Collector[] = []
 afterEach(async () => {
@@ -179,7 +182,7 @@ describe('startCollector', () => {
     const bus = {
       publish: async (message: BusMessage) => {
         if (down) throw new Error('down')
-        published.push(message)
+        published.push(copyOf(message))
       },
     }
     const { collector } = await start(fake, { bus, drainMs: 5_000 })
@@ -245,7 +248,7 @@ describe('startCollector', () => {
     const taken: BusMessage[] = []
     let answering = true
     const publish = (message: BusMessage) => {
-      taken.push(message)
+      taken.push(copyOf(message))
       return answering ? Promise.resolve() : new Promise<void>(() => {})
     }
     const { collector } = await start(fake, { bus: { publish }, drainMs: 20 })

@@ -7,6 +7,7 @@ import { randomBootId } from './boot-id.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CollectorConfig } from './config.ts'
 import { collectorCounters, noCounters } from './counters.ts'
+import { freeBytes } from './free-bytes.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { Log } from './log.ts'
 import { defaultBudgetCores, parseSampling, type SamplingMode } from './sampling/sampling-control.ts'
@@ -101,6 +102,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     ...(store === undefined ? {} : { store }),
     onTrouble: err => log.warn({ node, err }, 'the bus does not take batches; they wait in the spool'),
     onRecovered: () => log.info({ node }, 'the bus takes batches again'),
+    onPublished: ({ message }) => freeBytes(message.data),
   })
   bus.onReady?.(() => publisher.retryNow())
   function putAside(entry: SpoolEntry): boolean {
@@ -114,6 +116,8 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     latest = capture?.counters() ?? latest
     intake.accept(flush)
     publisher.pump()
+    // sealing copied all of it, unless something still waits
+    if (spool.counts.waitingBatches === 0) freeBytes(new Uint8Array(flush))
   }
   // Nothing follows in any partition: with the last figures, so that both identities end without a rest.
   function sayStop(): void {

@@ -16,7 +16,10 @@ export interface BatchHead {
   readonly recordCount: number
 }
 
-/** What a collector publishes to. Resolves once the batch is safe; rejects only if the batch must be tried again. */
+/**
+ * What a collector publishes to. Resolves once the batch is safe; rejects only if the batch must be tried again. The
+ * message's bytes may be gone once it resolved.
+ */
 export interface BusPublisher {
   publish(message: BusMessage): Promise<void>
 }

@@ -24,6 +24,8 @@ export interface PublisherOptions {
   readonly random?: () => number
   readonly onTrouble?: (error: unknown) => void
   readonly onRecovered?: () => void
+  /** The bus has a batch, and nobody reads its bytes any more. */
+  readonly onPublished?: (batch: SealedBatch) => void
 }
 
 export interface PublisherCounts {
@@ -130,6 +132,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (!end(batch)) return
     store?.forget(batch)
     countPublished(batch)
+    options.onPublished?.(batch)
     if (troubled && rejected.length === 0) {
       troubled = false
       retryRounds = 0
