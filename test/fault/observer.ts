@@ -60,7 +60,7 @@ export class Observer {
     const early: BusMessage[] = []
     const bus: BusPublisher = {
       async publish(message) {
-        if (holder.observer === undefined) early.push(message)
+        if (holder.observer === undefined) early.push({ ...message, data: message.data.slice() })
         else holder.observer.#deliver(message)
       },
     }

@@ -53,8 +53,11 @@ async function live(seed: number, trouble: Trouble) {
   const waiting: { atMs: number; message: BusMessage }[] = []
   const happens = (perMille: number) => mix(++turn, seed) % 1_000 < perMille
   const deliver = (message: BusMessage) => {
-    if (happens(trouble.late)) waiting.push({ atMs: clock.nowMs() + (mix(turn, 3) % 10_000), message })
-    else core.accept(message, clock.nowMs())
+    if (happens(trouble.late)) {
+      // the collector frees the bytes of what it published
+      const copy = { ...message, data: message.data.slice() }
+      waiting.push({ atMs: clock.nowMs() + (mix(turn, 3) % 10_000), message: copy })
+    } else core.accept(message, clock.nowMs())
   }
   const bus: BusPublisher = {
     async publish(message) {
