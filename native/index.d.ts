@@ -91,3 +91,9 @@ export function open(options: CaptureOptions, onFlush: (flush: Flush) => void): 
  * many bytes were mapped.
  */
 export function releaseStartupCode(): number
+
+/**
+ * Takes every capability from all threads of the process, for good; before kernel 5.19 CAP_BPF stays. What is attached
+ * goes on. Answers what went wrong, or an empty text.
+ */
+export function dropCapabilities(): string

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "capabilities.h"
 #include "capture.h"
 #include "sampling.h"
 #include "startup_code.h"
@@ -259,11 +260,15 @@ Napi::Value Release(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(ReleaseStartupCode()));
 }
 
+// Answers what went wrong; an empty text if nothing did.
+Napi::Value Drop(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), DropCapabilities()); }
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // The class lives as long as the environment, and no longer: several environments can load this addon.
   auto* constructor = new Napi::FunctionReference(Napi::Persistent(CaptureObject::Define(env)));
   env.SetInstanceData<Napi::FunctionReference>(constructor);
   exports.Set("open", Napi::Function::New(env, Open, "open", constructor));
+  exports.Set("dropCapabilities", Napi::Function::New(env, Drop, "dropCapabilities"));
   exports.Set("releaseStartupCode", Napi::Function::New(env, Release, "releaseStartupCode"));
   return exports;
 }

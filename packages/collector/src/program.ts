@@ -9,5 +9,5 @@ export {
 export { type CollectorBusConfig, collectorBusConfigSchema } from './bus-config.ts'
 export { collectorMetrics, type ProcessFigures } from './http/collector-metrics.ts'
 export { type Readiness, type StatusServer, startStatusServer } from './http/status-server.ts'
-export { releaseStartupCode } from './source/open-capture.ts'
+export { dropCapabilities, releaseStartupCode } from './source/open-capture.ts'
 export { type FileStoreOptions, openFileStore } from './store/file-store.ts'

@@ -8,6 +8,7 @@ import {
 import {
   collectorMetrics,
   createJetStreamPublisher,
+  dropCapabilities,
   type JetStreamPublisher,
   openFileStore,
   type Readiness,
@@ -53,6 +54,7 @@ export async function observeUntil(
   const bus = createJetStreamPublisher({ cluster: config.cluster, encoding, log })
   const collector = await startWithStore(config, bus, console, source)
   for (const line of attachReport([collector])) console.say(line)
+  if (source === undefined) giveUpRights(console)
   const connecting = connectInBackground(config, bus, console)
   const stopReloading = reloadAt(reload.configPath, () => void takeOver(config, reload, collector, console))
   // by then it is attached and, as a rule, connected: what still runs is little
@@ -122,6 +124,13 @@ async function takeOver(
   )
   if (waiting.length > 0) log.warn({ options: waiting }, 'these options take effect at the next start')
   log.info({ sampling: again.sampling, logLevel: again.logLevel }, 'read the configuration again')
+}
+
+/** Everything is attached, and nothing that follows needs more than an ordinary process may do. */
+function giveUpRights({ log }: Console): void {
+  const problem = dropCapabilities()
+  if (problem === undefined) log.debug('all capabilities are given up')
+  else log.warn({ reason: problem }, 'capabilities could not be given up; the collector keeps them')
 }
 
 interface Connecting {

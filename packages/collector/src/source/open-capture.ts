@@ -9,6 +9,7 @@ export type { Capture, CaptureCounters, CaptureOptions, HookReport }
 interface Addon {
   open(options: CaptureOptions, onFlush: (flush: ArrayBuffer) => void): Capture
   releaseStartupCode(): number
+  dropCapabilities(): string
 }
 
 export interface OpenCaptureOptions extends Omit<CaptureOptions, 'objectDir'> {
@@ -39,6 +40,14 @@ export function openCapture(options: OpenCaptureOptions): Capture {
 /** Gives back the memory of code that only the start needed, some 10 MB of it; see native/index.d.ts. */
 export function releaseStartupCode(): void {
   loadAddon().releaseStartupCode()
+}
+
+/**
+ * Gives up every capability of this process for good, in all threads; what is attached goes on. Answers why that was
+ * not possible; undefined if it was. Before kernel 5.19 CAP_BPF stays, which those need to read maps.
+ */
+export function dropCapabilities(): string | undefined {
+  return loadAddon().dropCapabilities() || undefined
 }
 
 function loadAddon(): Addon {
