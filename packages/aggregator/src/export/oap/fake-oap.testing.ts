@@ -9,13 +9,20 @@ import {
 import { type AccessLog, decodeAccessLog, OapModel } from './oap-model.testing.ts'
 import { oapProtocol } from './oap-protocol.ts'
 
+export interface FakeOapTls {
+  readonly ca: Buffer
+  readonly cert: Buffer
+  readonly key: Buffer
+  readonly asksClient: boolean
+}
+
 export interface FakeOapOptions {
   readonly port?: number
   /** Senders must give it in the header `authentication`. */
   readonly token?: string
   /** Without it the receiver is missing, as where the module is off. */
   readonly hasReceiver?: boolean
-  readonly credentials?: ServerCredentials
+  readonly tls?: FakeOapTls
   /** Reads nothing of what it is sent: only the speed of the sender counts. */
   readonly countOnly?: boolean
 }
@@ -83,10 +90,8 @@ export class FakeOap {
   static async start(options: FakeOapOptions = {}): Promise<FakeOap> {
     const fake = new FakeOap(options)
     const { promise, resolve, reject } = Promise.withResolvers<number>()
-    fake.#server.bindAsync(
-      `127.0.0.1:${options.port ?? 0}`,
-      options.credentials ?? ServerCredentials.createInsecure(),
-      (error, port) => (error ? reject(error) : resolve(port)),
+    fake.#server.bindAsync(`127.0.0.1:${options.port ?? 0}`, credentialsOf(options.tls), (error, port) =>
+      error ? reject(error) : resolve(port),
     )
     fake.#port = await promise
     return fake
@@ -131,6 +136,12 @@ export class FakeOap {
     })
     call.on('error', () => undefined) // the sender gave up
   }
+}
+
+function credentialsOf(tls: FakeOapTls | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure()
+  const pair = { cert_chain: tls.cert, private_key: tls.key }
+  return ServerCredentials.createSsl(tls.ca, [pair], tls.asksClient)
 }
 
 function serializers(bytes: (b: Buffer) => Buffer) {

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { checkServerIdentity } from 'node:tls'
 import {
   type ChannelCredentials,
   Client,
@@ -42,6 +44,8 @@ export interface OapConnection {
 
 const collect = '/skywalking.v3.EBPFAccessLogService/collect'
 const management = '/skywalking.v3.ManagementService'
+/** Reserved for names that never exist. */
+const nameOfNone = 'oap.invalid'
 const answerMs = 10_000
 /** OAP may be slow, but not forever. */
 const stallMs = 30_000
@@ -53,12 +57,15 @@ const asIs = (bytes: Buffer) => bytes
 /** Nothing connects before the first call. Throws SB_CONFIG where a file of the options cannot be read. */
 export function createOapConnection(address: string, config: OapConfig): OapConnection {
   // keep-alive pings stay off: OAP's server ends connections that ping more often than every 5 minutes
-  const client = new Client(address, credentialsOf(config), {
+  const ip = addressIn(address)
+  const client = new Client(address, credentialsOf(config, ip), {
     'grpc.initial_reconnect_backoff_ms': 200,
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.enable_retries': 0,
     // messages are not kept for a second attempt, which must not be
     'grpc-node.per_rpc_retry_buffer_size': 1,
+    // the library would name the address in its greeting, which TLS does not allow
+    ...(usesTls(config) && ip !== undefined && { 'grpc.ssl_target_name_override': nameOfNone }),
   })
 
   async function withMetadata(work: (metadata: Metadata) => Promise<OapAnswer>): Promise<OapAnswer> {
@@ -156,13 +163,21 @@ function metadataOf({ oapTokenFile }: OapConfig): Metadata {
   return metadata
 }
 
-function credentialsOf(config: OapConfig): ChannelCredentials {
+/** The IP address in HOST:PORT, where it is one. */
+function addressIn(hostPort: string): string | undefined {
+  const host = hostPort.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+  return isIP(host) === 0 ? undefined : host
+}
+
+/** Of a server that is reached by its address, the certificate must be for that address. */
+function credentialsOf(config: OapConfig, ip: string | undefined): ChannelCredentials {
   if (!usesTls(config)) return credentials.createInsecure()
   const { oapCaFile, oapCertFile, oapKeyFile } = config
   return credentials.createSsl(
     oapCaFile ? readOption('--oap-ca-file', oapCaFile) : null,
     oapKeyFile ? readOption('--oap-key-file', oapKeyFile) : null,
     oapCertFile ? readOption('--oap-cert-file', oapCertFile) : null,
+    ip === undefined ? {} : { checkServerIdentity: (_, certificate) => checkServerIdentity(ip, certificate) },
   )
 }
 
