@@ -221,7 +221,12 @@ async function measureVisible(): Promise<(Figure | Skipped)[]> {
   const exporter = startOapExporter({
     config: optionsOf(['--oap', oap.address]),
     node: 'node',
-    source: { pairs: world.pairs, markDeltas: () => undefined, takeDeltas: () => undefined },
+    source: {
+      mark: () => undefined,
+      take: async () => ({ minutes: world.pairs.drain(Date.now()), settled: () => undefined }),
+      flush: async () => undefined,
+    },
+    figures: { leftOut: () => world.pairs.counts, foldedNames: () => 0 },
     log: createConsole({ write: () => undefined }, 'silent').log,
     nowMs: Date.now,
     random: Math.random,

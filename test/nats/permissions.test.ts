@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { headers } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createExportNotes } from '../../packages/aggregator/src/bus/export-notes.ts'
 import {
   ensureStreams,
   flowFilter,
@@ -128,6 +129,26 @@ describe('an aggregator with the documented permissions', () => {
       ack.seq,
     )
     expect(link.state()).toMatchObject({ permissionViolations: 0, lastError: undefined })
+  })
+
+  it('notes in its bucket how far it exported, and is refused when somebody else did', async () => {
+    const first = createExportNotes(await as('aggregator'), 'prod', streamSettings(), 'first')
+    const second = createExportNotes(await as('aggregator'), 'prod', streamSettings(), 'second')
+    const begun = await first.begin(1)
+    expect(first.lastError()).toBeUndefined()
+    expect(begun).toEqual({ note: undefined, unsettled: 0 })
+    expect(await first.note(1, { takenAt: 70, markedAt: 60, clockMs: 1_000 })).toBe('noted')
+    expect(await first.note(1, { takenAt: 90, markedAt: 80, clockMs: 2_000 })).toBe('noted')
+    first.settle(1)
+    await first.flush()
+    // of the two takes one is settled
+    expect(await second.begin(1)).toEqual({
+      note: { takenAt: 90, markedAt: 80, clockMs: 2_000 },
+      unsettled: 1,
+    })
+    expect(await first.note(1, { takenAt: 99, markedAt: 95, clockMs: 3_000 })).toBe('lost')
+    expect(await second.note(1, { takenAt: 100, markedAt: 95, clockMs: 3_000 })).toBe('noted')
+    expect([first.lastError(), second.lastError()]).toEqual([undefined, undefined])
   })
 
   it('can neither invent flows nor delete anything', async () => {

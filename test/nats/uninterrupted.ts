@@ -1,5 +1,5 @@
 import { readStream } from '../../packages/aggregator/src/bus/stream-reader.ts'
-import { createPartitionedCore } from '../../packages/aggregator/src/core.ts'
+import { type CoreOptions, createPartitionedCore } from '../../packages/aggregator/src/core.ts'
 import type { PartitionCore } from '../../packages/aggregator/src/partition/partition-core.ts'
 import type { TopologyAnswer } from '../../packages/aggregator/src/topology/answer.ts'
 import { decodeFlowPayload } from '../../packages/shared/src/nats/flow-body.ts'
@@ -14,12 +14,17 @@ import {
 const minuteMs = 60_000
 
 /** What one process that was never interrupted makes of the stream of batches: the same code, read in one go. */
-export async function readUninterrupted(link: NatsLink, cluster: string) {
+export async function readUninterrupted(
+  link: NatsLink,
+  cluster: string,
+  options: Pick<CoreOptions, 'onDelta'> = {},
+) {
   const core = createPartitionedCore({
     startMs: Date.now(),
     joinCapacity: 200_000,
     maxEdges: 10_000,
     retentionMs: 60 * minuteMs,
+    ...options,
   })
   const partitions = new Map<number, PartitionCore>()
   const { promise: idle, resolve } = Promise.withResolvers<void>()
@@ -46,6 +51,10 @@ export async function readUninterrupted(link: NatsLink, cluster: string) {
   })
   await idle
   await reader.stop()
+  if (options.onDelta) {
+    core.topology.markDeltas()
+    core.topology.takeDeltas()
+  }
   return (fromMs: number, toMs: number) =>
     core.reader.topology({ fromMs, toMs, groupBy: 'process', limit: 5000 }, Date.now())
 }

@@ -6,7 +6,7 @@ import { buildServer } from './api/server.ts'
 import { apiOptions, readinessOf } from './api-settings.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
-import { openOapExporter, pairsForOap } from './export/oap/open-oap-exporter.ts'
+import { booksForOap, type OapBooks, openOapExporter, ownSource } from './export/oap/open-oap-exporter.ts'
 import type { Kubernetes } from './kube/kubernetes.ts'
 import { openKubernetes, outsideRangesOf } from './kube/open-kubernetes.ts'
 import { openSegmentStore, type SegmentStore } from './store/segment-store.ts'
@@ -57,10 +57,14 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const store = config.dataDir === undefined ? undefined : openStore(config.dataDir, config.retention)
   const notes = [...(options.notes ?? []), ...(store?.wasKilled ? [killedBefore] : [])]
   const kubernetes = await openKubernetes(config, log)
-  const core = openCore(config, store, nowMs(), notes, kubernetes)
+  const books = booksForOap(config, false)
+  const core = openCore(config, store, nowMs(), notes, kubernetes, books)
   if (store !== undefined) restore(core, store, log)
   const state = { closing: false }
-  const oap = openOapExporter(config, core, { ...options, nowMs })
+  const oap = openOapExporter(config, books, own => ownSource(own, core.topology, nowMs), {
+    ...options,
+    nowMs,
+  })
   const app = await buildServer({
     reader: core.reader,
     now: nowMs,
@@ -127,6 +131,7 @@ function openCore(
   startMs: number,
   notes: readonly string[],
   kubernetes: Kubernetes | undefined,
+  books: OapBooks | undefined,
 ): Core {
   const outside = outsideRangesOf(config)
   return createCore({
@@ -137,7 +142,7 @@ function openCore(
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
-    ...pairsForOap(config),
+    ...(books && { onDelta: books.onDelta }),
     ...(store === undefined ? {} : { onSegment: store.append }),
   })
 }

@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { type BusMessage, createFlowColumns, type FlowColumns } from '@skybraid/shared'
 import type { ApiReader } from './api/api-deps.ts'
-import type { PairBook } from './export/oap/interval/pair-book.ts'
 import { BootOrdinals } from './ingest/boot-ordinals.ts'
 import { addedTotals, type IngestFigures, type IngestTotals, ingestStatus } from './ingest/ingest-status.ts'
 import { createJoin, type Join } from './join/join.ts'
@@ -14,6 +13,7 @@ import type { OutsideRanges } from './resolve/address-range.ts'
 import { createEntityIndex, type EntityIndex } from './resolve/entity-index.ts'
 import type { NameSource } from './resolve/name-source.ts'
 import type { IngestStatus, MissingPartitions } from './topology/answer.ts'
+import type { OnEdgeDelta } from './topology/partition-deltas.ts'
 import type { Segment } from './topology/segment.ts'
 import { createTopology, type Topology } from './topology/topology.ts'
 
@@ -32,8 +32,8 @@ export interface CoreOptions {
   readonly source?: NameSource
   /** Names of outside ranges. */
   readonly outside?: OutsideRanges
-  /** Makes the book of what is exported as pairs of pods. */
-  readonly pairsOf?: (index: EntityIndex) => PairBook
+  /** Makes what gets the growth of edges, for exports. */
+  readonly onDelta?: (index: EntityIndex) => OnEdgeDelta
 }
 
 /** Names, join, topology and ingest, wired together. It has no timers and no files: time and messages come in. */
@@ -43,7 +43,6 @@ export interface Core {
   accept(message: BusMessage, nowMs: number): void
   /** Lets time pass. Call several times a second. */
   tick(nowMs: number): void
-  readonly pairs: PairBook | undefined
 }
 
 /** How one partition begins, see `createPartitionCore`. */
@@ -56,7 +55,6 @@ export type PartitionStart = Pick<
 export interface PartitionedCore {
   readonly reader: ApiReader
   readonly topology: Topology
-  readonly pairs: PairBook | undefined
   open(partition: number, start: PartitionStart): PartitionCore
   /** Drops a partition; its figures stay in the sums. */
   close(core: PartitionCore): void
@@ -72,10 +70,10 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   })
   const partitions = new Map<number, PartitionCore>()
   const closed: IngestTotals[] = []
-  const pairs = options.pairsOf?.(index)
+  const onDelta = options.onDelta?.(index)
   const topology = createTopology({
     index,
-    ...(pairs === undefined ? {} : { onDelta: pairs.add }),
+    ...(onDelta && { onDelta }),
     startMs: options.startMs,
     maxEdges: options.maxEdges,
     minutesKept: Math.min(120, keptMinutes),
@@ -110,7 +108,6 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   return {
     reader: topology,
     topology,
-    pairs,
     open(partition, start) {
       const core = createPartitionCore({
         ...start,
@@ -148,7 +145,6 @@ export function createCore(options: CoreOptions): Core {
   return {
     reader: shared.reader,
     topology: shared.topology,
-    pairs: shared.pairs,
     accept(message, nowMs) {
       // what names a partition that can't be is refused, and counted, by the first one
       const isPossible = message.partition >= 0 && message.partition < maxPartitions

@@ -2,3 +2,4 @@
 export { type BusAggregator, type BusAggregatorOptions, startBusAggregator } from './bus/bus-aggregator.ts'
 export { type AggregatorBusConfig, aggregatorBusConfigSchema } from './bus/bus-config.ts'
 export { servingConfigSchema } from './config.ts'
+export { oapConfigSchema } from './export/oap/options.ts'

@@ -4,7 +4,7 @@ import type { oapStatusSchema } from './schema/oap-status-schema.ts'
 
 /** The export to OAP as `/status` shows it. */
 export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
-  const { sent, queue, connectedTo, lastError, oldestQueuedMs } = status
+  const { sent, queue, connectedTo, lastError, oldestQueuedMs, notes } = status
   return {
     addresses: [...status.addresses],
     dryRun: status.isDryRun,
@@ -23,6 +23,13 @@ export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
     },
     leftOut: leftOutByReason(status),
     http: status.http,
+    ...(notes && {
+      notes: {
+        unknownBefore: notes.unknownBefore,
+        without: [...notes.without],
+        ...(notes.lastError !== undefined && { lastError: notes.lastError }),
+      },
+    }),
     pods: { known: status.pods, announced: sent?.announced ?? 0, failures: sent?.announceFailures ?? 0 },
   }
 }

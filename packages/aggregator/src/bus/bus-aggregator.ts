@@ -8,13 +8,18 @@ import { buildServer } from '../api/server.ts'
 import { apiOptions, readinessOf } from '../api-settings.ts'
 import type { ServingConfig } from '../config.ts'
 import { createPartitionedCore } from '../core.ts'
+import type { ExportSource } from '../export/oap/oap-exporter.ts'
+import { booksForOap, openOapExporter } from '../export/oap/open-oap-exporter.ts'
+import type { OapConfig } from '../export/oap/options.ts'
 import { openKubernetes, outsideRangesOf } from '../kube/open-kubernetes.ts'
 import { type AggregatorBusConfig, ordinalOf } from './bus-config.ts'
 import { type BusPartitions, followPartitions } from './bus-partitions.ts'
 import type { BusStatus } from './bus-status.ts'
+import { createExportNotes } from './export-notes.ts'
+import { createPartitionExports, type PartitionExports } from './partition-exports.ts'
 
 export interface BusAggregatorOptions {
-  readonly config: ServingConfig & AggregatorBusConfig
+  readonly config: ServingConfig & OapConfig & AggregatorBusConfig
   readonly log: FastifyBaseLogger
   /** Shown in `/status` and `/openapi.json`. */
   readonly version: string
@@ -53,6 +58,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
   const bus: {
     link?: NatsLink
     partitions?: BusPartitions
+    exports?: PartitionExports
     streams: readonly StreamReport[]
     closing: boolean
   } = {
@@ -61,6 +67,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
   }
   const outside = outsideRangesOf(config)
   const kubernetes = await openKubernetes(config, log)
+  const books = booksForOap(config, true)
   const core = createPartitionedCore({
     ...(kubernetes && { source: kubernetes.names }),
     ...(outside && { outside }),
@@ -68,11 +75,16 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
+    ...(books && { onDelta: books.onDelta }),
     partitions: () => ({
       count: config.partitions,
       missing: bus.partitions?.missing() ?? [],
       openElsewhere: bus.partitions?.openElsewhere() ?? [],
     }),
+  })
+  const oap = openOapExporter(config, books, () => lateSource(() => bus.exports?.source), {
+    log,
+    nowMs: Date.now,
   })
   const reasons = () => {
     if (!bus.link || !bus.partitions) return ['the bus has not been reached yet']
@@ -86,6 +98,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     version: options.version,
     readiness: () => readinessOf(bus.closing, reasons()),
     collectors: () => [],
+    ...(oap && { oap: () => ({ ...oap.status(), notes: bus.exports?.status() }) }),
     bus: () => statusOf(bus.link, bus.streams, bus.partitions, owner, replica, config.replicas),
     ...(kubernetes && { kubernetes: kubernetes.status }),
     options: { ...apiOptions(config), ...(kubernetes && { defaultGroupBy: 'workload' as const }) },
@@ -96,6 +109,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
   } catch (error) {
     await app.close()
     await kubernetes?.close()
+    await oap?.close()
     throw error
   }
 
@@ -109,6 +123,14 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
         log.warn({ stream, differences }, 'a stream has other settings than configured; they stay')
     }
     if (bus.closing) return
+    if (books && oap)
+      bus.exports = createPartitionExports({
+        topology: core.topology,
+        notes: createExportNotes(bus.link, config.cluster, config, owner),
+        pairsOf: books.renew,
+        nowMs: Date.now,
+        takeNow: oap.takeNow,
+      })
     bus.partitions = followPartitions({
       link: bus.link,
       cluster: config.cluster,
@@ -121,6 +143,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
       retentionMs: config.retention,
       readAgainMs: config.readAgain,
       silentMs: config.takeOver,
+      ...(bus.exports && { exports: bus.exports }),
     })
   }
 
@@ -146,12 +169,22 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
         await joined
         clearInterval(timer)
         await bus.partitions?.close()
+        await oap?.close()
         await app.close()
         await bus.link?.close()
         await kubernetes?.close()
       })()
       return closing
     },
+  }
+}
+
+/** The bus is reached later than the exporter is made. */
+function lateSource(source: () => ExportSource | undefined): ExportSource {
+  return {
+    mark: () => source()?.mark(),
+    take: async only => (await source()?.take(only)) ?? { minutes: [], settled: () => undefined },
+    flush: async () => source()?.flush(),
   }
 }
 

@@ -9,6 +9,7 @@ import {
 import type { FastifyBaseLogger } from 'fastify'
 import type { PartitionedCore } from '../core.ts'
 import type { PartitionBusStatus } from './bus-status.ts'
+import type { PartitionExports } from './partition-exports.ts'
 import { createPartitionOwner } from './partition-owner.ts'
 import { readStream, type StreamMessage } from './stream-reader.ts'
 
@@ -25,6 +26,8 @@ export interface BusPartitionsOptions {
   readonly readAgainMs: number
   /** A partition for which nothing was appended for so long, while batches come, is taken over. */
   readonly silentMs: number
+  /** What is exported of partitions that are booked here. */
+  readonly exports?: PartitionExports
 }
 
 /** All partitions of a cluster: closed minutes of each from the ROLLUP stream, and those that are booked here. */

@@ -15,6 +15,7 @@ import { createRoundLog } from '../partition/round-log.ts'
 import { readAgainFromMs } from '../partition/round-state.ts'
 import { decodeRoundState } from '../partition/round-state-decode.ts'
 import type { OwnerPhase, PartitionBusStatus } from './bus-status.ts'
+import type { PartitionClock, PartitionExports } from './partition-exports.ts'
 import { createRollupAppender } from './rollup-appender.ts'
 import { readStream, type StreamMessage, type StreamReader } from './stream-reader.ts'
 
@@ -31,6 +32,7 @@ export interface PartitionOwnerOptions {
   /** An owner appends something at least three times in this time. */
   readonly silentMs: number
   readonly stop: AbortSignal
+  readonly exports?: PartitionExports
 }
 
 /** One partition in this process: followed in what others append, or booked here. */
@@ -53,7 +55,7 @@ const largestBatchBytes = 1 << 20
 const minuteMs = 60_000
 
 export function createPartitionOwner(options: PartitionOwnerOptions): PartitionOwner {
-  const { link, cluster, partition, owner, core, log } = options
+  const { link, cluster, partition, owner, core, log, exports } = options
   const rounds = createRoundLog(partition)
   const appender = createRollupAppender(link, cluster, partition, options.stop)
   let phase: OwnerPhase = 'following'
@@ -67,12 +69,18 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
   let refusedBatches = 0
   let cameMidway = 0
 
+  const clock: PartitionClock = {
+    nowMs: () => own?.status().clockMs,
+    advance: nowMs => own?.tick(nowMs),
+  }
+
   /** Somebody else has the partition, or it can't be taken: nothing of ours that is not in a round stays. */
   function lose(why: string): void {
     if (phase === 'following') return
     phase = 'following'
     log.warn({ partition, owner: rounds.owner, why }, 'a partition is booked by somebody else now')
     stopReading()
+    exports?.lose(partition)
     if (own) {
       cameMidway = own.status().cameMidway
       core.close(own)
@@ -86,10 +94,16 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
   }
 
   /** Appends one after the other; what comes behind a refusal is dropped with the partition. */
-  function append(messages: readonly Uint8Array[], by: PartitionCore | undefined, done: () => void): void {
+  function append(
+    messages: readonly Uint8Array[],
+    by: PartitionCore | undefined,
+    done: () => void,
+    before: () => Promise<void> | undefined = () => undefined,
+  ): void {
     waiting++
     appended = appended
       .then(async () => {
+        await before()
         for (const bytes of messages) {
           if (by !== own) return
           const outcome = await appender.append(bytes)
@@ -111,7 +125,13 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
 
   function appendRound(round: PartitionRound): void {
     const by = own
-    append(encodeRound(partition, owner, round), by, () => by?.commit(round))
+    // what closes is void when it is read again: what is exported of it must be known by then
+    append(
+      encodeRound(partition, owner, round),
+      by,
+      () => by?.commit(round),
+      () => exports?.beforeRound(partition),
+    )
   }
 
   function takeBatch(message: StreamMessage): void {
@@ -121,6 +141,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
       return
     }
     own ??= open(message.unixMs)
+    exports?.before(partition, message.sequence)
     own.accept(batch, message)
   }
 
@@ -164,6 +185,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
 
   function caughtUp(): void {
     own?.endCatchUp()
+    exports?.caughtUp(partition)
     if (phase !== 'catching_up') return
     phase = 'owning'
     log.info({ partition, sequence: reader?.sequence ?? 0 }, 'a partition is up to date')
@@ -207,6 +229,8 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
         phase = 'following'
         return
       }
+      await exports?.begin(partition, clock)
+      if (phase !== 'claiming') return
       log.info({ partition }, 'a partition is booked here now')
       startReading()
     },

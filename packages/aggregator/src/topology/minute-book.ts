@@ -26,7 +26,7 @@ export interface MinuteBookOptions {
   /** Gets the bytes of every segment soon after it closed; merged ones span ten minutes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
   /** Sees the rows of a minute, or of corrections to one, once nothing is written to them any more. */
-  readonly onFreeze?: (minute: OpenMinute, counters: Float64Array) => void
+  readonly onFreeze?: (minute: OpenMinute, counters: Float64Array, partition: number) => void
 }
 
 export interface MinuteBookDeps extends MinuteBookOptions {
@@ -47,6 +47,7 @@ export interface MinuteBookDeps extends MinuteBookOptions {
 
 /** Rows of one partition's minutes that can be written, and the closing of minutes. */
 export interface MinuteBook extends EdgeBook {
+  readonly partition: number
   heard: Watermark['heard']
   minuteComplete: Watermark['minuteComplete']
   live: Watermark['live']
@@ -199,7 +200,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
    */
   function freeze(minute: number, isBase: boolean, isPartial: boolean, nowMs: number): [OpenMinute, Segment] {
     const from = open.get(minute) ?? createOpenMinute(minute, 0, pool.latencies)
-    deps.onFreeze?.(from, pool.counters)
+    deps.onFreeze?.(from, pool.counters, partition)
     const head = {
       fromMinute: minute,
       minutes: 1,
@@ -277,6 +278,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   }
 
   return {
+    partition,
     edge: edges.intern,
     heard: watermark.heard,
     minuteComplete: watermark.minuteComplete,

@@ -22,8 +22,7 @@ import {
 import { isComparable, markAnswer, type OwnMark } from './change-feed.ts'
 import { createClosedSumsCache } from './closed-sums.ts'
 import { Counter, counterCount } from './counters.ts'
-import { createDeltaBook, type DeltaRows } from './delta-book.ts'
-import type { EdgeId, EntityId } from './edge-book.ts'
+import type { EntityId } from './edge-book.ts'
 import { createEdgeTable } from './edge-table.ts'
 import { observedBy } from './edge-view.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
@@ -31,6 +30,7 @@ import type { Fold } from './fold.ts'
 import { createFoldCache } from './fold-cache.ts'
 import { correctableMinutes, type MinuteBook, type MinuteBookOptions } from './minute-book.ts'
 import { type BookStart, createPartitionBooks } from './partition-books.ts'
+import { createPartitionDeltas, type OnEdgeDelta } from './partition-deltas.ts'
 import { createSumsScratch, type RangeParts } from './range-sums.ts'
 import { createRowPool } from './row-pool.ts'
 import { type ArchiveOptions, createSegmentArchive } from './segment-archive.ts'
@@ -57,14 +57,6 @@ export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, Minut
   /** Gets what edges grew by, at each `takeDeltas` and when a minute closes; see `deltaCounters`. */
   readonly onDelta?: OnEdgeDelta
 }
-
-export type OnEdgeDelta = (
-  client: EntityId,
-  server: EntityId,
-  protocol: number,
-  unixMinute: number,
-  delta: Float64Array,
-) => void
 
 export interface TopologyStats {
   readonly edges: number
@@ -104,10 +96,13 @@ export interface Topology extends TopologyReader {
   /** Takes over a part of a partition's minute that its owner, here or elsewhere, has appended. */
   follow(bytes: Uint8Array, partition: number): LoadResult
   stats(): TopologyStats
-  /** From here on edges with an end that nobody reported wait for it, until the next `takeDeltas`. */
-  markDeltas(): void
+  /**
+   * From here on edges with an end that nobody reported wait for it, until the next `takeDeltas`; of one partition, or
+   * of all of them.
+   */
+  markDeltas(partition?: number): void
   /** Tells `onDelta` what was booked since the last time. */
-  takeDeltas(): void
+  takeDeltas(partition?: number): void
 }
 
 /** A query's result with the range that it really is about. */
@@ -139,10 +134,11 @@ export function createTopology(options: TopologyOptions): Topology {
   const folds = createFoldCache(edges, index)
   const pool = createRowPool(Math.min(options.maxOpenRows ?? 400_000, 500_000))
   const work = createWorkQueue()
-  const deltas = createDeltaBook(e => isAddress(edges.client[e]) || isAddress(edges.server[e]))
+  const { onDelta } = options
+  const deltas = createPartitionDeltas({ edges, pool, books: () => books, isAddress, onDelta })
   const books = createPartitionBooks({
     ...options,
-    ...(options.onDelta && { onFreeze: (minute, counters) => deltas.finish({ minute, counters }, onDelta) }),
+    ...(onDelta && { onFreeze: deltas.onFreeze }),
     edges,
     archive,
     pool,
@@ -172,16 +168,6 @@ export function createTopology(options: TopologyOptions): Topology {
 
   function isAddress(id: EntityId): boolean {
     return index.entity(id)?.kind === 'address'
-  }
-
-  function onDelta(e: EdgeId, minute: number, delta: Float64Array): void {
-    options.onDelta?.(edges.client[e], edges.server[e], edges.protocol[e], minute, delta)
-  }
-
-  function deltaRows(): DeltaRows[] {
-    return [...books.all()].flatMap(book =>
-      Array.from(book.writable(), minute => ({ minute, counters: pool.counters })),
-    )
   }
 
   function pack(): void {
@@ -360,8 +346,8 @@ export function createTopology(options: TopologyOptions): Topology {
       droppedMinutes: archive.dropped,
       refusedSegments: loader.refused(),
     }),
-    markDeltas: () => deltas.mark(deltaRows()),
-    takeDeltas: () => deltas.take(deltaRows(), onDelta),
+    markDeltas: deltas.mark,
+    takeDeltas: deltas.take,
   }
 }
 

@@ -18,6 +18,7 @@ export {
   streamConfigSchema,
 } from './streams.ts'
 export {
+  exportBucket,
   type FlowSubject,
   flowFilter,
   flowPartitionFilter,

@@ -36,6 +36,11 @@ export function rollupStream(cluster: string): string {
   return `SKYBRAID_ROLLUP_${cluster}`
 }
 
+/** The bucket in which aggregators note how far they exported. */
+export function exportBucket(cluster: string): string {
+  return `SKYBRAID_EXPORT_${cluster}`
+}
+
 /** A node's name as it stands in a subject. */
 export function nodeToken(node: string): string {
   return node.replaceAll('.', '_')

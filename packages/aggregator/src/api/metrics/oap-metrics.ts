@@ -18,6 +18,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   intervals(sent?.intervals ?? 0, { result: 'sent' })
   intervals(sent?.unknownIntervals ?? 0, { result: 'unknown' })
   intervals(queue.droppedIntervals, { result: 'dropped' })
+  if (status.notes) intervals(status.notes.unknownBefore, { result: 'unknown_before' })
   out.family('skybraid_oap_messages_total', 'counter', 'Messages that OAP read.')(sent?.messages ?? 0)
   const logs = out.family('skybraid_oap_logs_total', 'counter', 'Logs, by what became of them.')
   logs(sent?.logs ?? 0, { result: 'sent' })

@@ -45,6 +45,21 @@ export const oapStatusSchema = Type.Object(
       },
       strict,
     ),
+    notes: Type.Optional(
+      Type.Object(
+        {
+          unknownBefore: Type.Integer({
+            description:
+              'intervals that former owners of partitions took, and of which nobody knows the rest',
+          }),
+          without: Type.Array(Type.Integer(), {
+            description: 'partitions booked here that are not exported, because the bus takes no notes',
+          }),
+          lastError: Type.Optional(Type.String()),
+        },
+        { ...strict, description: 'on the bus: how far partitions were exported, as it is noted there' },
+      ),
+    ),
     pods: Type.Object(
       { known: Type.Integer(), announced: Type.Integer(), failures: Type.Integer() },
       { ...strict, description: 'instances told to OAP by name' },

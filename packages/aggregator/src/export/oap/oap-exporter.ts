@@ -3,7 +3,7 @@ import { encodeInterval, noCounts, type OapInterval } from './interval/access-lo
 import { type HttpRequests, sampleRequests } from './interval/http-requests.ts'
 import { createIntervalQueue } from './interval/interval-queue.ts'
 import { packPairs } from './interval/packed-pairs.ts'
-import type { PairBook } from './interval/pair-book.ts'
+import type { MinutePairs, PairCounts } from './interval/pair-book.ts'
 import { createPodBook } from './interval/pod-book.ts'
 import { readAccessLog } from './oap-protocol.ts'
 import { startOapSender } from './oap-sender.ts'
@@ -12,15 +12,31 @@ import type { OapConfig } from './options.ts'
 
 /** What the exporter sees of the core. */
 export interface ExportSource {
-  readonly pairs: PairBook
-  markDeltas(): void
-  takeDeltas(): void
+  /** What is there now of edges with an end that nobody reported may be given by the next `take`. */
+  mark(): void
+  /** What there is since the last time, of all partitions or one of them. */
+  take(only?: number): Promise<Taken>
+  /** Waits until what was settled is noted. */
+  flush(): Promise<void>
+}
+
+export interface Taken {
+  readonly minutes: readonly MinutePairs[]
+  /** To be called once it is known what became of all of it. */
+  settled(): void
+}
+
+/** What the pairs say about themselves. */
+export interface ExportFigures {
+  leftOut(): Readonly<PairCounts>
+  foldedNames(): number
 }
 
 export interface ExporterDeps {
   readonly config: OapConfig
   readonly node: string
   readonly source: ExportSource
+  readonly figures: ExportFigures
   readonly log: FastifyBaseLogger
   readonly nowMs: () => number
   readonly random: () => number
@@ -30,6 +46,8 @@ export interface ExporterDeps {
 
 /** Feeds OAP every ten seconds until `close`; whether OAP is there concerns nobody else. */
 export interface OapExporter {
+  /** Takes what one partition has right now, beside the intervals. */
+  takeNow(partition: number): Promise<void>
   /** Requests of application protocols that were seen in a minute; they go with the next interval. */
   addRequests(unixMinute: number, requests: readonly HttpRequests[]): void
   status(): OapStatus
@@ -45,7 +63,7 @@ const queueLimits = { maxAgeMs: 15 * 60_000, maxBytes: 128 * 1024 * 1024 }
 const announcementsPerInterval = 500
 
 export function startOapExporter(deps: ExporterDeps): OapExporter {
-  const { config, source, log, nowMs } = deps
+  const { config, source, figures, log, nowMs } = deps
   const queue = createIntervalQueue(queueLimits)
   const pods = createPodBook()
   const http = { seen: 0, sent: 0, lastSeen: 0, lastSent: 0 }
@@ -56,33 +74,44 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
       : startOapSender({ ...deps, queue, announcements: () => pods.due(nowMs(), announcementsPerInterval) })
   const stopTimer = everyInterval(
     nowMs,
-    () => source.markDeltas(),
-    () => {
-      source.takeDeltas()
-      take()
-    },
+    () => source.mark(),
+    () => void take(),
     error => log.error({ err: error }, 'an interval for OAP could not be taken'),
   )
 
-  /** Makes intervals of what was gathered and hands them on. */
-  function take(): void {
+  let taking: Promise<void> = Promise.resolve()
+
+  /** Makes intervals of what was gathered and hands them on, one time after the other. */
+  function take(only?: number): Promise<void> {
+    taking = taking
+      .then(async () => handOn(await source.take(only), only === undefined))
+      .catch((error: unknown) => log.error({ err: error }, 'an interval for OAP could not be taken'))
+    return taking
+  }
+
+  function handOn(taken: Taken, withRequests: boolean): void {
     const atMs = nowMs()
     const minutes = new Map<number, OapInterval>()
-    for (const { unixMinute, pairs } of source.pairs.drain(atMs))
+    for (const { unixMinute, pairs } of taken.minutes)
       minutes.set(unixMinute, { unixMinute, pairs: packPairs(pairs), http: [] })
-    for (const [unixMinute, sampled] of sampledRequests())
+    for (const [unixMinute, sampled] of withRequests ? sampledRequests() : [])
       minutes.set(unixMinute, {
         unixMinute,
         pairs: minutes.get(unixMinute)?.pairs ?? packPairs([]),
         http: sampled,
       })
+    let unsettled = minutes.size
+    const settled = () => {
+      if (--unsettled === 0) taken.settled()
+    }
     for (const interval of minutes.values()) {
       if (sender === undefined) {
         dryRun(interval)
+        settled()
         continue
       }
       pods.see(interval.pairs.ends, atMs)
-      queue.push({ ...interval, takenMs: atMs })
+      queue.push({ ...interval, takenMs: atMs, settled })
     }
     sender?.wake()
   }
@@ -102,8 +131,17 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
       deps.write(`${JSON.stringify({ oap: readAccessLog(message) })}\n`)
   }
 
+  async function finish(): Promise<void> {
+    await take()
+    await sender?.close(closeMs)
+    await source.flush()
+    const { intervals } = queue.counts()
+    if (intervals > 0) log.warn({ intervals }, 'ended before OAP had taken all intervals')
+  }
+
   let closing: Promise<void> | undefined
   return {
+    takeNow: take,
     addRequests(unixMinute, list) {
       const known = requests.get(unixMinute) ?? []
       known.push(...list)
@@ -120,20 +158,15 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
         queue: queue.counts(),
         oldestQueuedMs: oldestMs === undefined ? undefined : nowMs() - oldestMs,
         http: { seen, sent, factor: lastSeen === lastSent ? 1 : lastSeen / lastSent },
-        leftOut: source.pairs.counts,
-        foldedNames: source.pairs.foldedNames(),
+        leftOut: figures.leftOut(),
+        foldedNames: figures.foldedNames(),
         pods: pods.size,
       }
     },
     close() {
       if (closing === undefined) {
         stopTimer()
-        source.takeDeltas()
-        take()
-        closing = (sender?.close(closeMs) ?? Promise.resolve()).then(() => {
-          const { intervals } = queue.counts()
-          if (intervals > 0) log.warn({ intervals }, 'ended before OAP had taken all intervals')
-        })
+        closing = finish()
       }
       return closing
     },

@@ -110,6 +110,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
       counts.intervals++
       counts.messages += encoded.messages
       counts.logs += encoded.logs
+      interval.settled?.()
       return
     }
     fail(to, answer)
@@ -117,6 +118,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
     if (isTurnedAway(answer)) return queue.unshift(interval)
     counts.unknownIntervals++
     counts.unknownLogs += encoded.logs
+    interval.settled?.()
     log.warn(
       { minute: interval.unixMinute, code: answer.code },
       'an interval was in flight when the stream to OAP broke: unknown whether it counted',

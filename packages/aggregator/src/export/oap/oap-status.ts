@@ -30,4 +30,12 @@ export interface OapStatus {
   readonly leftOut: Readonly<PairCounts>
   readonly foldedNames: number
   readonly pods: number
+  /** On the bus: how far partitions were exported, as it is noted there. */
+  readonly notes?:
+    | {
+        readonly unknownBefore: number
+        readonly without: readonly number[]
+        readonly lastError: string | undefined
+      }
+    | undefined
 }

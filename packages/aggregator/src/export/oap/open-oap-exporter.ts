@@ -2,10 +2,10 @@ import { hostname } from 'node:os'
 import { SkybraidError } from '@skybraid/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Core, CoreOptions } from '../../core.ts'
-import { createEndNames } from './interval/end-names.ts'
-import { createPairBook } from './interval/pair-book.ts'
+import { createEndNames, type EndNames } from './interval/end-names.ts'
+import { createPairBook, noPairCounts, type PairBook } from './interval/pair-book.ts'
 import { createOapConnection } from './oap-connection.ts'
-import { type OapExporter, startOapExporter } from './oap-exporter.ts'
+import { type ExportFigures, type ExportSource, type OapExporter, startOapExporter } from './oap-exporter.ts'
 import { type OapConfig, oapConfigProblem } from './options.ts'
 
 export interface OapSurroundings {
@@ -14,29 +14,73 @@ export interface OapSurroundings {
   readonly writeLine?: (line: string) => void
 }
 
-/** What the core needs so that something can be exported; nothing where nobody asks for it. */
-export function pairsForOap(config: OapConfig): Pick<CoreOptions, 'pairsOf'> {
-  if (!isWanted(config)) return {}
+/** The books of what is exported. Made before the core, which fills them. */
+export interface OapBooks extends ExportFigures {
+  readonly onDelta: NonNullable<CoreOptions['onDelta']>
+  /** The book of a partition. Where nobody asks for one, all partitions have that of number 0. */
+  of(partition: number): PairBook
+  /** A book that nothing was added to yet. */
+  renew(partition: number): PairBook
+}
+
+/** Nothing where nobody asks for it. */
+export function booksForOap(config: OapConfig, isPartitioned: boolean): OapBooks | undefined {
+  if (!isWanted(config)) return undefined
+  const counts = noPairCounts()
+  const books = new Map<number, PairBook>()
+  let names: EndNames | undefined
+  const renew = (partition: number) => {
+    if (names === undefined) throw new Error('the core was made without these books')
+    const book = createPairBook({ names, counts })
+    books.set(partition, book)
+    return book
+  }
+  const of = (partition: number) => {
+    const number = isPartitioned ? partition : 0
+    return books.get(number) ?? renew(number)
+  }
   return {
-    pairsOf: index => createPairBook({ names: createEndNames({ index, cluster: config.oapCluster }) }),
+    of,
+    renew,
+    leftOut: () => counts,
+    foldedNames: () => names?.folded() ?? 0,
+    onDelta(index) {
+      names = createEndNames({ index, cluster: config.oapCluster })
+      return (client, server, protocol, minute, delta, partition) =>
+        of(partition).add(client, server, protocol, minute, delta)
+    },
+  }
+}
+
+/** Everything of a process that books all partitions by itself, where nothing outlives it. */
+export function ownSource(books: OapBooks, topology: Core['topology'], nowMs: () => number): ExportSource {
+  return {
+    mark: () => topology.markDeltas(),
+    async take() {
+      topology.takeDeltas()
+      return { minutes: books.of(0).drain(nowMs()), settled: () => undefined }
+    },
+    flush: () => Promise.resolve(),
   }
 }
 
 /** Starts to feed OAP if the options say so. Throws SB_CONFIG with one plain sentence where they can't be used. */
 export function openOapExporter(
   config: OapConfig,
-  { pairs, topology }: Core,
+  books: OapBooks | undefined,
+  source: (books: OapBooks) => ExportSource,
   { log, nowMs, writeLine }: OapSurroundings,
 ): OapExporter | undefined {
   const problem = oapConfigProblem(config)
   if (problem !== undefined) throw new SkybraidError('SB_CONFIG', problem)
-  if (pairs === undefined) return undefined
+  if (books === undefined) return undefined
   // unreadable files are told at the start, not at the first interval
   for (const address of config.oap) createOapConnection(address, config).close()
   return startOapExporter({
     config,
     node: hostname(),
-    source: { pairs, markDeltas: topology.markDeltas, takeDeltas: topology.takeDeltas },
+    source: source(books),
+    figures: books,
     log,
     nowMs,
     random: Math.random,

@@ -3,6 +3,8 @@ import type { OapInterval } from './access-log.ts'
 export interface QueuedInterval extends OapInterval {
   /** When it was taken. */
   readonly takenMs: number
+  /** Called once it is known what became of it: sent, in doubt, or thrown away. */
+  readonly settled?: () => void
 }
 
 export interface QueueLimits {
@@ -44,6 +46,7 @@ export function createIntervalQueue({ maxAgeMs, maxBytes }: QueueLimits): Interv
     bytes -= sizeOf(oldest)
     droppedIntervals++
     droppedPairs += oldest.pairs.count + oldest.http.length
+    oldest.settled?.()
   }
 
   function makeRoom(nowMs: number): void {

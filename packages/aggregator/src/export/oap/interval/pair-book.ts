@@ -28,6 +28,8 @@ export interface MinutePairs {
 
 export interface PairBookOptions {
   readonly names: EndNames
+  /** Where it is counted what is in no interval; books may share one. */
+  readonly counts?: PairCounts
   /** Pairs per interval and role, at most. */
   readonly maxPairs?: number
 }
@@ -39,8 +41,6 @@ export interface PairBook {
   /** What was added since the last time, one entry per minute, the older first. */
   drain(nowMs: number): MinutePairs[]
   readonly counts: Readonly<PairCounts>
-  /** Outside names that became `external` because there were too many. */
-  foldedNames(): number
 }
 
 const tcp = 1
@@ -50,16 +50,12 @@ const settleMinutes = 20
 
 type MutablePair = PodPair & { readonly amounts: Float64Array }
 
+export function noPairCounts(): PairCounts {
+  return { sameService: 0, udp: 0, unnamed: 0, tooManyPairs: 0, movedLate: 0, overstated: 0 }
+}
+
 export function createPairBook(options: PairBookOptions): PairBook {
-  const { names, maxPairs = 40_000 } = options
-  const counts: PairCounts = {
-    sameService: 0,
-    udp: 0,
-    unnamed: 0,
-    tooManyPairs: 0,
-    movedLate: 0,
-    overstated: 0,
-  }
+  const { names, maxPairs = 40_000, counts = noPairCounts() } = options
   const retracted = new RetractedAmounts(counts)
   let minutes = new Map<number, Map<EndName, Map<EndName, MutablePair>>[]>()
   let held = 0
@@ -109,7 +105,6 @@ export function createPairBook(options: PairBookOptions): PairBook {
 
   return {
     counts,
-    foldedNames: names.folded,
     add(client, server, protocol, minute, delta) {
       if (protocol !== tcp) {
         counts.udp += eventsOf(Role.client, delta) + eventsOf(Role.server, delta)

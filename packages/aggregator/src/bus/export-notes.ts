@@ -1,0 +1,196 @@
+import { JetStreamApiError, jetstream } from '@nats-io/jetstream'
+import { type KV, Kvm } from '@nats-io/kv'
+import { exportBucket, type NatsLink, type StreamSettings } from '@skybraid/shared/nats'
+
+/** How far a partition was exported; kept on the bus, so that nobody exports it twice. */
+export interface ExportNote {
+  /** Position in the stream of batches up to which everything was taken. */
+  readonly takenAt: number
+  /** Position at the mark that this take used, see `DeltaBook`. */
+  readonly markedAt: number
+  /** The partition's clock at the take: minutes may have closed since the message before it. */
+  readonly clockMs: number
+}
+
+export interface ExportNotes {
+  /**
+   * Takes a partition over from whoever exported it before: their notes are refused from here on. `unsettled` are takes
+   * of which nobody knows whether they arrived. Undefined if the bus does not answer in time.
+   */
+  begin(partition: number): Promise<{ note: ExportNote | undefined; unsettled: number } | undefined>
+  /** Writes a take down. 'lost': somebody else exports the partition now. 'unsure': not heard of in time. */
+  note(partition: number, note: ExportNote): Promise<'noted' | 'lost' | 'unsure'>
+  /** What became of the oldest take that was not settled is known. */
+  settle(partition: number): void
+  /** Waits until what was settled is written. */
+  flush(): Promise<void>
+  /** What went wrong last. */
+  lastError(): string | undefined
+}
+
+interface Stored extends ExportNote {
+  readonly owner: string
+  readonly taken: number
+  readonly settled: number
+}
+
+interface Own {
+  revision: number
+  stored: Stored
+  /** Sent without hearing whether it was written. */
+  unsure: string[]
+  isLost: boolean
+  /** Writes happen one after the other. */
+  writing: Promise<unknown>
+}
+
+const tryMs = 5_000
+const wrongLastSequence = 10071
+
+export function createExportNotes(
+  link: NatsLink,
+  cluster: string,
+  settings: Pick<StreamSettings, 'streamReplicas' | 'streamStorage'>,
+  owner: string,
+): ExportNotes {
+  const known = new Map<number, Own>()
+  let bucket: Promise<KV> | undefined
+  let lastError: string | undefined
+
+  function opened(): Promise<KV> {
+    bucket ??= openBucket(link, exportBucket(cluster), settings)
+    bucket.catch(() => {
+      bucket = undefined
+    })
+    return bucket
+  }
+
+  /** Tries until it works or the time is over. */
+  async function trying<T>(work: (kv: KV) => Promise<T>): Promise<T | undefined> {
+    for (const endAt = performance.now() + tryMs; performance.now() < endAt; ) {
+      try {
+        return await work(await opened())
+      } catch (error) {
+        lastError = error instanceof Error ? error.message : String(error)
+        await new Promise(go => setTimeout(go, 250))
+      }
+    }
+    return undefined
+  }
+
+  /** Writes if nobody else did since; what was written unheard is recognized. */
+  async function write(kv: KV, partition: number, own: Own, stored: Stored): Promise<'noted' | 'lost'> {
+    const text = JSON.stringify(stored)
+    try {
+      own.revision = await kv.put(keyOf(partition), text, { previousSeq: own.revision })
+    } catch (error) {
+      own.unsure.push(text)
+      if (!(error instanceof JetStreamApiError) || error.code !== wrongLastSequence) throw error
+      const there = await kv.get(keyOf(partition))
+      if (there === null || !own.unsure.includes(there.string())) return 'lost'
+      own.revision = there.revision
+      if (there.string() !== text) return write(kv, partition, own, stored)
+    }
+    own.stored = stored
+    own.unsure = []
+    return 'noted'
+  }
+
+  function inTurn<T>(own: Own, work: () => Promise<T>): Promise<T> {
+    const done = own.writing.then(work)
+    own.writing = done.catch(() => undefined)
+    return done
+  }
+
+  return {
+    async begin(partition) {
+      await known.get(partition)?.writing
+      return trying(async kv => {
+        const there = await kv.get(keyOf(partition))
+        const last = there === null ? undefined : storedOf(there.string())
+        const own: Own = {
+          revision: there?.revision ?? 0,
+          stored: {
+            takenAt: last?.takenAt ?? 0,
+            markedAt: last?.markedAt ?? 0,
+            clockMs: last?.clockMs ?? 0,
+            owner,
+            taken: 0,
+            settled: 0,
+          },
+          unsure: [],
+          isLost: false,
+          writing: Promise.resolve(),
+        }
+        if ((await write(kv, partition, own, own.stored)) === 'lost')
+          throw new Error('somebody else noted something at the same moment')
+        known.set(partition, own)
+        const { takenAt, markedAt, clockMs } = own.stored
+        // of its own takes this process knows itself what became of them
+        const unsettled = last && last.owner !== owner ? Math.max(0, last.taken - last.settled) : 0
+        return { note: last && { takenAt, markedAt, clockMs }, unsettled }
+      })
+    },
+    async note(partition, note) {
+      const own = known.get(partition)
+      if (own === undefined || own.isLost) return 'lost'
+      return inTurn(own, async () => {
+        const outcome = await trying(kv =>
+          write(kv, partition, own, { ...own.stored, ...note, taken: own.stored.taken + 1 }),
+        )
+        own.isLost ||= outcome === 'lost'
+        return outcome ?? 'unsure'
+      })
+    },
+    settle(partition) {
+      const own = known.get(partition)
+      if (own === undefined || own.isLost) return
+      void inTurn(own, async () => {
+        const stored = { ...own.stored, settled: Math.min(own.stored.taken, own.stored.settled + 1) }
+        // the next write tells it too
+        own.stored = stored
+        own.isLost ||= (await trying(kv => write(kv, partition, own, stored))) === 'lost'
+      })
+    },
+    async flush() {
+      await Promise.all([...known.values()].map(own => own.writing))
+    },
+    lastError: () => lastError,
+  }
+}
+
+function keyOf(partition: number): string {
+  return `partition.${partition}`
+}
+
+async function openBucket(
+  link: NatsLink,
+  name: string,
+  settings: Pick<StreamSettings, 'streamReplicas' | 'streamStorage'>,
+): Promise<KV> {
+  // the server is known to have JetStream, and a login need not be allowed to ask
+  const manager = new Kvm(jetstream(link.connection, { checkAPI: false }))
+  try {
+    const kv = await manager.open(name)
+    await kv.status()
+    return kv
+  } catch {
+    return manager.create(name, {
+      history: 1,
+      replicas: settings.streamReplicas,
+      storage: settings.streamStorage as 'file' | 'memory',
+    })
+  }
+}
+
+/** Undefined for what is none of ours. */
+function storedOf(text: string): Stored | undefined {
+  try {
+    const stored = JSON.parse(text) as Stored
+    const { takenAt, markedAt, clockMs, taken, settled } = stored
+    const numbers = [takenAt, markedAt, clockMs, taken, settled]
+    return numbers.every(n => Number.isSafeInteger(n) && n >= 0) ? stored : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,166 @@
+import { mergePairs } from '../export/oap/interval/merge-pairs.ts'
+import type { MinutePairs, PairBook } from '../export/oap/interval/pair-book.ts'
+import type { ExportSource, Taken } from '../export/oap/oap-exporter.ts'
+import type { Topology } from '../topology/topology.ts'
+import type { ExportNote, ExportNotes } from './export-notes.ts'
+
+/** Exports of the partitions that are booked here: each from where it was exported to, by whomever. */
+export interface PartitionExports {
+  readonly source: ExportSource
+  /** A partition is about to be read. What it exported before is not exported again. */
+  begin(partition: number, clock: PartitionClock): Promise<void>
+  /** The message with this position is taken next. */
+  before(partition: number, sequence: number): void
+  /** Nothing more is in the stream right now. */
+  caughtUp(partition: number): void
+  /** Resolves once everything up to here is noted, so that a round may make it part of closed minutes. */
+  beforeRound(partition: number): Promise<void>
+  /** Somebody else has it. */
+  lose(partition: number): void
+  status(): ExportsStatus
+}
+
+/** The clock of a partition, once it has one. */
+export interface PartitionClock {
+  nowMs(): number | undefined
+  /** Lets time pass up to here, as it had when something was taken the last time. */
+  advance(nowMs: number): void
+}
+
+export interface ExportsStatus {
+  /** Takes of former owners that were never settled. */
+  readonly unknownBefore: number
+  /** Partitions that are not exported from here though they are booked here, because no note can be had. */
+  readonly without: readonly number[]
+  readonly lastError: string | undefined
+}
+
+export interface PartitionExportsDeps {
+  readonly topology: Pick<Topology, 'markDeltas' | 'takeDeltas'>
+  readonly notes: ExportNotes
+  readonly pairsOf: (partition: number) => PairBook
+  readonly nowMs: () => number
+  /** Has the exporter take what one partition has. */
+  readonly takeNow: (partition: number) => Promise<void>
+}
+
+interface Part {
+  readonly pairs: PairBook
+  readonly clock: PartitionClock
+  /** What was exported before, until it is passed. */
+  replay: (ExportNote & { isMarked: boolean }) | undefined
+  position: number
+  markedAt: number
+  /** Taken, and not noted yet. */
+  carried: MinutePairs[]
+}
+
+const attemptsPerRound = 3
+
+export function createPartitionExports(deps: PartitionExportsDeps): PartitionExports {
+  const { topology, notes, nowMs } = deps
+  const parts = new Map<number, Part>()
+  const without = new Set<number>()
+  let unknownBefore = 0
+
+  /** Rows are now as they were when they were taken the last time: what they hold by now is out already. */
+  function passReplay(partition: number, part: Part, sequence: number): void {
+    const { replay } = part
+    if (replay === undefined) return
+    if (!replay.isMarked && sequence > replay.markedAt) {
+      topology.markDeltas(partition)
+      replay.isMarked = true
+    }
+    if (sequence <= replay.takenAt) return
+    part.clock.advance(replay.clockMs)
+    topology.takeDeltas(partition)
+    part.pairs.drain(nowMs())
+    part.replay = undefined
+  }
+
+  function live(only: number | undefined): [number, Part][] {
+    return [...parts].filter(([p, { replay }]) => replay === undefined && (only === undefined || p === only))
+  }
+
+  async function takeOne(partition: number, part: Part): Promise<readonly MinutePairs[] | undefined> {
+    topology.takeDeltas(partition)
+    const drained = part.pairs.drain(nowMs())
+    if (drained.length === 0 && part.carried.length === 0) return undefined
+    const all = mergePairs([part.carried, drained])
+    part.carried = [...all]
+    const { position: takenAt, markedAt } = part
+    const clockMs = Math.max(0, part.clock.nowMs() ?? 0)
+    const outcome = await notes.note(partition, { takenAt, markedAt, clockMs })
+    if (outcome === 'unsure') return undefined
+    part.carried = []
+    if (outcome === 'noted') return all
+    parts.delete(partition)
+    return undefined
+  }
+
+  async function take(only: number | undefined): Promise<Taken> {
+    const taken = await Promise.all(
+      live(only).map(async ([partition, part]) => ({ partition, minutes: await takeOne(partition, part) })),
+    )
+    const noted = taken.filter(({ minutes }) => minutes !== undefined)
+    return {
+      minutes: mergePairs(noted.map(({ minutes }) => minutes!)),
+      settled() {
+        for (const { partition } of noted) notes.settle(partition)
+      },
+    }
+  }
+
+  return {
+    source: {
+      mark() {
+        for (const [partition, part] of live(undefined)) {
+          topology.markDeltas(partition)
+          part.markedAt = part.position
+        }
+      },
+      take,
+      flush: notes.flush,
+    },
+    async begin(partition, clock) {
+      parts.delete(partition)
+      const begun = await notes.begin(partition)
+      if (begun === undefined) {
+        without.add(partition)
+        return
+      }
+      without.delete(partition)
+      unknownBefore += begun.unsettled
+      parts.set(partition, {
+        pairs: deps.pairsOf(partition),
+        clock,
+        replay: begun.note && { ...begun.note, isMarked: false },
+        position: begun.note?.takenAt ?? 0,
+        markedAt: begun.note?.markedAt ?? 0,
+        carried: [],
+      })
+    },
+    before(partition, sequence) {
+      const part = parts.get(partition)
+      if (part === undefined) return
+      passReplay(partition, part, sequence)
+      part.position = sequence
+    },
+    caughtUp(partition) {
+      const part = parts.get(partition)
+      if (part) passReplay(partition, part, Number.POSITIVE_INFINITY)
+    },
+    async beforeRound(partition) {
+      for (let attempt = 0; attempt < attemptsPerRound; attempt++) {
+        const part = parts.get(partition)
+        if (part === undefined || part.replay !== undefined) return
+        await deps.takeNow(partition)
+        if (part.carried.length === 0) return
+      }
+    },
+    lose(partition) {
+      parts.delete(partition)
+    },
+    status: () => ({ unknownBefore, without: [...without], lastError: notes.lastError() }),
+  }
+}
