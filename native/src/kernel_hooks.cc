@@ -1,5 +1,6 @@
 #include "kernel_hooks.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 
 namespace skybraid {
 
@@ -139,6 +141,48 @@ std::string ExplainKernelError(int code) {
   }
 }
 
+namespace {
+
+constexpr uint32_t kMostLevels = 64;
+
+// Loads a program that answers whether the ancestor of its caller's cgroup at a given level has a given id.
+int LoadAncestorCheck() {
+  // clang-format off
+  const bpf_insn program[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1, .off = 0, .imm = 0},
+      {.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_6, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_CALL, .dst_reg = 0, .src_reg = 0, .off = 0,
+       .imm = BPF_FUNC_get_current_ancestor_cgroup_id},
+      {.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_6, .off = 8, .imm = 0},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .src_reg = 0, .off = 0, .imm = 1},
+      {.code = BPF_JMP | BPF_JEQ | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_2, .off = 1, .imm = 0},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_0, .src_reg = BPF_REG_3, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  };
+  // clang-format on
+  return bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "sb_ancestor", "GPL", program, std::size(program),
+                       nullptr);
+}
+
+}  // namespace
+
+// A node in a namespace of its own can't look above its root, but the kernel tells every program the ids of
+// all cgroups that it is in.
+std::optional<uint32_t> LevelAbove(uint64_t cgroup_id) {
+  const int check = LoadAncestorCheck();
+  if (check < 0) return {};
+  std::optional<uint32_t> found;
+  for (uint32_t level = 0; level < kMostLevels && !found; level++) {
+    uint64_t arguments[2] = {level, cgroup_id};
+    LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = arguments, .ctx_size_in = sizeof(arguments));
+    if (bpf_prog_test_run_opts(check, &run) != 0) break;
+    if (run.retval == 1) found = level;
+  }
+  close(check);
+  return found;
+}
+
 CgroupPlace LocateCgroup(const std::string& path) {
   CgroupPlace place;
   struct stat info {};
@@ -150,12 +194,17 @@ CgroupPlace LocateCgroup(const std::string& path) {
   std::string at = path;
   for (uint64_t id = place.id; id != 1; id = info.st_ino) {
     at += "/..";
-    if (!IsCgroup2(at) || stat(at.c_str(), &info) != 0) {
-      place.error =
-          "'" + path + "' is in a private view of the cgroup hierarchy: mount the host's cgroup2 root.";
-      return place;
+    if (IsCgroup2(at) && stat(at.c_str(), &info) == 0) {
+      place.level++;
+    } else if (const auto level = LevelAbove(place.id)) {
+      place.level = *level;
+      break;
+    } else {
+      place.error = "'" + path +
+                    "' is in a private view of the cgroup hierarchy that does not hold this collector: mount "
+                    "the host's cgroup2 root, or run the collector below that directory.";
+      break;
     }
-    place.level++;
   }
   return place;
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "kernel_source.h"
@@ -48,5 +49,8 @@ struct CgroupPlace {
 
 // Where in the cgroup2 hierarchy a directory is.
 CgroupPlace LocateCgroup(const std::string& path);
+
+// How far below the hierarchy's root a cgroup is that this process is in or below; nothing if it is not.
+std::optional<uint32_t> LevelAbove(uint64_t cgroup_id);
 
 }  // namespace skybraid
