@@ -15,7 +15,6 @@ export async function bundleProgram(folder: string): Promise<Bundle> {
     input: { main: 'packages/cli/dist/main.js' },
     platform: 'node',
     logLevel: 'silent',
-    resolve: { conditionNames: ['node', 'import', 'default'] },
   })
   const { output } = await build.generate({
     format: 'esm',
