@@ -255,7 +255,10 @@ describe('startAggregator', () => {
   })
 
   it('says in one sentence why it cannot listen', async () => {
-    await expect(start('--listen', '0.0.0.0:0')).rejects.toMatchObject({ code: 'SB_LISTEN' })
+    await expect(start('--listen', '0.0.0.0:0')).rejects.toMatchObject({
+      code: 'SB_CONFIG',
+      message: expect.stringMatching(/--api-token-file/),
+    })
     const taken = createServer()
     await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
     closers.push(() => taken.close())
@@ -270,8 +273,8 @@ describe('startAggregator', () => {
     })
   })
 
-  it('answers another Host only when remote access is allowed', async () => {
-    const { aggregator, url } = await start('--allow-remote', '--listen', '0.0.0.0:0')
+  it('answers other machines without a token when that is wanted', async () => {
+    const { aggregator, url } = await start('--insecure', '--listen', '0.0.0.0:0')
     const remote = url.replace('0.0.0.0', '127.0.0.1')
     expect(aggregator.address.host).toBe('0.0.0.0')
     expect((await fetch(`${remote}/livez`)).status).toBe(200)

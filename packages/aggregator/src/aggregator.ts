@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { CollectorSelfStatus } from './api/api-deps.ts'
 import { checkListenAddress, listenOn } from './api/listen.ts'
 import { buildServer } from './api/server.ts'
-import { apiOptions, readinessOf } from './api-settings.ts'
+import { accessOf, apiOptions, readinessOf } from './api-settings.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
 import { booksForOap, type OapBooks, openOapExporter, ownSource } from './export/oap/open-oap-exporter.ts'
@@ -53,7 +53,8 @@ const killedBefore =
 export async function startAggregator(options: AggregatorOptions): Promise<Aggregator> {
   const { config, bus, log } = options
   const nowMs = options.clock?.nowMs ?? Date.now
-  checkListenAddress(config.listen, config.allowRemote)
+  checkListenAddress(config)
+  const access = accessOf(config, log)
   const store = config.dataDir === undefined ? undefined : openStore(config.dataDir, config.retention)
   const notes = [...(options.notes ?? []), ...(store?.wasKilled ? [killedBefore] : [])]
   const kubernetes = await openKubernetes(config, log)
@@ -75,6 +76,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     ...(oap && { oap: oap.status }),
     notes,
     ...(kubernetes && { kubernetes: kubernetes.status }),
+    ...access,
     options: { ...apiOptions(config), ...(kubernetes && { defaultGroupBy: 'workload' as const }) },
   })
   let address: HostPort

@@ -13,10 +13,17 @@ export const servingConfigSchema = defineOptions({
     env: 'SKYBRAID_LISTEN',
     default: { host: '127.0.0.1', port: 7100 },
   },
-  'allow-remote': {
+  'api-token-file': {
+    type: 'string',
+    description:
+      'File with the token that the API and the page want, all but the probes; read anew when it changes',
+    env: 'SKYBRAID_API_TOKEN_FILE',
+    placeholder: 'FILE',
+  },
+  insecure: {
     type: 'boolean',
-    description: 'Let the API listen on an address that other machines reach; it asks nobody who they are',
-    env: 'SKYBRAID_ALLOW_REMOTE',
+    description: 'Let the API listen on an address that other machines reach without asking for a token',
+    env: 'SKYBRAID_INSECURE',
     default: false,
   },
   'data-dir': {

@@ -7,6 +7,7 @@ import type { KubernetesStatus } from '../kube/kubernetes.ts'
 import type { GroupBy } from '../resolve/entity.ts'
 import type { TopologyReader } from '../topology/answer.ts'
 import type { AnswerCache } from './answer-cache.ts'
+import type { TokenCheck } from './auth/token-file.ts'
 import type { BodyStore } from './body-store.ts'
 
 export type ApiServer = FastifyInstance<
@@ -77,6 +78,8 @@ export interface ApiDeps {
   readonly bus?: () => BusStatus
   /** What a reader of any answer should know. */
   readonly notes?: readonly string[]
+  /** The token that a request must have; undefined where none is asked for. */
+  readonly isToken?: TokenCheck
   readonly options: ApiOptions
 }
 

@@ -10,7 +10,7 @@ export function checkHost(request: FastifyRequest): void {
   throw new RequestProblem(
     403,
     'forbidden-host',
-    'This address only answers to localhost. To reach it under another name, allow remote access in the configuration.',
+    'This address only answers to localhost. To be reached under another name it has to listen on an address of the machine, with --api-token-file.',
   )
 }
 

@@ -13,13 +13,23 @@ afterEach(async () => {
 
 describe('checkListenAddress', () => {
   it.each(['127.0.0.1', '127.8.9.1', 'localhost', '::1'])('takes %s', host => {
-    expect(() => checkListenAddress({ host, port: 7100 }, false)).not.toThrow()
+    expect(() => checkListenAddress({ listen: { host, port: 7100 }, insecure: false })).not.toThrow()
   })
 
-  it.each(['0.0.0.0', '::', '10.0.0.4', 'example.org', '127.evil.org'])('refuses %s unless allowed', host => {
-    expect(() => checkListenAddress({ host, port: 7100 }, false)).toThrow(/--allow-remote/)
-    expect(() => checkListenAddress({ host, port: 7100 }, true)).not.toThrow()
-  })
+  it.each(['0.0.0.0', '::', '10.0.0.4', 'example.org', '127.evil.org'])(
+    'refuses %s without a token',
+    host => {
+      const listen = { host, port: 7100 }
+      expect(() => checkListenAddress({ listen, insecure: false })).toThrow(
+        expect.objectContaining({
+          code: 'SB_CONFIG',
+          message: expect.stringMatching(/--api-token-file.*--insecure/),
+        }),
+      )
+      expect(() => checkListenAddress({ listen, insecure: true })).not.toThrow()
+      expect(() => checkListenAddress({ listen, insecure: false, apiTokenFile: '/token' })).not.toThrow()
+    },
+  )
 })
 
 describe('listenOn', () => {

@@ -2,12 +2,18 @@ import { formatHostPort, type HostPort, SkybraidError } from '@skybraid/shared'
 import type { ApiServer } from './api-deps.ts'
 import { isLoopback } from './host-check.ts'
 
-/** Throws SB_LISTEN for an address that other machines reach, unless that is allowed. */
-export function checkListenAddress(listen: HostPort, allowRemote: boolean): void {
-  if (allowRemote || isLoopback(listen.host)) return
+export interface ListenConfig {
+  readonly listen: HostPort
+  readonly apiTokenFile?: string | undefined
+  readonly insecure: boolean
+}
+
+/** Throws SB_CONFIG where other machines reach the address and nobody is asked for a token, unless that is wanted. */
+export function checkListenAddress({ listen, apiTokenFile, insecure }: ListenConfig): void {
+  if (apiTokenFile !== undefined || insecure || isLoopback(listen.host)) return
   throw new SkybraidError(
-    'SB_LISTEN',
-    `${formatHostPort(listen)} can be reached from other machines and the API asks nobody who they are; listen on 127.0.0.1, or set --allow-remote if that is wanted.`,
+    'SB_CONFIG',
+    `${formatHostPort(listen)} can be reached from other machines and the API asks nobody who they are; name a token with --api-token-file, listen on 127.0.0.1, or set --insecure if that is wanted.`,
   )
 }
 

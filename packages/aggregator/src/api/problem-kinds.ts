@@ -21,6 +21,11 @@ export const problemKinds = {
       'The path does not exist, or what it names (an edge, for example) is not known in the asked range. /openapi.json lists the paths.',
   },
   'method-not-allowed': { title: 'This path can only be read', advice: 'Use GET or HEAD.' },
+  unauthorized: {
+    title: 'The token is missing or wrong',
+    advice:
+      'Send the header Authorization: Bearer TOKEN with what the file of --api-token-file holds. /livez and /readyz want none. In Kubernetes the chart keeps the token in a secret; its notes say how to read it.',
+  },
   'forbidden-host': {
     title: 'The Host header is not allowed',
     advice:

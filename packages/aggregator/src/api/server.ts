@@ -8,6 +8,7 @@ import underPressure from '@fastify/under-pressure'
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { createAnswerCache } from './answer-cache.ts'
 import type { ApiContext, ApiDeps, ApiServer } from './api-deps.ts'
+import { demandToken } from './auth/access.ts'
 import { createBodyStore } from './body-store.ts'
 import { checkHost } from './host-check.ts'
 import { pageFolder } from './page-files.ts'
@@ -41,6 +42,7 @@ export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
   app.addHook('preClose', async () => hub.close())
   if (deps.options.loopbackOnly) app.addHook('onRequest', async request => checkHost(request))
   await registerPlugins(app, deps)
+  if (deps.isToken) demandToken(app, deps.isToken)
   app.setNotFoundHandler(answerUnknownPath)
   app.addHook('preValidation', async request => checkQuery(request))
   for (const schema of [
@@ -56,13 +58,21 @@ export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
   for (const prefix of ['/api/v1', '/']) {
     await app.register(async scope => apiRoutes(scope as ApiServer, context, hub), { prefix })
   }
-  await app.register(fastifyStatic, {
+  await app.register(async scope => pageFiles(scope as ApiServer))
+  return app
+}
+
+/** The page's files hold no figures, and the page has to be there to ask for the token: they are open. */
+async function pageFiles(scope: ApiServer): Promise<void> {
+  scope.addHook('onRoute', route => {
+    route.config = { ...route.config, open: true }
+  })
+  await scope.register(fastifyStatic, {
     root: pageFolder(),
     wildcard: false,
     maxAge: 0,
     globIgnore: ['**/*.ts'],
   })
-  return app
 }
 
 function createFastify({ log }: ApiDeps): ApiServer {

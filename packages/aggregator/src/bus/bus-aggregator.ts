@@ -5,7 +5,7 @@ import { connectNats, ensureStreams, type NatsLink, type StreamReport } from '@s
 import type { FastifyBaseLogger } from 'fastify'
 import { checkListenAddress, listenOn } from '../api/listen.ts'
 import { buildServer } from '../api/server.ts'
-import { apiOptions, readinessOf } from '../api-settings.ts'
+import { accessOf, apiOptions, readinessOf } from '../api-settings.ts'
 import type { ServingConfig } from '../config.ts'
 import { createPartitionedCore } from '../core.ts'
 import type { ExportSource } from '../export/oap/oap-exporter.ts'
@@ -46,7 +46,8 @@ const spreadMs = 2_000
  */
 export async function startBusAggregator(options: BusAggregatorOptions): Promise<BusAggregator> {
   const { config, log } = options
-  checkListenAddress(config.listen, config.allowRemote)
+  checkListenAddress(config)
+  const access = accessOf(config, log)
   const replica = config.replicaOrdinal ?? ordinalOf(hostname())
   if (replica >= config.replicas) {
     throw new SkybraidError(
@@ -101,6 +102,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     ...(oap && { oap: () => ({ ...oap.status(), notes: bus.exports?.status() }) }),
     bus: () => statusOf(bus.link, bus.streams, bus.partitions, owner, replica, config.replicas),
     ...(kubernetes && { kubernetes: kubernetes.status }),
+    ...access,
     options: { ...apiOptions(config), ...(kubernetes && { defaultGroupBy: 'workload' as const }) },
   })
   let address: HostPort

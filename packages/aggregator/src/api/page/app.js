@@ -1,3 +1,4 @@
+import { hasToken, keepToken } from './access.js'
 import { completenessText, emptyText } from './completeness.js'
 import { renderDetail, renderNode } from './detail-view.js'
 import { element, visible } from './dom.js'
@@ -6,6 +7,7 @@ import { openLive } from './live.js'
 import { createMapView } from './map-view.js'
 import { choosePicture, filterEdges } from './picture.js'
 import { createTableView } from './table-view.js'
+import { tokenForm } from './token-form.js'
 import { questionOf, readState, writeState } from './url-state.js'
 
 /** Puts the page together: state from the address, topology from the live stream, views from both. */
@@ -61,6 +63,7 @@ function follow() {
       },
       onLink: next => {
         link = next
+        if (link.state === 'denied') topology = undefined
         draw()
       },
     })
@@ -83,9 +86,11 @@ function drawNow() {
   drawFocus()
   document.body.classList.toggle('stale', link.state === 'lost')
   if (topology?.head === undefined) {
-    showMessage(
-      link.state === 'lost' ? ['No contact with the aggregator.', 'Trying again.'] : ['Reading …', ''],
-    )
+    if (link.state === 'denied') showTokenForm()
+    else
+      showMessage(
+        link.state === 'lost' ? ['No contact with the aggregator.', 'Trying again.'] : ['Reading …', ''],
+      )
     $('edges-head').textContent = ''
     table.render([], nameOf, { sort: state.sort, selectedEdge: state.edge })
     $('completeness').textContent = ''
@@ -124,9 +129,29 @@ function showMessage([first, second]) {
   )
 }
 
+/** Drawn once: what is typed already stays while the rest is drawn anew. */
+function showTokenForm() {
+  mapView = undefined
+  if ($('token') !== null) return
+  const onToken = token => {
+    keepToken(token)
+    question = ''
+    $('map').replaceChildren()
+    follow()
+  }
+  $('map').replaceChildren(tokenForm({ wasWrong: hasToken(), onToken }))
+  $('token').focus()
+}
+
 function drawLink() {
   const time = new Date(link.since).toLocaleTimeString('en-GB')
-  const texts = { reading: 'reading', live: 'live', polled: 'polling', lost: `no contact since ${time}` }
+  const texts = {
+    reading: 'reading',
+    live: 'live',
+    polled: 'polling',
+    denied: 'no token',
+    lost: `no contact since ${time}`,
+  }
   $('link').textContent = texts[link.state]
   $('link').dataset.state = link.state
 }

@@ -1,88 +1,106 @@
+import { ask } from './access.js'
+import { readEvents } from './event-stream.js'
+
 /**
  * The topology of one question, kept up to date. Reads the event stream; if the server has no room for another live
  * client it polls instead. Calls back with what it knows and how fresh that is.
  */
 
+const reconnectMs = 3000
 const retryMs = 5000
+/** The server says something every 15 s. */
 const silentMs = 40_000
 
 export function openLive(question, { onTopology, onLink }) {
   const topology = { nodes: new Map(), edges: new Map(), head: undefined }
-  let stream
-  let poll
+  let request
   let retry
+  let lastId
   let lastHeard = Date.now()
+  let lastBytes = lastHeard
   let closed = false
 
   const changed = ids => onTopology(topology, ids)
   const heard = state => {
     lastHeard = Date.now()
+    lastBytes = lastHeard
     onLink({ state, since: lastHeard })
   }
 
-  function connect() {
-    stream = new EventSource(`/api/v1/topology/stream?${question}`)
-    stream.addEventListener('open', () => heard('live'))
-    stream.addEventListener('snapshot', event => {
-      takeSnapshot(topology, JSON.parse(event.data))
-      heard('live')
-      changed([])
-    })
-    stream.addEventListener('patch', event => {
-      const patch = JSON.parse(event.data)
-      applyList(topology.nodes, patch.nodes)
-      applyList(topology.edges, patch.edges)
-      heard('live')
-      changed([...patch.edges.add, ...patch.edges.update].map(edge => edge.id))
-    })
-    stream.addEventListener('window', event => {
-      topology.head = JSON.parse(event.data)
-      heard('live')
-      changed([])
-    })
-    stream.addEventListener('error', () => {
-      onLink({ state: 'lost', since: lastHeard })
-      if (stream.readyState !== EventSource.CLOSED || closed) return
-      // refused rather than cut: the browser won't try again by itself
-      void pollOnce()
-      retry = setTimeout(connect, retryMs)
-    })
+  async function connect() {
+    request = new AbortController()
+    lastBytes = Date.now()
+    let waitMs = reconnectMs
+    try {
+      const response = await ask(`/api/v1/topology/stream?${question}`, {
+        signal: request.signal,
+        headers: lastId === undefined ? {} : { 'last-event-id': lastId },
+      })
+      if (closed) return
+      if (response.status === 401) {
+        deny()
+        return
+      }
+      if (response.ok) {
+        heard('live')
+        await readEvents(response.body, { onBytes: () => heard('live'), onEvent })
+      } else {
+        waitMs = retryMs
+        onLink({ state: 'lost', since: lastHeard })
+        await pollOnce()
+      }
+    } catch {
+      // cut, or no contact: the link says so below, and the next attempt is on its way
+    }
+    if (closed) return
+    if (waitMs === reconnectMs) onLink({ state: 'lost', since: lastHeard })
+    retry = setTimeout(connect, waitMs)
   }
 
-  async function pollOnce() {
-    try {
-      const response = await fetch(`/api/v1/topology?${question}`)
-      if (closed || !response.ok) return
-      takeSnapshot(topology, await response.json())
-      heard('polled')
+  function onEvent({ type, data, id }) {
+    if (closed) return
+    if (id !== undefined) lastId = id
+    if (type === 'snapshot') {
+      takeSnapshot(topology, JSON.parse(data))
       changed([])
-    } catch {
-      // no contact: the link already says so, and the next attempt is on its way
+    } else if (type === 'patch') {
+      const patch = JSON.parse(data)
+      applyList(topology.nodes, patch.nodes)
+      applyList(topology.edges, patch.edges)
+      changed([...patch.edges.add, ...patch.edges.update].map(edge => edge.id))
+    } else if (type === 'window') {
+      topology.head = JSON.parse(data)
+      changed([])
     }
   }
 
-  poll = setInterval(() => {
-    if (stream.readyState === EventSource.OPEN && Date.now() - lastHeard > silentMs) void checkAlive()
+  async function pollOnce() {
+    const response = await ask(`/api/v1/topology?${question}`, { signal: request.signal })
+    if (closed || !response.ok) return
+    takeSnapshot(topology, await response.json())
+    heard('polled')
+    changed([])
+  }
+
+  function deny() {
+    close()
+    onLink({ state: 'denied', since: lastHeard })
+  }
+
+  // a connection that is gone without a word is cut, and so made anew
+  const watch = setInterval(() => {
+    if (Date.now() - lastBytes > silentMs) request.abort()
   }, 10_000)
 
-  /** Comments don't reach scripts, so a quiet stream is checked before it is called lost. */
-  async function checkAlive() {
-    const alive = await fetch('/livez').then(
-      r => r.ok,
-      () => false,
-    )
-    if (closed) return
-    if (alive) heard('live')
-    else onLink({ state: 'lost', since: lastHeard })
-  }
-
-  connect()
-  return () => {
+  function close() {
     closed = true
     clearTimeout(retry)
-    clearInterval(poll)
-    stream.close()
+    clearInterval(watch)
+    request.abort()
   }
+
+  void connect()
+  return close
 }
 
 export function takeSnapshot(topology, snapshot) {

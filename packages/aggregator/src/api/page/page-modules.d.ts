@@ -53,3 +53,12 @@ declare module '*/live.js' {
   export function takeSnapshot(topology: Items, snapshot: unknown): void
   export function applyList(items: Map<string, { id: string }>, change: unknown): void
 }
+
+declare module '*/event-stream.js' {
+  interface StreamEvent {
+    readonly type: string
+    readonly data: string
+    readonly id: string | undefined
+  }
+  export function createEventParser(onEvent: (event: StreamEvent) => void): (text: string) => void
+}

@@ -14,8 +14,12 @@ let server: FixtureServer
 let page: Page
 const complaints: string[] = []
 
-async function open(path = '/', prepare?: (server: FixtureServer) => void): Promise<string> {
-  server = await fixtureServer({ streamTickMs: 30 })
+async function open(
+  path = '/',
+  prepare?: (server: FixtureServer) => void,
+  access: { isToken?: (token: string) => boolean } = {},
+): Promise<string> {
+  server = await fixtureServer({ streamTickMs: 30 }, access)
   prepare?.(server)
   await server.app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = server.app.server.address() as { port: number }
@@ -168,6 +172,28 @@ describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout
     await server.app.close()
     await page.locator('#link[data-state="lost"]').waitFor({ timeout: 20_000 })
     expect(await page.locator('#link').textContent()).toMatch(/^no contact since \d\d:\d\d:\d\d$/)
+  })
+
+  it('asks for the token once, keeps it for the tab, and asks again where it is not taken any more', async () => {
+    let wanted = 'token-of-this-api'
+    const address = await open('/?filter=', undefined, { isToken: token => token === wanted })
+    await page.getByText('This API wants its token.').waitFor()
+    await page.keyboard.type('some-other-token')
+    await page.keyboard.press('Enter')
+    await page.getByText('The API did not take this token.').waitFor()
+    await page.locator('#token').fill(wanted)
+    await page.keyboard.press('Enter')
+    await rows().first().waitFor()
+    expect(await page.locator('#link').textContent()).toBe('live')
+    expect(page.url()).not.toContain(wanted)
+    await page.goto(`${address}/?groupBy=unit`)
+    await rows().first().waitFor()
+    wanted = 'another-token-of-this-api'
+    await page.reload()
+    await page.getByText('The API did not take this token.').waitFor()
+    expect(await rows().count()).toBe(0)
+    // the browser itself tells of each refusal
+    expect(complaints.filter(text => !text.includes('401'))).toEqual([])
   })
 
   it('never draws more than some 200 things, however large the machine', async () => {

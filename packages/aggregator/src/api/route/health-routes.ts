@@ -4,8 +4,11 @@ import type { ApiContext, ApiServer } from '../api-deps.ts'
 const querystring = Type.Object({}, { additionalProperties: false })
 const health = { content: { 'application/json': { schema: Type.Ref('Health#') } } }
 
-/** A probe must get its answer when the rest is overloaded or limited, or the process is killed for being busy. */
-const config = { rateLimit: false as const, pressureHandler: () => undefined }
+/**
+ * A probe must get its answer when the rest is overloaded or limited, or the process is killed for being busy; and it
+ * has no token.
+ */
+const config = { rateLimit: false as const, pressureHandler: () => undefined, open: true }
 
 /** `/livez`: the event loop turns. `/readyz`: the aggregator reads its bus and is not shutting down. */
 export function healthRoutes(app: ApiServer, context: ApiContext): void {

@@ -35,6 +35,7 @@ function problemResponse(description: string) {
 /** Refusals that any route may answer. */
 export const refusals = {
   400: problemResponse('A parameter is unknown or malformed'),
+  401: problemResponse('The token is missing or wrong, where the API wants one'),
   403: problemResponse('The Host header is not a loopback name'),
   429: problemResponse('Too many requests; Retry-After says how long to wait'),
   503: problemResponse('Overloaded or shutting down; Retry-After says how long to wait'),
