@@ -89,6 +89,7 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     ['collector.config.flsh=1s', 'flsh'],
     ['collector.config.flush=5', 'flush'],
     ['aggregator.config.nats-user=x', 'nats-user'],
+    ['aggregator.config.insecure=true', 'insecure'],
     ['nats.replicas=2', 'replicas'],
     ['global.bus.tsl=false', 'tsl'],
     ['bus.tls=false', 'bus'],
@@ -193,6 +194,32 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     expect(named(all, 'Secret', 'shop-skybraid-bus-collector').metadata.namespace).toBe(
       'shop-skybraid-collectors',
     )
+  })
+
+  it.each([
+    ['default-values.yaml', 'shop-skybraid-api-token'],
+    ['existing-nats-values.yaml', 'skybraid-api-login'],
+  ])('has the API want a token that helm test and Prometheus have too, with %s', (values, secret) => {
+    const all = rendered(values, '--set', 'global.serviceMonitor.enabled=true')
+    const own = all.filter(m => m.kind === 'Secret' && m.metadata.name === 'shop-skybraid-api-token')
+    expect(own.map(m => m.stringData.token.length)).toEqual(secret === 'skybraid-api-login' ? [] : [40])
+    const readers = podSpecs(all).filter(({ spec }) =>
+      spec.volumes.some(
+        (volume: { secret?: { secretName: string } }) => volume.secret?.secretName === secret,
+      ),
+    )
+    expect(readers.map(pod => pod.name).sort()).toEqual(['shop-skybraid-aggregator', 'shop-skybraid-test'])
+    for (const { spec } of readers)
+      expect(spec.containers[0].volumeMounts).toContainEqual({
+        name: 'api-token',
+        mountPath: '/etc/skybraid-api',
+        readOnly: true,
+      })
+    const config = parse(named(all, 'ConfigMap', 'shop-skybraid-aggregator').data['skybraid.yaml'])
+    expect(config).toMatchObject({ listen: '0.0.0.0:7100', 'api-token-file': '/etc/skybraid-api/token' })
+    expect(config).not.toHaveProperty('insecure')
+    const { endpoints } = named(all, 'ServiceMonitor', 'shop-skybraid-aggregator').spec
+    expect(endpoints[0].authorization.credentials).toEqual({ name: secret, key: 'token' })
   })
 
   it.each(['default-values.yaml', 'three-servers-values.yaml', 'demo-values.yaml'])(

@@ -1,8 +1,9 @@
 // helm test: `server` answers on a port; `client` opens a connection to it that stays, and waits until the API shows
 // that both ends of it were observed.
+import { readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 
-const [role, host, api, seconds] = process.argv.slice(2)
+const [role, host, api, seconds, tokenFile] = process.argv.slice(2)
 const port = 7199
 const deadline = Date.now() + Number(seconds) * 1_000
 const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
@@ -26,8 +27,10 @@ async function untilDialled() {
 }
 
 async function seen(localPort) {
+  const token = (await readFile(tokenFile, 'utf8')).trim()
   const response = await fetch(`${api}/api/v1/flows?port=${localPort}&limit=50`, {
     signal: AbortSignal.timeout(5_000),
+    headers: { authorization: `Bearer ${token}` },
   })
   if (!response.ok) return `the API answers ${response.status}`
   const { flows } = await response.json()

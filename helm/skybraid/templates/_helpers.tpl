@@ -68,6 +68,21 @@ capabilities:
 {{- $given | default (printf "%s-bus-%s" (include "skybraid.fullname" .root) .role) -}}
 {{- end -}}
 
+{{/* Arguments: `root`, and the secret that is `given`, if any. */}}
+{{- define "skybraid.apiTokenSecret" -}}
+{{- .given | default (printf "%s-api-token" (include "skybraid.fullname" .root)) -}}
+{{- end -}}
+
+{{/* The same file name, whoever made the secret; arguments as above. */}}
+{{- define "skybraid.apiTokenVolume" -}}
+- name: api-token
+  secret:
+    secretName: {{ include "skybraid.apiTokenSecret" . }}
+    defaultMode: 0440
+    items:
+      - {key: token, path: token}
+{{- end -}}
+
 {{/* Servers of the bus as a list in JSON. */}}
 {{- define "skybraid.busServers" -}}
 {{- if .Values.global.bus.servers -}}

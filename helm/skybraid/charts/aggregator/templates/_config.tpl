@@ -1,7 +1,7 @@
 {{- define "skybraid.aggregatorConfig" -}}
 {{ include "skybraid.busConfig" (dict "root" . "role" "aggregator") }}
 listen: 0.0.0.0:7100
-allow-remote: true
+api-token-file: /etc/skybraid-api/token
 replicas: {{ .Values.replicas }}
 {{- with .Values.config }}
 {{ toYaml . }}
