@@ -104,7 +104,7 @@ function createFastify({ log }: ApiDeps): ApiServer {
   return app as unknown as ApiServer
 }
 
-async function registerPlugins(app: ApiServer, { options, version }: ApiDeps): Promise<void> {
+async function registerPlugins(app: ApiServer, { options, version, isToken }: ApiDeps): Promise<void> {
   await app.register(sensible)
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -139,6 +139,10 @@ async function registerPlugins(app: ApiServer, { options, version }: ApiDeps): P
         description:
           'Who talks to whom, how well, and why not, seen from both ends. Paths also work without /api/v1.',
       },
+      ...(isToken && {
+        components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+        security: [{ token: [] }],
+      }),
       tags: [{ name: 'topology' }, { name: 'flows' }, { name: 'status' }, { name: 'health' }],
     },
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `def-${i}`) },

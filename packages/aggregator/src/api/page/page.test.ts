@@ -178,7 +178,10 @@ describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout
     let wanted = 'token-of-this-api'
     const address = await open('/?filter=', undefined, { isToken: token => token === wanted })
     await page.getByText('This API wants its token.').waitFor()
-    await page.keyboard.type('some-other-token')
+    await page.keyboard.type('tökén')
+    await page.keyboard.press('Enter')
+    expect(await page.locator('#token:invalid').count()).toBe(1)
+    await page.locator('#token').fill('some-other-token')
     await page.keyboard.press('Enter')
     await page.getByText('The API did not take this token.').waitFor()
     await page.locator('#token').fill(wanted)

@@ -7,6 +7,9 @@ export function tokenForm({ wasWrong, onToken }) {
     type: 'password',
     autocomplete: 'off',
     required: true,
+    // a header takes nothing else
+    pattern: '\\s*[!-~]+\\s*',
+    title: 'one word of letters, digits and signs',
     'aria-label': 'Token of the API',
   })
   const form = element('form', {}, input, element('button', { type: 'submit' }, 'Show the map'))

@@ -15,6 +15,7 @@ export function healthRoutes(app: ApiServer, context: ApiContext): void {
   const live = {
     summary: 'Is the process alive',
     tags: ['health'],
+    security: [],
     querystring,
     response: { 200: { description: 'It is', ...health } },
   }
@@ -24,6 +25,7 @@ export function healthRoutes(app: ApiServer, context: ApiContext): void {
   const ready = {
     summary: 'Can it answer',
     tags: ['health'],
+    security: [],
     querystring,
     response: { 200: { description: 'It can', ...health }, 503: { description: 'Not now', ...health } },
   }
