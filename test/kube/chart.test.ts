@@ -23,7 +23,12 @@ let cluster: Cluster
 
 /** What the API says, asked from within the aggregator's pod. */
 async function ask<T>(path: string): Promise<T> {
-  const program = `fetch('http://127.0.0.1:7100${path}').then(r => r.text()).then(t => console.log(t))`
+  const { data } = await cluster.get<{ data: { token: string } }>(
+    ...['secret', '-n', 'skybraid', 'skybraid-api-token'],
+  )
+  const token = Buffer.from(data.token, 'base64').toString()
+  const init = JSON.stringify({ headers: { authorization: `Bearer ${token}` } })
+  const program = `fetch('http://127.0.0.1:7100${path}', ${init}).then(r => r.text()).then(t => console.log(t))`
   const pod = ['-n', 'skybraid', 'exec', 'statefulset/skybraid-aggregator']
   return JSON.parse(await cluster.kubectl(...pod, '--', 'node', '-e', program)) as T
 }
@@ -84,13 +89,24 @@ it('shows the demo shop by workloads, both ends of every call, and the refused o
   )
 })
 
+it('shows nothing to who has no token', async () => {
+  const program = `fetch('http://skybraid/topology').then(r => console.log(r.status))`
+  const pod = ['-n', 'skybraid', 'exec', 'statefulset/skybraid-aggregator']
+  expect(await cluster.kubectl(...pod, '--', 'node', '-e', program)).toBe('401\n')
+})
+
 it('is upgraded and rolled back while the shop goes on, and keeps its logins', async () => {
-  const secret = () => cluster.get<{ data: object }>('secret', '-n', 'skybraid', 'skybraid-nats')
-  const before = (await secret()).data
+  const secrets = () =>
+    Promise.all(
+      ['skybraid-nats', 'skybraid-api-token'].map(
+        async name => (await cluster.get<{ data: object }>('secret', '-n', 'skybraid', name)).data,
+      ),
+    )
+  const before = await secrets()
   const more = ['--set', 'aggregator.config.log-level=debug', '--wait', '--timeout', '150s']
   await cluster.helm('upgrade', ...release, chart, ...values, ...more)
   await cluster.helm('rollback', ...release, '--wait', '--timeout', '150s')
-  expect((await secret()).data).toEqual(before)
+  expect(await secrets()).toEqual(before)
   await cluster.helm('test', ...release, '--timeout', '120s').catch(async error => {
     throw new Error(`${error.message}\n${await diagnosis()}`)
   })
