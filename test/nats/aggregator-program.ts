@@ -14,8 +14,11 @@ export interface AggregatorProgram {
   out(): string
   err(): string
   get<T>(path: string): Promise<T>
+  text(path: string): Promise<string>
   bus(): Promise<BusStatus>
   ready(timeoutMs?: number): Promise<void>
+  /** Waits until every partition has closed a minute, as this one sees it. */
+  closed(minute: number, timeoutMs?: number): Promise<void>
   /** Everything between two times, every counter of every edge. */
   topology(fromMs: number, toMs: number): Promise<TopologyAnswer>
   kill(signal: NodeJS.Signals): Promise<number | string>
@@ -46,8 +49,8 @@ export async function startAggregatorProgram(
   })
   const answer = (path: string) => fetch(`${address}${path}`, { signal: AbortSignal.timeout(20_000) })
   // a process that was paused, or has no processor, says that it is overloaded and is asked again
-  const get = async <T>(path: string) => {
-    const response = await until(
+  const ask = async (path: string) => {
+    return await until(
       `${path} is answered`,
       async () => {
         const tried = await answer(path)
@@ -55,13 +58,14 @@ export async function startAggregatorProgram(
       },
       { timeoutMs: 60_000, everyMs: 250, describe: () => out + err },
     )
-    return (await response.json()) as T
   }
+  const get = async <T>(path: string) => (await (await ask(path)).json()) as T
   const program = {
     child,
     out: () => out,
     err: () => err,
     get,
+    text: async (path: string) => await (await ask(path)).text(),
     async bus() {
       const { bus } = await get<{ bus: BusStatus }>('/status')
       return bus
@@ -72,6 +76,13 @@ export async function startAggregatorProgram(
         everyMs: 100,
         describe: () => out + err,
       })
+    },
+    async closed(minute: number, timeoutMs = 240_000) {
+      await until(
+        `minute ${minute} is closed`,
+        async () => (await program.bus()).partitions.every(({ closedThrough }) => closedThrough >= minute),
+        { timeoutMs, everyMs: 250, describe: async () => JSON.stringify((await program.bus()).partitions) },
+      )
     },
     topology(fromMs: number, toMs: number) {
       const range = `from=${new Date(fromMs).toISOString()}&to=${new Date(toMs).toISOString()}`

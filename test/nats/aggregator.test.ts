@@ -26,15 +26,6 @@ async function owned(program: AggregatorProgram): Promise<number[]> {
   return all.filter(({ phase }) => phase === 'owning').map(({ partition }) => partition)
 }
 
-/** Waits until every partition has closed a minute, as this one sees it. */
-async function closed(program: AggregatorProgram, minute: number, timeoutMs = 240_000): Promise<void> {
-  await until(
-    `minute ${minute} is closed`,
-    async () => (await program.bus()).partitions.every(({ closedThrough }) => closedThrough >= minute),
-    { timeoutMs, everyMs: 250, describe: async () => JSON.stringify((await program.bus()).partitions) },
-  )
-}
-
 describe('skybraid aggregator on the bus', { timeout: 600_000 }, () => {
   it('has the totals of one that was never interrupted, minute by minute, killed again and again', async () => {
     const { link, collectors, url } = await setUp()
@@ -48,7 +39,7 @@ describe('skybraid aggregator on the bus', { timeout: 600_000 }, () => {
     }
     await program.ready()
     const lastMinute = Math.floor(Date.now() / minuteMs)
-    await closed(program, lastMinute)
+    await program.closed(lastMinute)
     await collectors.stop()
     const whole = await readUninterrupted(link, 'local')
     for (let minute = firstMinute; minute <= lastMinute; minute++) {
@@ -102,7 +93,7 @@ describe('skybraid aggregator on the bus', { timeout: 600_000 }, () => {
     await collectors.stop()
     // other replicas have what changed in earlier minutes with the round of the minute in which it did
     const lastMinute = Math.floor(Date.now() / minuteMs)
-    await Promise.all([first, second, third].map(each => closed(each, lastMinute)))
+    await Promise.all([first, second, third].map(each => each.closed(lastMinute)))
     const whole = await readUninterrupted(link, 'local')
     for (let minute = firstMinute; minute <= lastMinute; minute++) {
       const range = [minute * minuteMs, (minute + 1) * minuteMs] as const

@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+import type { JetStreamPublishOptions } from '@nats-io/jetstream'
 import { headers } from '@nats-io/transport-node'
 import { flowBatch, record, type TestRecord } from '../../packages/aggregator/src/join/flow-batch.testing.ts'
 import { EndReason, encodeFlowBatch, Kind, Role, State } from '../../packages/shared/src/index.ts'
@@ -29,6 +31,8 @@ export interface InventedCollectors {
   flush(): Promise<void>
   /** Connections of which every end was published. */
   readonly opened: number
+  /** Records of a node in a partition that have a sequence number. */
+  published(node: string, partition: number): number
   stop(): Promise<void>
 }
 
@@ -37,15 +41,24 @@ export function inventCollectors(
   cluster: string,
   partitions: number,
   everyMs = 150,
+  patienceMs = 20_000,
 ): InventedCollectors {
   const sequences = new Map<string, { sequence: number; records: number }>()
   const connections: Connection[] = []
   let opened = 0
+  let isStopped = false
   let minute = Math.floor(Date.now() / minuteMs)
   let running = Promise.resolve()
   const timer = setInterval(() => {
     running = running.then(flush).catch(() => undefined)
   }, everyMs)
+
+  /** Over all partitions, as a collector counts what it encoded. */
+  function publishedBy(node: string): number {
+    let records = 0
+    for (let p = 0; p < partitions; p++) records += sequences.get(`${node} ${p}`)?.records ?? 0
+    return records
+  }
 
   async function publish(
     node: string,
@@ -65,7 +78,7 @@ export function inventCollectors(
         firstRecord: own.records,
         sentUnixMs: Date.now(),
         baseUnixMs: ofMinute * minuteMs,
-        recordsEncoded: own.records + records.length,
+        recordsEncoded: publishedBy(node) + records.length,
         minuteComplete,
       },
       records,
@@ -76,15 +89,22 @@ export function inventCollectors(
     const list = headers()
     for (const [name, value] of flowHeaders({ ...head, encoding: isRaw ? 'raw' : 'zstd' }))
       list.set(name, value)
-    await link.js.publish(
-      flowSubject(cluster, partition, node),
-      isRaw ? payload : compressFlowPayload(payload),
-      {
-        headers: list,
-        msgID: flowMessageId(head),
-        timeout: 20_000,
-      },
-    )
+    const subject = flowSubject(cluster, partition, node)
+    const options = { headers: list, msgID: flowMessageId(head), timeout: patienceMs }
+    await untilTaken(subject, isRaw ? payload : compressFlowPayload(payload), options)
+  }
+
+  /** Published again under the same id for as long as nobody took it. */
+  async function untilTaken(subject: string, payload: Uint8Array, options: Partial<JetStreamPublishOptions>) {
+    for (;;) {
+      try {
+        await link.js.publish(subject, payload, options)
+        return
+      } catch (error) {
+        if (isStopped || link.connection.isClosed()) throw error
+        await setTimeout(100)
+      }
+    }
   }
 
   function recordOf(each: Connection, side: 0 | 1, state: number, atMs: number): TestRecord {
@@ -160,7 +180,9 @@ export function inventCollectors(
     get opened() {
       return opened
     },
+    published: (node, partition) => sequences.get(`${node} ${partition}`)?.records ?? 0,
     async stop() {
+      isStopped = true
       clearInterval(timer)
       await running
     },

@@ -29,6 +29,8 @@ export interface PartitionBusStatus {
   readonly refusedBatches: number
   /** Flows that came in the middle while catching up: what they did longer ago is known by its minutes alone. */
   readonly cameMidway: number
+  /** Times that the stream reached back less far than this partition had been read. */
+  readonly trims: number
 }
 
 export interface BusStatus extends Pick<NatsState, 'connected' | 'disconnects'> {

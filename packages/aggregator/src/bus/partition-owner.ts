@@ -68,6 +68,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
   let refusedSegments = 0
   let refusedBatches = 0
   let cameMidway = 0
+  let trims = 0
 
   const clock: PartitionClock = {
     nowMs: () => own?.status().clockMs,
@@ -176,10 +177,20 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
       link,
       stream: flowStream(cluster),
       filter: flowPartitionFilter(cluster, partition),
-      start: againFromMs === undefined ? {} : { unixMs: againFromMs },
+      start: {
+        ...(againFromMs !== undefined && { unixMs: againFromMs }),
+        ...(state && { knownThrough: state.appliedThrough }),
+      },
       onMessage: takeBatch,
       onIdle: caughtUp,
       onTrouble: reason => log.warn({ partition, reason }, 'batches cannot be read; trying on'),
+      onTrimmed: (known, first) => {
+        trims++
+        log.warn(
+          { partition, known, first },
+          'batches are gone that were not read yet; what was in them shows as gaps of their nodes',
+        )
+      },
     })
   }
 
@@ -264,6 +275,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
         refusedSegments,
         refusedBatches,
         cameMidway: booked?.cameMidway ?? cameMidway,
+        trims,
       }
     },
   }

@@ -5,6 +5,8 @@ import type { NatsLink } from '@skybraid/shared/nats'
 /** Where in a stream reading begins: at the first message of it, or of a time. */
 export interface ReadStart {
   readonly unixMs?: number
+  /** Sequence up to which another process read already, whatever comes again from there. */
+  readonly knownThrough?: number
 }
 
 export interface StreamReaderOptions {
@@ -18,6 +20,8 @@ export interface StreamReaderOptions {
   /** Nothing was left to read at this moment; every time that is so. */
   readonly onIdle: () => void
   readonly onTrouble: (reason: string) => void
+  /** Reading goes on at `first`, because the stream has nothing older: what lies before it and behind `known` is gone. */
+  readonly onTrimmed?: (known: number, first: number) => void
 }
 
 export interface StreamMessage {
@@ -52,9 +56,10 @@ const deliverySpreadMs = 1_000
  * message that was read, whenever the server, the connection or the consumer is gone.
  */
 export function readStream(options: StreamReaderOptions): StreamReader {
-  const { link, onMessage, onIdle, onTrouble } = options
+  const { link, start, onMessage, onIdle, onTrouble } = options
   const stopping = new AbortController()
   let sequence = 0
+  let trimmedTo = 0
   let pending = -1
   let lastMs: number | undefined
   let lastReadAt = performance.now()
@@ -76,7 +81,17 @@ export function readStream(options: StreamReaderOptions): StreamReader {
     if (pending === 0) onIdle()
   }
 
+  /** Tells of each such place once, however often reading begins anew. */
+  async function lookForTrim(): Promise<void> {
+    const { state } = await link.jsm.streams.info(options.stream)
+    const known = Math.max(sequence, trimmedTo, start.knownThrough ?? 0)
+    if (known === 0 || state.first_seq <= known + 1) return
+    trimmedTo = state.first_seq - 1
+    options.onTrimmed?.(known, state.first_seq)
+  }
+
   async function readOnce(): Promise<void> {
+    if (options.onTrimmed) await lookForTrim()
     const consumer = await link.js.consumers.get(options.stream, startOf(options, sequence))
     const { num_pending: waiting } = await consumer.info(true)
     if (waiting === 0) {
@@ -84,12 +99,17 @@ export function readStream(options: StreamReaderOptions): StreamReader {
       onIdle()
     }
     const messages = await consumer.consume({ max_bytes: pullBytes, expires: 10_000 })
-    const end = () => void messages.close()
+    let hasEnded = false
+    const end = () => {
+      hasEnded = true
+      void messages.close()
+    }
     stopping.signal.addEventListener('abort', end)
     let ranSince = performance.now()
     try {
       for await (const message of messages) {
-        if (stopping.signal.aborted) return
+        // the client ends behind what waits already, and never where one leaves before that
+        if (hasEnded) continue
         take(message)
         if (performance.now() - ranSince < longestRunMs) continue
         await setImmediate()
@@ -97,7 +117,8 @@ export function readStream(options: StreamReaderOptions): StreamReader {
       }
     } finally {
       stopping.signal.removeEventListener('abort', end)
-      if (!link.connection.isClosed()) await messages.close()
+      // not waited for: after an error nobody takes what waits, so that it would never end
+      void messages.close()
     }
   }
 

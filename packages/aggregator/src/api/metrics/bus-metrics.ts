@@ -28,6 +28,11 @@ export function writeBusMetrics(out: MetricSet, status: BusStatus): void {
     'counter',
     'Flows first heard of in the middle when the partition was taken.',
   )
+  const trims = out.family(
+    'skybraid_partition_trims_total',
+    'counter',
+    'Times that the stream reached back less far than the partition had been read.',
+  )
   for (const each of status.partitions) {
     const labels = { partition: String(each.partition) }
     owned(each.phase === 'owning' || each.phase === 'catching_up' ? 1 : 0, labels)
@@ -42,5 +47,6 @@ export function writeBusMetrics(out: MetricSet, status: BusStatus): void {
     refused(each.refusedSegments, { ...labels, kind: 'segment' })
     refused(each.refusedBatches, { ...labels, kind: 'batch' })
     midway(each.cameMidway, labels)
+    trims(each.trims, labels)
   }
 }

@@ -29,6 +29,10 @@ const partition = Type.Object(
     cameMidway: Type.Integer({
       description: 'flows first heard of in the middle when a partition was taken: see decision 0007',
     }),
+    trims: Type.Integer({
+      description:
+        'times that the stream of batches reached back less far than this partition had been read; what was lost by it are gaps of nodes',
+    }),
   },
   { ...strict, title: 'BusPartition' },
 )

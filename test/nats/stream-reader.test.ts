@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { readStream, type StreamReader } from '../../packages/aggregator/src/bus/stream-reader.ts'
+import {
+  ensureStreams,
+  flowFilter,
+  flowStream,
+  flowSubject,
+  type NatsLink,
+} from '../../packages/shared/src/nats/index.ts'
+import { until } from '../lab/until.ts'
+import { linkWith } from './bus-link.ts'
+import { afterTest, linkForTest, serverForTest } from './cleanup.ts'
+import { lossyProxy } from './lossy-proxy.ts'
+import { streamSettings } from './stream-settings.ts'
+
+const cluster = 'local'
+const messageBytes = 40_000
+
+/** Acknowledged by the stream; the first four bytes are the number. */
+async function fill(link: NatsLink, from: number, to: number): Promise<void> {
+  const inParallel = 16
+  for (let number = from; number <= to; number += inParallel) {
+    const numbers = Array.from({ length: Math.min(inParallel, to - number + 1) }, (_, i) => number + i)
+    await Promise.all(numbers.map(each => link.js.publish(flowSubject(cluster, 0, 'n1'), messageOf(each))))
+  }
+}
+
+function messageOf(number: number): Uint8Array {
+  const bytes = Buffer.alloc(messageBytes)
+  bytes.writeUInt32LE(number)
+  return bytes
+}
+
+async function setUp(...settings: string[]) {
+  const server = await serverForTest()
+  const publisher = await linkForTest(linkWith(['--nats', server.url], { spreadMs: 200 }))
+  await ensureStreams(publisher.jsm, cluster, streamSettings(...settings))
+  return { server, publisher }
+}
+
+/** Reads the whole stream; `seen` is told of each number as it comes. */
+function readNumbers(link: NatsLink, seen: (number: number, reader: StreamReader) => void = () => undefined) {
+  const numbers: number[] = []
+  const trims: [known: number, first: number][] = []
+  const reader = readStream({
+    link,
+    stream: flowStream(cluster),
+    filter: flowFilter(cluster),
+    start: {},
+    onMessage({ data }) {
+      const number = Buffer.from(data.buffer, data.byteOffset).readUInt32LE()
+      numbers.push(number)
+      seen(number, reader)
+    },
+    onIdle: () => undefined,
+    onTrouble: () => undefined,
+    onTrimmed: (known, first) => trims.push([known, first]),
+  })
+  afterTest(() => reader.stop())
+  return { reader, numbers, trims }
+}
+
+const countUp = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+
+describe('readStream', { timeout: 120_000 }, () => {
+  it('stops at once with much left to read, and takes nothing any more', async () => {
+    const { publisher } = await setUp()
+    await fill(publisher, 1, 300)
+    const stopped = Promise.withResolvers<void>()
+    const { numbers } = readNumbers(publisher, (number, { stop }) => {
+      if (number === 20) stop().then(stopped.resolve, stopped.reject)
+    })
+    await stopped.promise
+    expect(numbers).toEqual(countUp(1, 20))
+  })
+
+  it('goes on with what is there when the stream lost what it wanted', async () => {
+    const { server, publisher } = await setUp('--flow-max-bytes', '1MiB')
+    const proxy = await lossyProxy(server.port)
+    const link = await linkForTest(linkWith(['--nats', proxy.url], { spreadMs: 200 }))
+    await fill(publisher, 1, 5)
+    const { numbers } = readNumbers(link)
+    await until('what is there is read', () => numbers.length === 5)
+    // nothing comes through while the limit takes away what was not read
+    proxy.swallowAnswers()
+    await fill(publisher, 6, 105)
+    const { state } = await publisher.jsm.streams.info(flowStream(cluster))
+    expect(state.first_seq).toBeGreaterThan(6)
+    proxy.cut()
+    await until('the newest is read', () => numbers.at(-1) === 105, { timeoutMs: 60_000 })
+    expect(numbers).toEqual([...countUp(1, 5), ...countUp(state.first_seq, 105)])
+    await fill(publisher, 106, 106)
+    await until('and what comes then', () => numbers.at(-1) === 106)
+  })
+})
