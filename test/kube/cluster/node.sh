@@ -41,6 +41,11 @@ mount --bind "$folder/resolv.conf" /etc/resolv.conf
 export TMPDIR=$folder/tmp PATH=$PROGRAMS:/usr/sbin:/usr/bin:/sbin:/bin
 containerd --config "$folder/containerd.toml" >>"$folder/log/containerd.log" 2>&1 &
 echo $! >"$folder/containerd.pid"
+# a kubelet that finds no containerd ends, and nobody here starts it again
+until ctr --connect-timeout 2s version >/dev/null 2>&1; do
+  kill -0 "$(<"$folder/containerd.pid")" || exit 1
+  sleep 0.05
+done
 kubelet --config="$folder/kubelet.yaml" --kubeconfig="$PKI/$name.kubeconfig" --hostname-override="$name" \
   --node-ip="$address" >>"$folder/log/kubelet.log" 2>&1 &
 echo $! >"$folder/kubelet.pid"
