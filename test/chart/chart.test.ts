@@ -13,14 +13,13 @@ import { loadConfig } from '../../packages/shared/src/index.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const chart = join(root, 'helm/skybraid')
 const valuesFiles = readdirSync(join(chart, 'ci')).filter(name => name.endsWith('-values.yaml'))
-const helm = builtHelm()
+const helm = built(/^helm-v3\.[\d.]+$/)
+const natsServer = built(/^nats-server-v[\d.]+$/)
 
-/** The helm that bootstrap built; a unit test does not build one. */
-function builtHelm(): string | undefined {
+/** A program that bootstrap built; a unit test does not build one. */
+function built(pattern: RegExp): string | undefined {
   const folder = join(root, '.cache/bin')
-  const name = existsSync(folder)
-    ? readdirSync(folder).find(file => /^helm-v3\.[\d.]+$/.test(file))
-    : undefined
+  const name = existsSync(folder) ? readdirSync(folder).find(file => pattern.test(file)) : undefined
   return name === undefined ? undefined : join(folder, name)
 }
 
@@ -222,11 +221,11 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     expect(endpoints[0].authorization.credentials).toEqual({ name: secret, key: 'token' })
   })
 
-  it.each(['default-values.yaml', 'three-servers-values.yaml', 'demo-values.yaml'])(
+  it
+    .skipIf(natsServer === undefined)
+    .each(['default-values.yaml', 'three-servers-values.yaml', 'demo-values.yaml'])(
     'makes a configuration that nats-server takes, with %s',
     values => {
-      const server = readdirSync(join(root, '.cache/bin')).find(name => /^nats-server-v[\d.]+$/.test(name))
-      if (server === undefined) return
       const all = rendered(values)
       const files = {
         ...named(all, 'ConfigMap', 'shop-skybraid-nats').data,
@@ -235,14 +234,10 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
       for (const [name, text] of Object.entries(files)) {
         writeFileSync(join(folder, name), text.replaceAll('/etc/nats', folder))
       }
-      const { status, stderr } = spawnSync(
-        join(root, '.cache/bin', server),
-        ['-t', '-c', join(folder, 'nats.conf')],
-        {
-          encoding: 'utf8',
-          env: { ...process.env, POD_NAME: 'shop-skybraid-nats-0' },
-        },
-      )
+      const { status, stderr } = spawnSync(natsServer!, ['-t', '-c', join(folder, 'nats.conf')], {
+        encoding: 'utf8',
+        env: { ...process.env, POD_NAME: 'shop-skybraid-nats-0' },
+      })
       expect(stderr).toContain('configuration file')
       expect(status).toBe(0)
     },
