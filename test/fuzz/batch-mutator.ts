@@ -8,8 +8,10 @@ const interesting = [
 ]
 const numberFields = [1, 5, 8, 10, 12, 22, 23]
 const fixed64Fields = [4, 6, 7, 11, 14, 15, 16, 17, 18]
-const columnFields = [32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 46, 52, 54, 60, 61, 62]
-const nested = [13, 20, 21]
+const columnFields = [32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 46, 52, 54, 60, 61, 62].concat([
+  65, 66, 67, 68, 69, 70, 73, 74, 75, 76,
+])
+const nested = [13, 20, 21, 24, 25, 64]
 
 type Mutation = (fields: WireField[], random: Random, nowMs: number) => void
 
@@ -107,7 +109,7 @@ function renumberField(fields: WireField[], random: Random): void {
   if (fields.length === 0) return
   const at = random.below(fields.length)
   const field = fields[at]!
-  const number = random.oneIn(4) ? Number(random.pick(interesting) & 0xffff_ffff_ffffn) : random.below(70)
+  const number = random.oneIn(4) ? Number(random.pick(interesting) & 0xffff_ffff_ffffn) : random.below(84)
   const wireType = random.oneIn(3) ? random.below(8) : field.tag % 8
   fields[at] = { ...field, tag: 8 * number + wireType }
 }
@@ -178,6 +180,6 @@ function changePart(fields: WireField[], random: Random): void {
 }
 
 function addUnknownField(fields: WireField[], random: Random): void {
-  const number = 63 + random.below(200)
+  const number = 77 + random.below(200)
   fields.push({ tag: 8 * number + random.below(8), body: noise(random, random.below(12)) })
 }

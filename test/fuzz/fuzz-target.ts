@@ -43,7 +43,9 @@ export function createFuzzTarget(): FuzzTarget {
     if (!decoded.ok && (places.length !== 1 || places[0] !== 'malformed'))
       throw new Error(`refused as ${decoded.reason}, and counted as ${places.join(' and ') || 'nothing'}`)
     if (!decoded.ok) return decoded.reason
-    return `${scale(columns.count)} ${columns.wideCount > 0} ${scale(columns.header.owners.length)} ${grew(before, after)} ${places}`
+    const { rowCount, bucketCount } = columns.l7
+    const said = `${scale(rowCount)} ${scale(bucketCount)} ${scale(columns.header.operations.length)}`
+    return `${scale(columns.count)} ${columns.wideCount > 0} ${said} ${scale(columns.header.owners.length)} ${grew(before, after)} ${places}`
   }
 
   return {

@@ -59,13 +59,18 @@ export type {
   DecodeResult,
   DnsName,
   FlowColumns,
+  L7Column,
+  L7Columns,
+  L7Count,
+  L7Verdict,
   LossCount,
   MalformedReason,
+  Operation,
   Owner,
   U32Column,
   U64Column,
 } from './record/columns.ts'
-export { u32ColumnFields, u64ColumnFields } from './record/columns.ts'
+export { l7ColumnFields, u32ColumnFields, u64ColumnFields } from './record/columns.ts'
 export { decodeFlowBatch } from './record/decode.ts'
 export { encodeBody, encodeFlowBatch, encodeHeader, type PlainHeader } from './record/encode.ts'
 export { columnStart, createFlowColumns } from './record/flow-columns.ts'
@@ -73,6 +78,8 @@ export {
   EndReason,
   isV6,
   Kind,
+  L7Protocol,
+  l7ProtocolOf,
   Protocol,
   packKind,
   protocolOf,

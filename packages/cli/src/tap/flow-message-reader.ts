@@ -12,6 +12,8 @@ const reasons: Readonly<Record<string, string>> = {
   record_count: 'it says it has more than 1,000 records',
   owner_index: 'a record refers to an owner that is not in it',
   address_index: 'a record refers to an address that is not in it',
+  operation_index: 'a row of what was said refers to a record or an operation that is not in it',
+  bucket_count: 'its histograms do not add up',
   time_out_of_range: 'a time in it is not within its minute, or not between 2020 and 2100',
   bad_value: 'a field has a value that cannot be',
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { DnsName, FlowColumns, Owner, U32Column } from './columns.ts'
+import type { DnsName, FlowColumns, Operation, Owner, U32Column } from './columns.ts'
 import { createFlowColumns } from './flow-columns.ts'
 import { packKind } from './kind.ts'
 
@@ -29,6 +29,14 @@ const dnsName: fc.Arbitrary<DnsName> = fc.record({
   seenUnixMs: fc.integer({ min: Date.UTC(2020, 0, 1), max: Date.UTC(2099, 0, 1) }),
 })
 
+const printable = fc.string({ unit: fc.constantFrom(...' !"%/{}~azAZ09'), minLength: 1, maxLength: 60 })
+
+const operation: fc.Arbitrary<Operation> = fc.record({
+  protocol: fc.integer({ min: 1, max: 31 }),
+  name: fc.oneof(printable, fc.constant('x'.repeat(256))),
+  host: fc.oneof(fc.constant(''), printable),
+})
+
 const header = fc.record({
   schemaVersion: fc.constant(1),
   cluster: text,
@@ -54,6 +62,9 @@ const header = fc.record({
   sentUnixMs: fc.integer({ min: Date.UTC(2020, 0, 1), max: Date.UTC(2099, 0, 1) }),
   owners: fc.array(owner, { minLength: 1, maxLength: 6 }),
   names: fc.array(dnsName, { maxLength: 4 }),
+  l7Counts: fc.array(fc.record({ cause: fc.integer({ min: 1, max: 9 }), count: counter }), { maxLength: 3 }),
+  l7Verdicts: fc.array(fc.record({ protocol: fc.nat(31), connections: counter }), { maxLength: 3 }),
+  operations: fc.array(operation, { maxLength: 6 }),
 })
 
 /** Numbers from a seed: one integer shrinks well, where thousands of column values would not. */
@@ -81,7 +92,7 @@ const optionalColumns: readonly U32Column[] = [
   'ageMs',
 ]
 
-/** Valid batches of every shape: IPv4 and IPv6, wide deltas, omitted columns, empty ones. */
+/** Valid batches of every shape: IPv4 and IPv6, wide deltas, omitted columns, empty ones, with or without operations. */
 export const batchSeed: fc.Arbitrary<BatchSeed> = fc.record({
   header: header.map(value => ({ ...value, recordCount: 0 })),
   count: fc.oneof(fc.nat(20), fc.constant(1_000)),
@@ -103,6 +114,7 @@ export function columnsFrom({ header: values, count, seed, omitted }: BatchSeed)
   for (let at = 0; at < 16 * v6Count; at++) columns.v6Addresses[at] = next()
   for (let row = 0; row < count; row++) fillRow(columns, row, v6Count, next)
   fillWide(columns, next)
+  fillL7(columns, next)
   return columns
 }
 
@@ -125,6 +137,25 @@ function fillWide(columns: FlowColumns, next: () => number): void {
   }
 }
 
+function fillL7({ l7, count, header: { operations } }: FlowColumns, next: () => number): void {
+  if (operations.length === 0 || count === 0) return
+  l7.rowCount = next() % Math.min(300, 3 * count + 1)
+  for (let row = 0; row < l7.rowCount; row++) {
+    for (const words of Object.values(l7.u32)) words[row] = next()
+    l7.u32.l7Record[row] = next() % count
+    l7.u32.l7Operation[row] = next() % operations.length
+    l7.u32.l7Status[row] = next() % 4 === 0 ? 0xffff_ffff : next() % 600
+    l7.u32.l7Flags[row] = next() % 4
+    l7.u32.l7BucketCount[row] = next() % 5
+    l7.u32.l7Count[row] = l7.u32.l7BucketCount[row] * 50 + 1 + (next() % 1_000)
+    l7.bucketCount += l7.u32.l7BucketCount[row]
+  }
+  for (let at = 0; at < l7.bucketCount; at++) {
+    l7.u32.l7BucketIndex[at] = (next() % 300) - 1
+    l7.u32.l7BucketValue[at] = 1 + (next() % 50)
+  }
+}
+
 /** What a reader may look at: equal for equal batches, whatever was in the arrays before. */
 export function visibleParts(columns: FlowColumns): object {
   const { count, wideCount, header: seen } = columns
@@ -136,11 +167,17 @@ export function visibleParts(columns: FlowColumns): object {
   }
   const u64: Record<string, string> = {}
   for (const [name, values] of Object.entries(columns.u64)) u64[name] = words(values, 2 * count)
+  const l7: Record<string, string> = {}
+  for (const [name, values] of Object.entries(columns.l7.u32)) {
+    const isBucket = name === 'l7BucketIndex' || name === 'l7BucketValue'
+    l7[name] = words(values, isBucket ? columns.l7.bucketCount : columns.l7.rowCount)
+  }
   let v6 = 0
   for (let row = 0; row < count; row++) {
     if ((columns.u32.kind[row] & 4) === 0) continue
     v6 = Math.max(v6, columns.u32.localAddress[row] + 1, columns.u32.remoteAddress[row] + 1)
   }
   const addresses = Buffer.from(columns.v6Addresses.slice(0, 16 * v6)).toString('hex')
-  return { count, wideCount, header: structuredClone(seen), u32, u64, addresses }
+  const { rowCount, bucketCount } = columns.l7
+  return { count, wideCount, rowCount, bucketCount, header: structuredClone(seen), u32, u64, l7, addresses }
 }

@@ -1,20 +1,30 @@
-import { type U32Column, type U64Column, u32ColumnFields, u64ColumnFields } from './columns.ts'
+import {
+  type L7Column,
+  l7ColumnFields,
+  type U32Column,
+  type U64Column,
+  u32ColumnFields,
+  u64ColumnFields,
+} from './columns.ts'
 import { batchLimits } from './limits.ts'
 import { ProtoReader, WireType } from './proto-reader.ts'
 
 const ownerField = 20
 const nameField = 21
 const addressesField = 62
-const columnFields = new Set<number>([...Object.values(u32ColumnFields), ...Object.values(u64ColumnFields)])
+const operationField = 64
+const fieldOf = { ...u32ColumnFields, ...u64ColumnFields, ...l7ColumnFields }
+const columnFields = new Set<number>(Object.values(fieldOf))
 
-/** Where things lie in the body of a frame (fields 20 to 62). All parts are views of the body. */
+/** Where things lie in the body of a frame (fields 20, 21 and 32 to 76). All parts are views of the body. */
 export interface BodyFields {
-  /** Encoded owners and names, each without its tag and length. */
+  /** Encoded owners, names and operations, each without its tag and length. */
   readonly owners: readonly Uint8Array[]
   readonly names: readonly Uint8Array[]
+  readonly operations: readonly Uint8Array[]
   readonly v6Addresses: Uint8Array
-  /** Words of a column, until the next call; undefined if it is zero for every record. */
-  column(name: U32Column | U64Column): Uint32Array | undefined
+  /** Words of a column, until the next call; undefined if it is zero everywhere. */
+  column(name: U32Column | U64Column | L7Column): Uint32Array | undefined
 }
 
 /** A column begins anywhere and words must be aligned, so each is copied here. Nobody keeps it. */
@@ -25,6 +35,7 @@ export function readBodyFields(body: Uint8Array): BodyFields {
   const reader = new ProtoReader()
   const owners: Uint8Array[] = []
   const names: Uint8Array[] = []
+  const operations: Uint8Array[] = []
   const columns = new Map<number, Uint8Array>()
   reader.reset(body, 0, body.length)
   while (reader.position < reader.end) {
@@ -36,15 +47,16 @@ export function readBodyFields(body: Uint8Array): BodyFields {
     reader.advance(length)
     if (field === ownerField) owners.push(bytes)
     else if (field === nameField) names.push(bytes)
+    else if (field === operationField) operations.push(bytes)
     else if (columnFields.has(field) || field === addressesField) columns.set(field, bytes)
     else reader.fail('bad_value')
   }
   if (reader.problem !== undefined)
     throw new RangeError(`the body of a frame is malformed: ${reader.problem}`)
-  const fieldOf = { ...u32ColumnFields, ...u64ColumnFields }
   return {
     owners,
     names,
+    operations,
     v6Addresses: columns.get(addressesField) ?? new Uint8Array(0),
     column(name) {
       const bytes = columns.get(fieldOf[name])

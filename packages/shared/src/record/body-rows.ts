@@ -2,6 +2,7 @@ import type { BodyFields } from './body-fields.ts'
 import { byteText } from './body-fields.ts'
 import { type U32Column, type U64Column, u32ColumnFields, u64ColumnFields } from './columns.ts'
 import { isV6, Kind, State, stateOf } from './kind.ts'
+import type { L7Rows } from './l7-rows.ts'
 
 type NarrowColumn = Exclude<U32Column, 'wideAt' | 'wideHigh'>
 
@@ -30,6 +31,8 @@ export interface BodyRows {
   count: number
   readonly owners: Interned
   readonly addresses: Interned
+  /** What was said on them; undefined where nothing was. */
+  readonly l7: L7Rows | undefined
 }
 
 /** Stretches of bytes by number, each kept once. */
@@ -47,13 +50,14 @@ export class Interned {
 }
 
 /** `words` is used if it is large enough, and then holds zeros. */
-export function createBodyRows(capacity: number, words?: Uint32Array): BodyRows {
+export function createBodyRows(capacity: number, words?: Uint32Array, l7?: L7Rows): BodyRows {
   const fits = words !== undefined && words.length >= capacity * rowWords
   return {
     words: fits ? words.fill(0, 0, capacity * rowWords) : new Uint32Array(capacity * rowWords),
     count: 0,
     owners: new Interned(),
     addresses: new Interned(),
+    l7,
   }
 }
 

@@ -2,6 +2,7 @@ import { byteText, readNameKey } from './body-fields.ts'
 import { type BodyRows, rowWord, rowWords, wideWord } from './body-rows.ts'
 import { type U32Column, type U64Column, u32ColumnFields, u64ColumnFields } from './columns.ts'
 import { isV6, Kind } from './kind.ts'
+import { L7Frame } from './l7-frame.ts'
 import { batchLimits } from './limits.ts'
 import { ProtoWriter } from './proto-writer.ts'
 
@@ -11,7 +12,7 @@ const scratch = new Uint32Array(2 * batchLimits.records)
 /** What one frame holds beside its head. */
 export interface BodyPart {
   readonly recordCount: number
-  /** Fields 20 to 62 of the batch. */
+  /** Fields 20, 21 and 32 to 76 of the batch. */
   readonly body: Uint8Array
 }
 
@@ -81,9 +82,11 @@ class FrameWriter {
   #bytesPerRecord = 0
   #partBytes = 0
   #wideCount = 0
+  readonly #l7: L7Frame | undefined
 
   constructor(rows: BodyRows, byAddress: ReadonlyMap<string, readonly Uint8Array[]>) {
     this.#rows = rows
+    this.#l7 = rows.l7 === undefined ? undefined : new L7Frame(rows.l7)
     this.#byAddress = byAddress
   }
 
@@ -104,7 +107,7 @@ class FrameWriter {
     const newBytes = this.#newColumns(at)
     const partBytes = this.#newParts(at) + names.reduce((sum, bytes) => sum + bytes.length + fieldHead, 0)
     const wides = this.#widesOf(at)
-    const bytes = this.#bytes(1, newBytes, partBytes, wides)
+    const bytes = this.#bytes(1, newBytes, partBytes, wides) + (this.#l7?.bytesWith(row) ?? 0)
     const isFull = this.#taken.length >= batchLimits.records || bytes > largestBodyBytes
     if (isFull && this.#taken.length > 0) return false
     columns.forEach(({ word, wordCount }, c) => {
@@ -119,6 +122,7 @@ class FrameWriter {
     this.#partBytes += partBytes
     this.#bytesPerRecord += newBytes
     this.#wideCount += wides
+    this.#l7?.take(row, this.#taken.length)
     this.#taken.push(at)
     return true
   }
@@ -139,6 +143,7 @@ class FrameWriter {
       }
       writer.bytesField(62, bytes)
     }
+    this.#l7?.write(writer)
     return { recordCount: this.#taken.length, body: writer.finish() }
   }
 

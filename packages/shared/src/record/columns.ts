@@ -22,6 +22,26 @@ export interface LossCount {
   readonly records: number
 }
 
+/** What was asked for: at most 256 printable bytes. `protocol` is a value of `L7Protocol`, or of a later one. */
+export interface Operation {
+  readonly protocol: number
+  readonly name: string
+  /** HTTP alone; otherwise empty. */
+  readonly host: string
+}
+
+/** Since this boot. `cause` is a number of L7Cause in flow.proto. */
+export interface L7Count {
+  readonly cause: number
+  readonly count: number
+}
+
+/** Since this boot. */
+export interface L7Verdict {
+  readonly protocol: number
+  readonly connections: number
+}
+
 export interface BatchHeader {
   schemaVersion: number
   cluster: string
@@ -49,6 +69,9 @@ export interface BatchHeader {
   sentUnixMs: number
   owners: Owner[]
   names: DnsName[]
+  l7Counts: L7Count[]
+  l7Verdicts: L7Verdict[]
+  operations: Operation[]
 }
 
 /** u32 columns in field-number order. The position here is the column's index in `FlowColumns.u32`. */
@@ -102,6 +125,17 @@ export const l7ColumnFields = {
 
 export type U32Column = keyof typeof u32ColumnFields
 export type U64Column = keyof typeof u64ColumnFields
+export type L7Column = keyof typeof l7ColumnFields
+
+/**
+ * What was said: the first `rowCount` values of each column with a value per row, the first `bucketCount` of
+ * `l7BucketIndex` and `l7BucketValue`. Rows' buckets follow each other.
+ */
+export interface L7Columns {
+  rowCount: number
+  bucketCount: number
+  readonly u32: { readonly [C in L7Column]: Uint32Array }
+}
 
 /**
  * A batch decoded into reusable typed arrays: only the first `count` values of each column are meaningful, and the
@@ -117,6 +151,7 @@ export interface FlowColumns {
   /** How many entries of `wideAt` and `wideHigh` are in use. */
   wideCount: number
   v6Addresses: Uint8Array
+  readonly l7: L7Columns
 }
 
 export type MalformedReason =
@@ -127,6 +162,8 @@ export type MalformedReason =
   | 'record_count'
   | 'owner_index'
   | 'address_index'
+  | 'operation_index'
+  | 'bucket_count'
   | 'time_out_of_range'
   | 'bad_value'
 

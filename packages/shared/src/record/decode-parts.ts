@@ -1,5 +1,6 @@
 import { createByteInterner } from './byte-interner.ts'
-import type { DnsName, LossCount, Owner } from './columns.ts'
+import type { DnsName, Operation, Owner } from './columns.ts'
+import { Kind } from './kind.ts'
 import { batchLimits } from './limits.ts'
 import { ProtoReader, WireType } from './proto-reader.ts'
 
@@ -55,19 +56,53 @@ export function decodeDnsName(bytes: Uint8Array, start: number, end: number): Dn
   return { address, name, ttlSeconds, seenUnixMs }
 }
 
-export function decodeLoss(bytes: Uint8Array, start: number, end: number): LossCount | undefined {
-  let place = 0
-  let records = 0
+/** A message of two numbers, the first of them below 256: losses, and what is told by cause or by protocol. */
+export function decodeNumberPair(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): { readonly first: number; readonly second: number } | undefined {
+  let first = 0
+  let second = 0
   part.reset(bytes, start, end)
   while (part.position < part.end) {
     const tag = part.varint()
-    if (tag === 1 << 3) place = part.varint()
-    else if (tag === 2 << 3) records = part.varint()
+    if (tag === 1 << 3) first = part.varint()
+    else if (tag === 2 << 3) second = part.varint()
     else part.skip(tag < 8 ? -1 : tag % 8)
   }
-  if (part.problem !== undefined || place < 1 || place > 255 || !Number.isSafeInteger(records))
-    return undefined
-  return { place, records }
+  if (part.problem !== undefined || first > 255 || !Number.isSafeInteger(second)) return undefined
+  return { first, second }
+}
+
+/** Operations by their encoded bytes: equal bytes give the same object while it is remembered. */
+export const operations = createByteInterner(4_096, 600, decodeOperation)
+
+function decodeOperation(bytes: Uint8Array, start: number, end: number): Operation | undefined {
+  const operation = { protocol: 0, name: '', host: '' }
+  part.reset(bytes, start, end)
+  while (part.position < part.end) {
+    const tag = part.varint()
+    if (tag === 1 << 3) operation.protocol = part.varint()
+    else if (tag === ((2 << 3) | WireType.bytes)) operation.name = readPrintable()
+    else if (tag === ((3 << 3) | WireType.bytes)) operation.host = readPrintable()
+    else part.skip(tag < 8 ? -1 : tag % 8)
+  }
+  const { protocol, name } = operation
+  const isSound = part.problem === undefined && name !== '' && protocol >= 1 && protocol <= Kind.l7Mask
+  return isSound ? operation : undefined
+}
+
+/** At most 256 bytes of printable ASCII; anything else should have been escaped. */
+function readPrintable(): string {
+  const length = part.length()
+  if (length > batchLimits.operationBytes) part.fail('bad_value')
+  if (part.problem !== undefined) return ''
+  const start = part.position
+  part.advance(length)
+  for (let at = start; at < start + length; at++)
+    if (part.bytes[at] < 0x20 || part.bytes[at] > 0x7e) part.fail('bad_value')
+  return decodeText(part.bytes, start, start + length)
 }
 
 export function isSaneTime(unixMs: number): boolean {

@@ -1,19 +1,22 @@
+import { bytesAt, copyColumn, type FieldPlaces } from './column-copy.ts'
 import {
   type BatchHeader,
   type DecodeResult,
   type FlowColumns,
+  l7ColumnFields,
   type MalformedReason,
   type U32Column,
   type U64Column,
   u32ColumnFields,
   u64ColumnFields,
 } from './columns.ts'
-import { decodeDnsName, decodeLoss, isSaneTime, owners, texts } from './decode-parts.ts'
+import { checkL7, checkL7Lengths, copyL7, hasL7 } from './decode-l7.ts'
+import { decodeDnsName, decodeNumberPair, isSaneTime, operations, owners, texts } from './decode-parts.ts'
 import { EndReason, Kind, protocolOf, reasonOf, roleOf, State, stateOf } from './kind.ts'
 import { batchLimits, schemaVersion } from './limits.ts'
 import { ProtoReader, WireType } from './proto-reader.ts'
 
-const lastField = 62
+const lastField = 76
 const v6Field = 62
 const accepted: DecodeResult = { ok: true }
 
@@ -22,11 +25,19 @@ const accepted: DecodeResult = { ok: true }
 const reader = new ProtoReader()
 const columnAt = new Int32Array(lastField + 1)
 const columnBytes = new Int32Array(lastField + 1)
-const partLimit = Int32Array.of(batchLimits.losses, batchLimits.owners, batchLimits.names)
-const partCount = new Int32Array(3)
-const partRanges = [batchLimits.losses, batchLimits.owners, batchLimits.names].map(
-  limit => new Int32Array(2 * limit),
-)
+const places: FieldPlaces = { at: columnAt, bytes: columnBytes }
+// Messages within the message, in the order of `buildParts`, by field number and how many there may be.
+const parts = [
+  [13, batchLimits.losses],
+  [20, batchLimits.owners],
+  [21, batchLimits.names],
+  [24, batchLimits.l7Counts],
+  [25, batchLimits.l7Counts],
+  [64, batchLimits.operations],
+] as const
+const partLimit = Int32Array.from(parts, ([, limit]) => limit)
+const partCount = new Int32Array(parts.length)
+const partRanges = parts.map(([, limit]) => new Int32Array(2 * limit))
 const wideSeen = new Uint8Array(batchLimits.records)
 
 const isColumn = new Uint8Array(lastField + 1)
@@ -35,12 +46,13 @@ const u64Names = Object.keys(u64ColumnFields) as U64Column[]
 const recordColumns = u32Names.filter(name => name !== 'wideAt' && name !== 'wideHigh')
 for (const name of u32Names) isColumn[u32ColumnFields[name]] = 1
 for (const name of u64Names) isColumn[u64ColumnFields[name]] = 1
+for (const field of Object.values(l7ColumnFields)) isColumn[field] = 1
 isColumn[v6Field] = 1
 
 const partOfField = new Int8Array(lastField + 1).fill(-1)
-partOfField[13] = 0
-partOfField[20] = 1
-partOfField[21] = 2
+parts.forEach(([field], part) => {
+  partOfField[field] = part
+})
 
 /**
  * Reads one FlowBatch into reusable columns; omitted columns become zeros. Nothing in `into` refers to `bytes`
@@ -50,19 +62,31 @@ partOfField[21] = 2
 export function decodeFlowBatch(bytes: Uint8Array, into: FlowColumns): DecodeResult {
   into.count = 0
   into.wideCount = 0
+  into.l7.rowCount = 0
+  into.l7.bucketCount = 0
   const reason = readFields(bytes, into.header) ?? checkHeader(into.header) ?? checkLengths(into.header)
   if (reason !== undefined) return { ok: false, reason }
   const problem = buildParts(bytes, into.header)
   if (problem !== undefined) return { ok: false, reason: problem }
   const count = into.header.recordCount
   copyColumns(bytes, into, count)
-  const invalid = checkRecords(into, count) ?? checkWide(into, count)
+  const invalid = checkRecords(into, count) ?? checkWide(into, count) ?? readL7(bytes, into, count)
   if (invalid !== undefined) {
     into.wideCount = 0
+    into.l7.rowCount = 0
+    into.l7.bucketCount = 0
     return { ok: false, reason: invalid }
   }
   into.count = count
   return accepted
+}
+
+function readL7(bytes: Uint8Array, into: FlowColumns, count: number): MalformedReason | undefined {
+  if (!hasL7(columnBytes)) return undefined
+  const problem = checkL7Lengths(columnBytes)
+  if (problem !== undefined) return problem
+  copyL7(bytes, places, into.l7)
+  return checkL7(into.l7, count, into.header.operations.length)
 }
 
 function readFields(bytes: Uint8Array, header: BatchHeader): MalformedReason | undefined {
@@ -185,6 +209,9 @@ function clearHeader(header: BatchHeader): void {
   header.sentUnixMs = 0
   header.owners.length = 0
   header.names.length = 0
+  header.l7Counts.length = 0
+  header.l7Verdicts.length = 0
+  header.operations.length = 0
 }
 
 function checkHeader(header: BatchHeader): MalformedReason | undefined {
@@ -210,10 +237,10 @@ function checkHeader(header: BatchHeader): MalformedReason | undefined {
 
 function checkLengths(header: BatchHeader): MalformedReason | undefined {
   const count = header.recordCount
-  for (let field = 32; field <= lastField; field++) {
+  for (let field = 32; field < v6Field; field++) {
     const length = columnBytes[field]
     if (length < 0 || isColumn[field] === 0) continue
-    if (field === v6Field || field === u32ColumnFields.wideAt || field === u32ColumnFields.wideHigh) continue
+    if (field === u32ColumnFields.wideAt || field === u32ColumnFields.wideHigh) continue
     const width = field === 34 || field === 54 || field === 55 ? 8 : 4
     if (length !== count * width) return 'column_length'
   }
@@ -227,22 +254,39 @@ function checkLengths(header: BatchHeader): MalformedReason | undefined {
 
 function buildParts(bytes: Uint8Array, header: BatchHeader): MalformedReason | undefined {
   const view = message(bytes)
-  for (let index = 0; index < partCount[0]; index++) {
-    const loss = decodeLoss(bytes, partRanges[0][2 * index], partRanges[0][2 * index + 1])
-    if (loss === undefined) return 'bad_value'
-    header.losses.push(loss)
-  }
-  for (let index = 0; index < partCount[1]; index++) {
-    const owner = owners.get(view, partRanges[1][2 * index], partRanges[1][2 * index + 1])
-    if (owner === undefined) return 'bad_value'
-    header.owners.push(owner)
-  }
-  for (let index = 0; index < partCount[2]; index++) {
-    const name = decodeDnsName(bytes, partRanges[2][2 * index], partRanges[2][2 * index + 1])
-    if (name === undefined) return 'bad_value'
-    header.names.push(name)
-  }
-  return undefined
+  const { losses, names, l7Counts, l7Verdicts } = header
+  const isSound =
+    eachPart(0, (start, end) => {
+      const loss = decodeNumberPair(bytes, start, end)
+      if (loss === undefined || loss.first < 1) return false
+      return losses.push({ place: loss.first, records: loss.second }) > 0
+    }) &&
+    eachPart(1, (start, end) => keep(header.owners, owners.get(view, start, end))) &&
+    eachPart(2, (start, end) => keep(names, decodeDnsName(bytes, start, end))) &&
+    eachPart(3, (start, end) => {
+      const pair = decodeNumberPair(bytes, start, end)
+      if (pair === undefined || pair.first < 1) return false
+      return l7Counts.push({ cause: pair.first, count: pair.second }) > 0
+    }) &&
+    eachPart(4, (start, end) => {
+      const pair = decodeNumberPair(bytes, start, end)
+      if (pair === undefined || pair.first > Kind.l7Mask) return false
+      return l7Verdicts.push({ protocol: pair.first, connections: pair.second }) > 0
+    }) &&
+    eachPart(5, (start, end) => keep(header.operations, operations.get(view, start, end)))
+  return isSound ? undefined : 'bad_value'
+}
+
+/** Until one is refused. */
+function eachPart(part: number, take: (start: number, end: number) => boolean): boolean {
+  const ranges = partRanges[part]
+  for (let index = 0; index < partCount[part]; index++)
+    if (!take(ranges[2 * index], ranges[2 * index + 1])) return false
+  return true
+}
+
+function keep<T>(list: T[], value: T | undefined): boolean {
+  return value !== undefined && list.push(value) > 0
 }
 
 function message(bytes: Uint8Array): DataView {
@@ -250,30 +294,15 @@ function message(bytes: Uint8Array): DataView {
 }
 
 function copyColumns(bytes: Uint8Array, into: FlowColumns, count: number): void {
-  for (const name of recordColumns) copyColumn(bytes, u32ColumnFields[name], into.u32[name], count)
-  for (const name of u64Names) copyColumn(bytes, u64ColumnFields[name], into.u64[name], 2 * count)
+  for (const name of recordColumns) copyColumn(bytes, places, u32ColumnFields[name], into.u32[name], count)
+  for (const name of u64Names) copyColumn(bytes, places, u64ColumnFields[name], into.u64[name], 2 * count)
   into.wideCount = Math.max(0, columnBytes[u32ColumnFields.wideAt]) / 4
   if (into.wideCount > 0) {
-    copyColumn(bytes, u32ColumnFields.wideAt, into.u32.wideAt, into.wideCount)
-    copyColumn(bytes, u32ColumnFields.wideHigh, into.u32.wideHigh, into.wideCount)
+    copyColumn(bytes, places, u32ColumnFields.wideAt, into.u32.wideAt, into.wideCount)
+    copyColumn(bytes, places, u32ColumnFields.wideHigh, into.u32.wideHigh, into.wideCount)
   }
   const v6Bytes = columnBytes[v6Field]
-  if (v6Bytes > 0) into.v6Addresses.set(view(bytes, columnAt[v6Field], v6Bytes))
-}
-
-function copyColumn(bytes: Uint8Array, field: number, column: Uint32Array, words: number): void {
-  const length = columnBytes[field]
-  if (length < 0) {
-    column.fill(0, 0, words)
-    return
-  }
-  const at = bytes.byteOffset + columnAt[field]
-  if (at % 4 === 0) column.set(new Uint32Array(bytes.buffer, at, words))
-  else new Uint8Array(column.buffer, column.byteOffset, length).set(view(bytes, columnAt[field], length))
-}
-
-function view(bytes: Uint8Array, at: number, length: number): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset + at, length)
+  if (v6Bytes > 0) into.v6Addresses.set(bytesAt(bytes, columnAt[v6Field], v6Bytes))
 }
 
 // A loop per column: with one array each they run several times as fast as one loop over all.

@@ -2,7 +2,9 @@ import {
   type BatchHeader,
   type DnsName,
   type FlowColumns,
-  type LossCount,
+  type L7Column,
+  l7ColumnFields,
+  type Operation,
   type Owner,
   type U32Column,
   type U64Column,
@@ -12,9 +14,10 @@ import {
 import { Kind } from './kind.ts'
 import { ProtoWriter } from './proto-writer.ts'
 
-/** What a sender puts in front of a body: fields 1 to 19, 22 and 23. */
-export type PlainHeader = Omit<BatchHeader, 'owners' | 'names' | 'sampling'> &
-  Partial<Pick<BatchHeader, 'sampling'>>
+/** What a sender puts in front of a body: fields 1 to 19 and 22 to 25. */
+export type PlainHeader = Omit<BatchHeader, BodyTable | LaterField> & Partial<Pick<BatchHeader, LaterField>>
+type BodyTable = 'owners' | 'names' | 'operations'
+type LaterField = 'sampling' | 'l7Counts' | 'l7Verdicts'
 
 /**
  * The plain header of a FlowBatch. Protobuf messages concatenate, so these bytes followed by a body (owners, names and
@@ -37,7 +40,7 @@ export function encodeFlowBatch(columns: FlowColumns): Uint8Array<ArrayBuffer> {
   return writer.finish()
 }
 
-/** Fields 20 to 62: what the native encoder produces for one frame. */
+/** Fields 20, 21 and 32 to 76: what the native encoder produces for one frame. */
 export function encodeBody(columns: FlowColumns): Uint8Array<ArrayBuffer> {
   const writer = new ProtoWriter()
   writeBody(writer, columns)
@@ -58,7 +61,7 @@ function writeHeader(writer: ProtoWriter, header: PlainHeader): void {
   writer.varintField(10, header.flushIntervalMs)
   writer.fixed64Field(11, header.capabilities)
   writer.varintField(12, header.minuteComplete ? 1 : 0)
-  for (const loss of header.losses) writer.bytesField(13, encodeLoss(loss))
+  for (const { place, records } of header.losses) writer.bytesField(13, encodePair(place, records))
   writer.fixed64Field(14, header.recordsEncoded)
   writer.fixed64Field(15, header.recordsMerged)
   writer.fixed64Field(16, header.recordsSampledOut)
@@ -67,6 +70,9 @@ function writeHeader(writer: ProtoWriter, header: PlainHeader): void {
   writer.fixed64Field(19, header.sentUnixMs)
   writer.varintField(22, header.cleanStop ? 1 : 0)
   writer.varintField(23, header.sampling ?? 0)
+  for (const { cause, count } of header.l7Counts ?? []) writer.bytesField(24, encodePair(cause, count))
+  for (const { protocol, connections } of header.l7Verdicts ?? [])
+    writer.bytesField(25, encodePair(protocol, connections))
 }
 
 const fieldsInOrder: readonly { field: number; u32?: U32Column; u64?: U64Column }[] = [
@@ -84,6 +90,12 @@ function writeBody(writer: ProtoWriter, columns: FlowColumns): void {
   }
   const v6 = usedV6Bytes(columns)
   if (v6 > 0) writer.bytesField(62, columns.v6Addresses.subarray(0, v6))
+  for (const operation of columns.header.operations) writer.bytesField(64, encodeOperation(operation))
+  const { rowCount, bucketCount, u32 } = columns.l7
+  for (const name of Object.keys(l7ColumnFields) as L7Column[]) {
+    const isBucket = name === 'l7BucketIndex' || name === 'l7BucketValue'
+    writer.columnField(l7ColumnFields[name], u32[name].subarray(0, isBucket ? bucketCount : rowCount))
+  }
 }
 
 // Never left out when in use: wideAt may be all zero only by value, and both must keep the same length.
@@ -121,9 +133,18 @@ function encodeDnsName(name: DnsName): Uint8Array {
   return writer.finish()
 }
 
-function encodeLoss(loss: LossCount): Uint8Array {
+function encodePair(first: number, second: number): Uint8Array {
   const writer = new ProtoWriter()
-  writer.varintField(1, loss.place)
-  writer.varintField(2, loss.records)
+  writer.varintField(1, first)
+  writer.varintField(2, second)
+  return writer.finish()
+}
+
+/** As it stands in a batch, without tag and length. */
+export function encodeOperation({ protocol, name, host }: Operation): Uint8Array {
+  const writer = new ProtoWriter()
+  writer.varintField(1, protocol)
+  writer.textField(2, name)
+  writer.textField(3, host)
   return writer.finish()
 }

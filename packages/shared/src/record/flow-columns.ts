@@ -1,6 +1,9 @@
 import {
   type BatchHeader,
   type FlowColumns,
+  type L7Column,
+  type L7Columns,
+  l7ColumnFields,
   type U32Column,
   type U64Column,
   u32ColumnFields,
@@ -47,10 +50,13 @@ export function createBatchHeader(): BatchHeader {
     sentUnixMs: 0,
     owners: [],
     names: [],
+    l7Counts: [],
+    l7Verdicts: [],
+    operations: [],
   }
 }
 
-/** Columns for up to 1,000 records, to be reused for every batch. About 200 KB. */
+/** Columns for up to 1,000 records, to be reused for every batch. About 500 KB. */
 export function createFlowColumns(): FlowColumns {
   const words = new Uint32Array(recordWords)
   const column = (name: RecordColumn, length: number) =>
@@ -70,5 +76,16 @@ export function createFlowColumns(): FlowColumns {
     u64,
     wideCount: 0,
     v6Addresses: new Uint8Array(16 * batchLimits.v6Addresses),
+    l7: createL7Columns(),
   }
+}
+
+/** Pages that are never written to cost nothing. */
+function createL7Columns(): L7Columns {
+  const u32 = {} as Record<L7Column, Uint32Array>
+  for (const name of Object.keys(l7ColumnFields) as L7Column[]) {
+    const isBucket = name === 'l7BucketIndex' || name === 'l7BucketValue'
+    u32[name] = new Uint32Array(isBucket ? batchLimits.l7Buckets : batchLimits.l7Rows)
+  }
+  return { rowCount: 0, bucketCount: 0, u32 }
 }

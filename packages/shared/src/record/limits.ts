@@ -13,6 +13,12 @@ export const batchLimits = {
   /** Eight delta columns per record. */
   wideValues: 8_000,
   partitions: 65_536,
+  /** Different operations of one batch, and the bytes of one's name or host. */
+  operations: 1_000,
+  operationBytes: 256,
+  l7Rows: 6_000,
+  l7Buckets: 6_000,
+  l7Counts: 64,
   /** cgroup paths are the longest text of a batch. */
   textBytes: 1_024,
   dnsNameBytes: 255,

@@ -1,26 +1,30 @@
 import { readBodyFields } from './body-fields.ts'
 import { appendRows, type BodyRows, createBodyRows, joinRows, rowWord, rowWords } from './body-rows.ts'
 import { addName, type BodyPart, largestBodyBytes, type Names, writeBodies } from './body-writer.ts'
+import { appendL7Rows, canJoinL7, createL7Rows, foldL7, joinL7 } from './l7-rows.ts'
 
 /** Fewer but larger bodies are no gain by themselves. */
 const worthwhile = 15 / 16
 
 /**
  * Joins adjacent records of one flow over several bodies of one partition and minute, given in order. What they add up
- * to per flow and minute stays the same; what goes is that it was read in between. Answers fewer bytes than it was
+ * to per flow and minute stays the same, and so does what was said on it; what goes is that it was read in between. Answers fewer bytes than it was
  * given, or undefined if there is nothing to gain. Throws a RangeError for a body that our encoder can't have made.
  * Some 150 bytes of memory per record while it works: `workspace`, if that is large enough.
  */
 export function mergeBodies(parts: readonly BodyPart[], workspace?: Uint32Array): BodyPart[] | undefined {
   const records = parts.reduce((sum, part) => sum + part.recordCount, 0)
-  const rows = createBodyRows(records, workspace)
+  const bodies = parts.map(({ body }) => readBodyFields(body))
+  const rows = createBodyRows(records, workspace, createL7Rows(bodies, records))
   const names: Names = new Map()
-  for (const { body, recordCount } of parts) {
-    const fields = readBodyFields(body)
+  bodies.forEach((fields, index) => {
     for (const name of fields.names) addName(names, name)
+    const { recordCount } = parts[index]
+    if (rows.l7 !== undefined) appendL7Rows(rows.l7, fields, rows.count, recordCount)
     appendRows(rows, fields, recordCount)
-  }
+  })
   const live = joinAll(rows)
+  if (rows.l7 !== undefined) for (const row of live) foldL7(rows.l7, row)
   const areLarge = bytesOf(parts) > (parts.length * largestBodyBytes) / 4
   if (live.length > worthwhile * records && areLarge) return undefined
   const merged = writeBodies(rows, live, names)
@@ -33,7 +37,8 @@ export function mergeWorkspace(records: number): Uint32Array {
 }
 
 /** Rows that are left, in order. A flow's rows keep their order: what can't be joined begins anew. */
-function joinAll({ words, count }: BodyRows): Int32Array {
+function joinAll(rows: BodyRows): Int32Array {
+  const { words, count } = rows
   const live = new Int32Array(count)
   const slots = slotsFor(count)
   const mask = slots.length - 1
@@ -42,11 +47,18 @@ function joinAll({ words, count }: BodyRows): Int32Array {
     const at = row * rowWords
     let slot = hashOf(words, at) & mask
     while (slots[slot] !== 0 && !isSameFlow(words, (slots[slot] - 1) * rowWords, at)) slot = (slot + 1) & mask
-    if (slots[slot] !== 0 && joinRows(words, (slots[slot] - 1) * rowWords, at)) continue
+    if (slots[slot] !== 0 && join(rows, slots[slot] - 1, row)) continue
     slots[slot] = row + 1
     live[liveCount++] = row
   }
   return live.subarray(0, liveCount)
+}
+
+function join({ words, l7 }: BodyRows, a: number, b: number): boolean {
+  if (l7 !== undefined && !canJoinL7(l7, a, b)) return false
+  if (!joinRows(words, a * rowWords, b * rowWords)) return false
+  if (l7 !== undefined) joinL7(l7, a, b)
+  return true
 }
 
 /** Row + 1 by flow, at most half full. */
