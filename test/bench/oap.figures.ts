@@ -262,7 +262,11 @@ async function timeToSee(oap: Oap, pairs: PairBook, event: number): Promise<numb
   const delta = new Float64Array(17)
   delta[3] = 1_000
   const begun = performance.now()
-  pairs.add(2 * event, 2 * event + 1, 1, nowMinute, delta)
+  pairs.add(
+    { client: 2 * event, server: 2 * event + 1, protocol: 1, dialled: 2 * event + 1, dialledPort: 80 },
+    nowMinute,
+    delta,
+  )
   const name = `program-${2 * event}.unit-${2 * event}.service`
   const reader = new OapReader(oap)
   for (;;) {

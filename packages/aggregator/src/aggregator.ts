@@ -64,6 +64,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const state = { closing: false }
   const oap = openOapExporter(config, books, own => ownSource(own, core.topology, nowMs), {
     ...options,
+    ...(kubernetes && { hasNames: () => kubernetes.status().synced }),
     nowMs,
   })
   const app = await buildServer({

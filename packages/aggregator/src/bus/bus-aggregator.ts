@@ -85,6 +85,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
   })
   const oap = openOapExporter(config, books, () => lateSource(() => bus.exports?.source), {
     log,
+    ...(kubernetes && { hasNames: () => kubernetes.status().synced }),
     nowMs: Date.now,
   })
   const reasons = () => {

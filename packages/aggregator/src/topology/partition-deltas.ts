@@ -5,10 +5,19 @@ import type { MinuteBookOptions } from './minute-book.ts'
 import type { PartitionBooks } from './partition-books.ts'
 import type { RowPool } from './row-pool.ts'
 
+/** What an export needs to know of an edge. */
+export interface DeltaEdge {
+  readonly client: EntityId
+  readonly server: EntityId
+  readonly protocol: number
+  /** The address that was dialled, the acceptor's own where nothing stood in between, and its port. */
+  readonly dialled: EntityId
+  readonly dialledPort: number
+}
+
+/** `edge` and `delta` are reused. */
 export type OnEdgeDelta = (
-  client: EntityId,
-  server: EntityId,
-  protocol: number,
+  edge: DeltaEdge,
   unixMinute: number,
   delta: Float64Array,
   partition: number,
@@ -34,9 +43,18 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
   const { edges, pool, isAddress } = deps
   const deltas = createDeltaBook((e: EdgeId) => isAddress(edges.client[e]) || isAddress(edges.server[e]))
 
+  const told = { client: -1, server: -1, protocol: 0, dialled: -1, dialledPort: 0 }
+
   function tellOf(partition: number): OnDelta {
-    return (e, minute, delta) =>
-      deps.onDelta?.(edges.client[e], edges.server[e], edges.protocol[e], minute, delta, partition)
+    return (e, minute, delta) => {
+      const isVia = edges.via[e] >= 0
+      told.client = edges.client[e]
+      told.server = edges.server[e]
+      told.protocol = edges.protocol[e]
+      told.dialled = isVia ? edges.via[e] : edges.server[e]
+      told.dialledPort = isVia ? edges.viaPort[e] : edges.port[e]
+      deps.onDelta?.(told, minute, delta, partition)
+    }
   }
 
   function rowsOf(partition: number): DeltaRows[] {

@@ -12,6 +12,8 @@ export interface OapSurroundings {
   readonly log: FastifyBaseLogger
   readonly nowMs: () => number
   readonly writeLine?: (line: string) => void
+  /** False while ends may still be called otherwise than they will be in a moment. */
+  readonly hasNames?: () => boolean
 }
 
 /** The books of what is exported. Made before the core, which fills them. */
@@ -46,8 +48,7 @@ export function booksForOap(config: OapConfig, isPartitioned: boolean): OapBooks
     foldedNames: () => names?.folded() ?? 0,
     onDelta(index) {
       names = createEndNames({ index, cluster: config.oapCluster })
-      return (client, server, protocol, minute, delta, partition) =>
-        of(partition).add(client, server, protocol, minute, delta)
+      return (edge, minute, delta, partition) => of(partition).add(edge, minute, delta)
     },
   }
 }
@@ -69,7 +70,7 @@ export function openOapExporter(
   config: OapConfig,
   books: OapBooks | undefined,
   source: (books: OapBooks) => ExportSource,
-  { log, nowMs, writeLine }: OapSurroundings,
+  { log, nowMs, writeLine, hasNames }: OapSurroundings,
 ): OapExporter | undefined {
   const problem = oapConfigProblem(config)
   if (problem !== undefined) throw new SkybraidError('SB_CONFIG', problem)
@@ -79,13 +80,30 @@ export function openOapExporter(
   return startOapExporter({
     config,
     node: hostname(),
-    source: source(books),
+    source: hasNames === undefined ? source(books) : heldUntil(hasNames, source(books), nowMs),
     figures: books,
     log,
     nowMs,
     random: Math.random,
     write: writeLine ?? (line => void process.stdout.write(line)),
   })
+}
+
+/** What OAP was told under a wrong name cannot be taken back: at the start it is better told a moment later. */
+const longestHoldMs = 60_000
+
+function heldUntil(hasNames: () => boolean, source: ExportSource, nowMs: () => number): ExportSource {
+  const until = nowMs() + longestHoldMs
+  let isFree = false
+  const free = () => {
+    isFree ||= hasNames() || nowMs() >= until
+    return isFree
+  }
+  return {
+    mark: () => (free() ? source.mark() : undefined),
+    take: async only => (free() ? source.take(only) : { minutes: [], settled: () => undefined }),
+    flush: source.flush,
+  }
 }
 
 function isWanted({ oap, oapDryRun }: OapConfig): boolean {

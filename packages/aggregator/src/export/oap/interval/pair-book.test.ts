@@ -27,7 +27,10 @@ function setUp() {
     })
   const address = (last: number) => index.ofAddress(node, 0, 0, v4MappedWord, (last << 24) | 0x0a, 0)
   const names = createEndNames({ index, cluster: '' })
-  return { index, node, program, address, names, book: createPairBook({ names }) }
+  const book = createPairBook({ names })
+  const add = (client: number, server: number, protocol: number, of: Float64Array) =>
+    book.add({ client, server, protocol, dialled: server, dialledPort: 80 }, minute, of)
+  return { index, node, program, address, add, book }
 }
 
 function delta(figures: Partial<Record<(typeof deltaCounters)[number] | 'failed', number>>): Float64Array {
@@ -51,7 +54,7 @@ const pairsOf = (drained: readonly MinutePairs[]) =>
 
 describe('pair book', () => {
   it('tells each end’s figures of an edge once, under the names of both', () => {
-    const { program, book } = setUp()
+    const { program, add, book } = setUp()
     const both = delta({
       clientOpened: 3,
       clientBytesSent: 70,
@@ -59,8 +62,8 @@ describe('pair book', () => {
       serverBytesSent: 9,
       failed: 2,
     })
-    book.add(program('web'), program('api'), tcp, minute, both)
-    book.add(program('web'), program('api'), tcp, minute, delta({ clientBytesSent: 5 }))
+    add(program('web'), program('api'), tcp, both)
+    add(program('web'), program('api'), tcp, delta({ clientBytesSent: 5 }))
     expect(pairsOf(book.drain(nowMs))).toEqual([
       {
         unixMinute: minute,
@@ -81,11 +84,11 @@ describe('pair book', () => {
   })
 
   it('calls outside ends by DNS or external, never by an address', () => {
-    const { index, node, program, address, book } = setUp()
+    const { index, node, program, address, add, book } = setUp()
     index.learnName(node, Uint8Array.of(10, 0, 0, 7), 'api.example.org', nowMs - 60_000)
-    book.add(program('web'), address(7), tcp, minute, delta({ clientOpened: 1 }))
-    book.add(program('web'), address(8), tcp, minute, delta({ clientOpened: 1 }))
-    book.add(program('web'), address(9), tcp, minute, delta({ clientOpened: 1 }))
+    add(program('web'), address(7), tcp, delta({ clientOpened: 1 }))
+    add(program('web'), address(8), tcp, delta({ clientOpened: 1 }))
+    add(program('web'), address(9), tcp, delta({ clientOpened: 1 }))
     expect(pairsOf(book.drain(nowMs)).map(({ of, opened }) => [of, opened])).toEqual([
       ['client web.web.service → api.example.org', 1],
       ['client web.web.service → external', 2],
@@ -93,19 +96,13 @@ describe('pair book', () => {
   })
 
   it('never takes back what was sent: as much less goes to the right name, and it is counted', () => {
-    const { program, address, book } = setUp()
+    const { program, address, add, book } = setUp()
     const web = program('web')
-    book.add(web, address(8), tcp, minute, delta({ clientOpened: 4, clientBytesSent: 100 }))
+    add(web, address(8), tcp, delta({ clientOpened: 4, clientBytesSent: 100 }))
     book.drain(nowMs)
     // the other half of three of them comes late
-    book.add(web, address(8), tcp, minute, delta({ clientOpened: -3, clientBytesSent: -75 }))
-    book.add(
-      web,
-      program('api'),
-      tcp,
-      minute,
-      delta({ clientOpened: 3, clientBytesSent: 95, serverAccepted: 3 }),
-    )
+    add(web, address(8), tcp, delta({ clientOpened: -3, clientBytesSent: -75 }))
+    add(web, program('api'), tcp, delta({ clientOpened: 3, clientBytesSent: 95, serverAccepted: 3 }))
     expect(pairsOf(book.drain(nowMs))).toEqual([
       {
         unixMinute: minute,
@@ -126,10 +123,10 @@ describe('pair book', () => {
   })
 
   it('counts what OAP has no place for', () => {
-    const { program, book } = setUp()
-    book.add(program('web'), program('web'), tcp, minute, delta({ clientOpened: 2, serverAccepted: 2 }))
-    book.add(program('web'), program('dns'), 2, minute, delta({ clientBytesSent: 2 }))
-    book.add(program('web'), 999_999, tcp, minute, delta({ clientOpened: 5 }))
+    const { program, add, book } = setUp()
+    add(program('web'), program('web'), tcp, delta({ clientOpened: 2, serverAccepted: 2 }))
+    add(program('web'), program('dns'), 2, delta({ clientBytesSent: 2 }))
+    add(program('web'), 999_999, tcp, delta({ clientOpened: 5 }))
     expect(book.drain(nowMs)).toEqual([])
     expect(book.counts).toMatchObject({ sameService: 4, udp: 1, unnamed: 5 })
   })

@@ -1,5 +1,5 @@
 import { deltaLength, failedDelta } from '../../../topology/delta-book.ts'
-import type { EntityId } from '../../../topology/edge-book.ts'
+import type { DeltaEdge } from '../../../topology/partition-deltas.ts'
 import type { EndName } from './end-name.ts'
 import type { EndNames } from './end-names.ts'
 import { Amount, amountCount, type PodPair, Role } from './pod-pair.ts'
@@ -36,8 +36,8 @@ export interface PairBookOptions {
 
 /** Folds deltas of edges into pairs of pods, as OAP knows them. */
 export interface PairBook {
-  /** What an edge between two entities grew by; see `deltaCounters`. */
-  add(client: EntityId, server: EntityId, protocol: number, unixMinute: number, delta: Float64Array): void
+  /** What an edge grew by in a minute; see `deltaCounters`. */
+  add(edge: DeltaEdge, unixMinute: number, delta: Float64Array): void
   /** What was added since the last time, one entry per minute, the older first. */
   drain(nowMs: number): MinutePairs[]
   readonly counts: Readonly<PairCounts>
@@ -76,15 +76,12 @@ export function createPairBook(options: PairBookOptions): PairBook {
 
   function addSide(
     role: Role,
-    localId: EntityId,
-    remoteId: EntityId,
+    local: EndName | undefined,
+    remote: EndName | undefined,
     minute: number,
     delta: Float64Array,
   ): void {
     if (!hasSide(role, delta)) return
-    const atMs = minute * 60_000
-    const local = names.nameOf(localId, atMs)
-    const remote = names.nameOf(remoteId, atMs)
     const events = eventsOf(role, delta)
     if (local === undefined || remote === undefined) {
       counts.unnamed += events
@@ -105,11 +102,15 @@ export function createPairBook(options: PairBookOptions): PairBook {
 
   return {
     counts,
-    add(client, server, protocol, minute, delta) {
-      if (protocol !== tcp) {
+    add(edge, minute, delta) {
+      if (edge.protocol !== tcp) {
         counts.udp += eventsOf(Role.client, delta) + eventsOf(Role.server, delta)
         return
       }
+      // as of the end of the minute: what was learnt during it counts
+      const atMs = minute * 60_000 + 59_999
+      const client = names.nameOf(edge.client, atMs)
+      const server = names.nameOfDialled(edge.server, edge.dialled, edge.dialledPort, atMs)
       addSide(Role.client, client, server, minute, delta)
       addSide(Role.server, server, client, minute, delta)
     },

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { OapExporter } from '../../packages/aggregator/src/export/oap/oap-exporter.ts'
+import {
+  booksForOap,
+  openOapExporter,
+  ownSource,
+} from '../../packages/aggregator/src/export/oap/open-oap-exporter.ts'
+import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { ShopCluster } from '../../packages/aggregator/src/export/oap/shop-cluster.testing.ts'
+import { Counter, type CounterName } from '../../packages/aggregator/src/topology/counters.ts'
+import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
+import { createConsole } from '../../packages/cli/src/console.ts'
+import { loadConfig } from '../../packages/shared/src/index.ts'
+import { Oap } from './oap.ts'
+import { oapObstacle } from './oap-jars.ts'
+import { OapReader, oapEntity } from './oap-reader.ts'
+import { type SideTruth, Truth, type TruthEnd } from './truth.ts'
+
+const missing = oapObstacle() ?? ''
+const countsIntervals = /_(write|read)_cpm @/
+const tcp = 1
+const addressLike = /\d+\.\d+\.\d+\.\d+|^$|^Unknown$|^_blank$/
+
+/** What one end counts in a row, by the name of its truth. */
+const counterOf: Record<'client' | 'server', Partial<Record<keyof SideTruth, CounterName>>> = {
+  client: {
+    opened: 'clientOpened',
+    failed: 'failedRefused',
+    closed: 'clientClosed',
+    bytesSent: 'clientBytesSent',
+    bytesReceived: 'clientBytesReceived',
+    packetsSent: 'clientSegmentsSent',
+    packetsReceived: 'clientSegmentsReceived',
+    retransmits: 'clientRetransmits',
+  },
+  server: {
+    opened: 'serverAccepted',
+    closed: 'serverClosed',
+    bytesSent: 'serverBytesSent',
+    bytesReceived: 'serverBytesReceived',
+    packetsSent: 'serverSegmentsSent',
+    packetsReceived: 'serverSegmentsReceived',
+    retransmits: 'serverRetransmits',
+  },
+}
+
+const amounts = (n: number): SideTruth => ({
+  opened: n,
+  closed: n,
+  bytesSent: 100 * n,
+  bytesReceived: 300 * n,
+  packetsSent: 7 * n,
+  packetsReceived: 9 * n,
+  retransmits: n,
+})
+
+describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, () => {
+  let oap: Oap
+  let exporter: OapExporter
+  let minute = 0
+  const truth = new Truth()
+  const shop = new ShopCluster()
+
+  beforeAll(async () => {
+    oap = await Oap.start()
+  }, 180_000)
+
+  afterAll(async () => {
+    await exporter?.close()
+    await oap?.stop()
+  })
+
+  /** What joined connections book, under the names that the cluster's objects give. */
+  function bookTraffic(book: ReturnType<ReturnType<typeof createTopology>['book']>, atMs: number): void {
+    const call = (
+      [client, clientEnd]: [number, TruthEnd],
+      [server, serverEnd]: [number, TruthEnd],
+      via: number,
+      sides: { client?: SideTruth; server?: SideTruth },
+    ) => {
+      const row = book.row(book.edge(client, server, tcp, 8080, via, via < 0 ? 0 : 80), minute)
+      for (const side of ['client', 'server'] as const)
+        for (const [name, value] of Object.entries(sides[side] ?? {}))
+          book.counters[row + Counter[counterOf[side][name as keyof SideTruth]!]] += value
+      truth.add(minute, clientEnd, serverEnd, sides)
+    }
+    const end = (service: string, pod: string): TruthEnd => ({ service, pod })
+    const web = [shop.process('web-0', 'node-a'), shop.process('web-1', 'node-b')]
+    const api = [shop.process('api-0', 'node-a'), shop.process('api-1', 'node-b')]
+    const orders = shop.address('10.96.0.20', 'node-a', atMs)
+    const both = (n: number) => ({ client: amounts(n), server: amounts(n + 1) })
+    for (const i of [0, 1])
+      call(
+        [web[i]!, end('web.shop', `web-${i}`)],
+        [api[i]!, end('orders.shop', `api-${i}`)],
+        orders,
+        both(5 + i),
+      )
+    // a pod on a node without a collector: only the caller reports
+    call(
+      [api[0]!, end('orders.shop', 'api-0')],
+      [shop.address('10.1.0.30', 'node-a', atMs), end('batch.shop', 'batch-0')],
+      -1,
+      { client: amounts(3) },
+    )
+    const kubelet: [number, TruthEnd] = [
+      shop.nodeProcess('kubelet', 'node-b'),
+      end('kubelet.kubelet.service', 'node-b'),
+    ]
+    call(kubelet, [api[1]!, end('orders.shop', 'api-1')], -1, both(2))
+    const shell: [number, TruthEnd] = [shop.process('shell', 'node-b'), end('shell.shop', 'shell')]
+    shop.learnName('203.0.113.7', 'api.example.org', 'node-b', atMs)
+    for (const [address, service] of [
+      ['203.0.113.7', 'api.example.org'],
+      ['192.0.2.44', 'office'],
+      ['198.51.100.9', 'external'],
+    ] as const)
+      call(shell, [shop.address(address, 'node-b', atMs), end(service, '')], -1, { client: amounts(4) })
+    // somebody outside through a port of the node
+    const stranger: [number, TruthEnd] = [shop.address('198.51.100.9', 'node-b', atMs), end('external', '')]
+    const nodePort = shop.address('10.0.0.2', 'node-b', atMs)
+    const row = book.row(book.edge(stranger[0], web[1]!, tcp, 8080, nodePort, 30_080), minute)
+    book.counters[row + Counter.serverAccepted] += 6
+    truth.add(minute, stranger[1], end('web.shop', 'web-1'), { server: { opened: 6 } })
+    // nobody behind the service answered
+    const idle = book.row(
+      book.edge(web[0]!, shop.address('10.96.0.99', 'node-a', atMs), tcp, 80, -1, 0),
+      minute,
+    )
+    book.counters[idle + Counter.failedTimedOut] += 2
+    truth.add(minute, end('web.shop', 'web-0'), end('idle.shop', ''), { client: { failed: 2 } })
+  }
+
+  it('are those of the services dialled and the pods that answered, and the figures are whole', async () => {
+    const loaded = loadConfig(oapConfigSchema, { args: ['--oap', oap.address], env: {} })
+    if (loaded.help || !loaded.ok) throw new Error('options')
+    const config = loaded.config as OapConfig
+    const books = booksForOap(config, false)!
+    const startMs = Date.now()
+    minute = Math.floor(startMs / 60_000)
+    const topology = createTopology({ index: shop.index, startMs, onDelta: books.onDelta(shop.index) })
+    exporter = openOapExporter(config, books, own => ownSource(own, topology, Date.now), {
+      log: createConsole({ write: () => undefined }, 'silent').log,
+      nowMs: Date.now,
+    })!
+    bookTraffic(topology.book(0), startMs)
+    const reader = new OapReader(oap)
+    await vi.waitFor(
+      async () => {
+        const found = new Map<string, number>()
+        for (const entity of [...truth.entities].map(oapEntity))
+          for (const [key, value] of await reader.series(entity, minute - 1, minute + 2))
+            found.set(key, value)
+        const figures = [...found].filter(([key]) => !countsIntervals.test(key))
+        expect(Object.fromEntries(figures.sort())).toEqual(Object.fromEntries([...truth.series].sort()))
+      },
+      { timeout: 60_000, interval: 2_000 },
+    )
+    expect(exporter.status()).toMatchObject({ sent: { refused: {}, unknownIntervals: 0 } })
+  })
+
+  it('fill services, instances and topology, remote-only pods among them, and nothing else is there', async () => {
+    const reader = new OapReader(oap)
+    const listed = [...truth.services, 'batch.shop'].sort()
+    await vi.waitFor(async () => expect(await reader.services()).toEqual(listed), {
+      timeout: 30_000,
+      interval: 1_000,
+    })
+    expect(await reader.instances('batch.shop', minute - 1, minute + 2)).toEqual(['batch-0'])
+    expect(await reader.instances('orders.shop', minute - 1, minute + 2)).toEqual(['api-0', 'api-1'])
+    const { nodes, calls } = await reader.topology(minute - 1, minute + 2)
+    expect(calls.map(({ call, detectedBy }) => [call, detectedBy])).toEqual(
+      [...truth.calls].map(([call, sides]) => [call, [...sides].sort()]).sort(),
+    )
+    expect(nodes.filter(name => addressLike.test(name))).toEqual([])
+    const pods = await reader.instanceCalls('web.shop', 'orders.shop', minute - 1, minute + 2)
+    expect(pods.map(({ call, detectedBy }) => [call, detectedBy]).sort()).toEqual([
+      ['web.shop | web-0 > orders.shop | api-0', ['CLIENT', 'SERVER']],
+      ['web.shop | web-1 > orders.shop | api-1', ['CLIENT', 'SERVER']],
+    ])
+  })
+})
