@@ -13,8 +13,8 @@ export function copyToRing(store: ConnectionStore, ring: FlowRing, slot: number,
   const at = ring.position(number)
   const cold = coldStart(slot)
   const to = ring.slotAt(at)
-  ring.words.set(words.subarray(start, start + hotWords), to.start)
-  ring.words.set(words.subarray(cold, cold + coldWords), to.cold)
+  copyWords(words, start, ring.words, to.start, hotWords)
+  copyWords(words, cold, ring.words, to.cold, coldWords)
   ring.writtenMs[at] = nowMs
   for (let side = 0; side < 2; side++) {
     store.wideSums.copy(slot * 2 + side, ring.wideSums, at * 2 + side)
@@ -26,4 +26,9 @@ export function copyToRing(store: ConnectionStore, ring: FlowRing, slot: number,
       ring.addresses[into + 4] = store.addresses.word(words[c + Cold.remote], word)
     }
   }
+}
+
+// a loop, because views to copy from would be made for each flow that ends
+function copyWords(from: Uint32Array, at: number, into: Uint32Array, to: number, count: number): void {
+  for (let word = 0; word < count; word++) into[to + word] = from[at + word]
 }

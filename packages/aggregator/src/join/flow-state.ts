@@ -25,6 +25,7 @@ import {
   sideAt,
 } from './slot-layout.ts'
 import { coldStart, slotStart } from './slot-pool.ts'
+import { goesOn } from './usual-reading.ts'
 import { flowSums } from './wide-sums.ts'
 
 const stateBits = (Kind.stateMask << Kind.stateShift) | (Kind.reasonMask << Kind.reasonShift)
@@ -51,8 +52,10 @@ export class FlowState {
   readonly #missing: MissingBytes
   /** Sums of the flow that a record is being added to. */
   readonly #sums = new Float64Array(flowSums)
-  /** The flow whose sums these are, between `update` and `add` of one record; -1 otherwise. */
+  /** The flow whose sums these are, between `update` and what ends it for one record; -1 otherwise. */
   #notedFlow = -1
+  /** In that time: the flow's sums have the record's amounts already, because its totals moved by just them. */
+  #isAdded = false
   readonly #slotWords: { -readonly [K in keyof SlotWords]: SlotWords[K] } = {
     words: new Uint32Array(0),
     start: 0,
@@ -114,30 +117,65 @@ export class FlowState {
     const c = coldStart(slot) + coldSideAt(side)
     const { u32 } = batch.columns
     const kind = u32.kind[i]
-    this.#noteSums(slot, side)
     const opened = batch.openedMs(i)
     const openedBeforeMs = openedMsAt(words, s)
     if (opened < openedBeforeMs) setOpenedMs(words, s, opened)
     const newer = this.#isLatest(words, s, batch, i)
+    const movesOnly = newer && this.#onlyMovesTotals(slot, words, s, batch, i)
+    if (!movesOnly) this.#noteSums(slot, side)
     this.#followTotals(slot * 2 + side, words, s, openedBeforeMs, batch, i)
     if (u32.handshakeUs[i] > 0) words[c + Cold.handshakeUs] = u32.handshakeUs[i]
     if (u32.minRttUs[i] > 0) words[c + Cold.minRttUs] = u32.minRttUs[i]
     if ((kind & Kind.adopted) === 0) words[s + Side.flags] |= SideFlag.sawOpen
     if (newer) this.#takeReading(slot, side, batch, i)
-    this.#setSums(slot, side)
+    if (movesOnly) {
+      words[s + Side.segmentsSent] += u32.segmentsSent[i]
+      words[s + Side.segmentsReceived] += u32.segmentsReceived[i]
+    } else {
+      this.#setSums(slot, side)
+    }
     this.#notedFlow = slot * 2 + side
+    this.#isAdded = movesOnly
     if (stateOf(kind) !== State.open && (words[s + Side.flags] & SideFlag.ended) === 0) {
       words[s + Side.flags] = (words[s + Side.flags] & ~stateBits) | (kind & stateBits) | SideFlag.ended
       if (batch.contiguous) this.#store.setFlag(slot, SlotFlag.complete << side)
     }
   }
 
-  /** Sums of this flow alone, for the list of flows. */
+  /** Sums of this flow alone, for the list of flows. Ends the record that `update` took over. */
   add(slot: number, side: number, amounts: Float64Array): void {
-    if (this.#notedFlow !== slot * 2 + side) this.#noteSums(slot, side)
-    this.#notedFlow = -1
+    if (this.#end(slot, side)) return
     for (let sum = 0; sum < flowSums; sum++) this.#sums[sum] += amounts[sum]
     this.#setSums(slot, side)
+  }
+
+  /** Instead of `add` for a record that was refused after `update` had taken it over. */
+  leaveOut(slot: number, side: number, amounts: Float64Array): void {
+    if (!this.#end(slot, side)) return
+    this.#noteSums(slot, side)
+    for (let sum = 0; sum < flowSums; sum++) this.#sums[sum] -= amounts[sum]
+    this.#setSums(slot, side)
+  }
+
+  /** True if the sums have the record's amounts already; otherwise they are noted as they are without it. */
+  #end(slot: number, side: number): boolean {
+    const isNoted = this.#notedFlow === slot * 2 + side
+    this.#notedFlow = -1
+    if (isNoted && this.#isAdded) return true
+    if (!isNoted) this.#noteSums(slot, side)
+    return false
+  }
+
+  /**
+   * The record's totals continue the flow's by just what it says came: then each sum's distance from its total stays.
+   * Not where totals turn out to begin at 0, which needs the sums.
+   */
+  #onlyMovesTotals(slot: number, words: Uint32Array, s: number, batch: RecordBatch, i: number): boolean {
+    if (this.#store.slotClass(slot) === SlotClass.udp || batch.isWide(i)) return false
+    const isOpening = (batch.columns.u32.kind[i] & Kind.adopted) === 0
+    const isKnown = (words[s + Side.flags] & (SideFlag.sawOpen | SideFlag.midway)) !== 0
+    const isBegun = sentAt(words, s) > 0 || receivedAt(words, s) > 0
+    return (isKnown || !isOpening || !isBegun) && goesOn(words, s, batch.columns.words, i)
   }
 
   #noteSums(slot: number, side: number): void {

@@ -149,13 +149,12 @@ export class JoinTable {
     const start = slotStart(slot)
     words[start + Head.heard] = Math.floor(batch.nowMs / 1000)
     const edge = words[start + Head.edge] - 1
-    if (edge < 0) {
-      this.#outcome.cardinalityCap++
-      return
-    }
-    const row = this.#book.row(edge, batch.minute)
+    batch.amounts(i, this.#booking.amounts)
+    const row = edge < 0 ? -1 : this.#book.row(edge, batch.minute)
     if (row < 0) {
-      this.#outcome.late++
+      if (edge < 0) this.#outcome.cardinalityCap++
+      else this.#outcome.late++
+      this.#state.leaveOut(slot, flow & 1, this.#booking.amounts)
       return
     }
     this.#outcome.applied++
@@ -167,7 +166,6 @@ export class JoinTable {
   #bookTraffic(flow: number, i: number, row: number): void {
     const batch = this.#batch
     const booking = this.#booking
-    batch.amounts(i, booking.amounts)
     const { u32 } = batch.columns
     const srttUs = (u32.kind[i] & Kind.announcedAgain) === 0 ? u32.srttUs[i] : 0
     booking.addTraffic(row, flow >>> 1, flow & 1, srttUs)
