@@ -31,8 +31,8 @@ export interface InventedCollectors {
   flush(): Promise<void>
   /** Connections of which every end was published. */
   readonly opened: number
-  /** Records of a node in a partition that have a sequence number. */
-  published(node: string, partition: number): number
+  /** Records of a node, in all partitions, that have a sequence number. */
+  publishedBy(node: string): number
   stop(): Promise<void>
 }
 
@@ -180,7 +180,7 @@ export function inventCollectors(
     get opened() {
       return opened
     },
-    published: (node, partition) => sequences.get(`${node} ${partition}`)?.records ?? 0,
+    publishedBy,
     async stop() {
       isStopped = true
       clearInterval(timer)

@@ -15,6 +15,8 @@ import { streamSettings } from './stream-settings.ts'
 
 const cluster = 'local'
 const messageBytes = 40_000
+/** From when a server is there again until it is read. */
+const aliveMs = 10_000
 
 /** Acknowledged by the stream; the first four bytes are the number. */
 async function fill(link: NatsLink, from: number, to: number): Promise<void> {
@@ -41,7 +43,7 @@ async function setUp(...settings: string[]) {
 /** Reads the whole stream; `seen` is told of each number as it comes. */
 function readNumbers(link: NatsLink, seen: (number: number, reader: StreamReader) => void = () => undefined) {
   const numbers: number[] = []
-  const trims: [known: number, first: number][] = []
+  const news: [what: 'trimmed' | 'replaced', known: number, first: number][] = []
   const reader = readStream({
     link,
     stream: flowStream(cluster),
@@ -54,10 +56,11 @@ function readNumbers(link: NatsLink, seen: (number: number, reader: StreamReader
     },
     onIdle: () => undefined,
     onTrouble: () => undefined,
-    onTrimmed: (known, first) => trims.push([known, first]),
+    onTrimmed: (known, first) => news.push(['trimmed', known, first]),
+    onReplaced: (known, first) => news.push(['replaced', known, first]),
   })
   afterTest(() => reader.stop())
-  return { reader, numbers, trims }
+  return { numbers, news }
 }
 
 const countUp = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
@@ -79,7 +82,7 @@ describe('readStream', { timeout: 120_000 }, () => {
     const proxy = await lossyProxy(server.port)
     const link = await linkForTest(linkWith(['--nats', proxy.url], { spreadMs: 200 }))
     await fill(publisher, 1, 5)
-    const { numbers } = readNumbers(link)
+    const { numbers, news } = readNumbers(link)
     await until('what is there is read', () => numbers.length === 5)
     // nothing comes through while the limit takes away what was not read
     proxy.swallowAnswers()
@@ -91,5 +94,66 @@ describe('readStream', { timeout: 120_000 }, () => {
     expect(numbers).toEqual([...countUp(1, 5), ...countUp(state.first_seq, 105)])
     await fill(publisher, 106, 106)
     await until('and what comes then', () => numbers.at(-1) === 106)
+    expect(news).toEqual([['trimmed', 5, state.first_seq]])
+  })
+
+  it('goes on at its position soon after the server was killed in the middle, and killed again: nothing twice, nothing missed', async () => {
+    const { server, publisher } = await setUp()
+    const link = await linkForTest(linkWith(['--nats', server.url], { spreadMs: 200 }))
+    // several times what one pull brings, so that there is something left to read at each kill
+    const [before, after] = [1_000, 50]
+    await fill(publisher, 1, before)
+    let killAt = 100
+    const { numbers, news } = readNumbers(link, number => {
+      if (number < killAt) return
+      killAt = Number.POSITIVE_INFINITY
+      server.signal('SIGKILL')
+    })
+    for (let kill = 1; kill <= 2; kill++) {
+      await until('the server is killed', () => !server.isRunning, { timeoutMs: 30_000 })
+      await until('it is noticed', () => !link.state().connected, { timeoutMs: 30_000 })
+      const known = numbers.length
+      expect(known).toBeLessThan(before)
+      if (kill < 2) killAt = known + 50
+      await server.restart()
+      await until('more is read', () => numbers.length > known, { timeoutMs: aliveMs })
+    }
+    await until('the publisher is back', () => publisher.state().connected, { timeoutMs: aliveMs })
+    await fill(publisher, before + 1, before + after)
+    await until('all is read', () => numbers.at(-1) === before + after, {
+      timeoutMs: 60_000,
+      describe: () => `${numbers.length} read`,
+    })
+    expect(numbers).toEqual(countUp(1, before + after))
+    expect(news).toEqual([])
+  })
+
+  it('reads all of a stream that was deleted and made anew, and says so', async () => {
+    const { publisher } = await setUp()
+    await fill(publisher, 1, 40)
+    const { numbers, news } = readNumbers(publisher)
+    await until('all is read', () => numbers.length === 40)
+    await publisher.jsm.streams.delete(flowStream(cluster))
+    await ensureStreams(publisher.jsm, cluster, streamSettings())
+    await fill(publisher, 41, 60)
+    await until('all of the new one is read', () => numbers.at(-1) === 60, { timeoutMs: 30_000 })
+    expect(numbers).toEqual(countUp(1, 60))
+    expect(news).toEqual([['replaced', 40, expect.any(Number)]])
+  })
+
+  it('reads all of what a server with a stream in memory has after it was killed', async () => {
+    const { server, publisher } = await setUp('--stream-storage', 'memory')
+    await fill(publisher, 1, 40)
+    const link = await linkForTest(linkWith(['--nats', server.url], { spreadMs: 200 }))
+    const { numbers, news } = readNumbers(link)
+    await until('all is read', () => numbers.length === 40)
+    await server.kill()
+    await server.restart()
+    await until('the publisher is back', () => publisher.state().connected, { timeoutMs: 30_000 })
+    await ensureStreams(publisher.jsm, cluster, streamSettings('--stream-storage', 'memory'))
+    await fill(publisher, 41, 60)
+    await until('all of the new one is read', () => numbers.at(-1) === 60, { timeoutMs: 30_000 })
+    expect(numbers).toEqual(countUp(1, 60))
+    expect(news).toEqual([['replaced', 40, expect.any(Number)]])
   })
 })

@@ -53,7 +53,6 @@ async function expectedOf(
   const { batches } = await streamContent(link, cluster)
   const sums = nodes.map(node => {
     let received = 0
-    let published = 0
     for (const [partition, { ingest }] of rounds.entries()) {
       const boot = ingest.nodes.find(({ name }) => name === node)?.boots[0]
       const highest = boot?.logs.find(log => log.partition === partition)?.highest ?? 0
@@ -61,9 +60,8 @@ async function expectedOf(
       for (const { header } of batches)
         if (header.node === node && header.partition === partition && header.sequence > highest)
           received += header.recordCount
-      published += collectors.published(node, partition)
     }
-    return [node, { received, missing: published - received }] as const
+    return [node, { received, missing: collectors.publishedBy(node) - received }] as const
   })
   return Object.fromEntries(sums)
 }
@@ -106,6 +104,8 @@ async function compare(program: AggregatorProgram, want: Record<string, Expected
   return total
 }
 
+const replacements = async (program: AggregatorProgram) =>
+  (await program.bus()).partitions.map(each => each.replacements)
 const trims = async (program: AggregatorProgram) => (await program.bus()).partitions.map(each => each.trims)
 
 describe('a stream of batches that reaches back too little', { timeout: 300_000 }, () => {
@@ -153,6 +153,30 @@ describe('a stream of batches that reaches back too little', { timeout: 300_000 
     const rest = await expectedOf(link, collectors, rounds)
     for (const node of nodes) expect(rest[node]!.received).toBeGreaterThan(0)
     await compare(program, rest, fromMs)
+    await program.kill('SIGKILL')
+
+    // deleted and made anew while nobody was there: the new one's numbers begin below those that rounds know
+    const remake = async () => {
+      await link.jsm.streams.delete(flowStream(cluster))
+      await ensureStreams(link.jsm, cluster, streamSettings('--flow-max-bytes', '1MiB'))
+    }
+    await remake()
+    await collectors.flush()
+    const anew = await expectedOf(link, collectors, await lastRounds(link))
+    program = await start()
+    await compare(program, anew, fromMs)
+    expect(await replacements(program)).toEqual([1, 1, 1, 1])
+
+    // and while it is read: what was read from the former one stays, what comes in the next is added
+    await remake()
+    const before = Object.fromEntries(nodes.map(node => [node, collectors.publishedBy(node)]))
+    await collectors.flush()
+    const more = nodes.map(node => {
+      const { received, missing } = anew[node]!
+      return [node, { received: received + collectors.publishedBy(node) - before[node]!, missing }] as const
+    })
+    await compare(program, Object.fromEntries(more), fromMs)
+    expect(await replacements(program)).toEqual([2, 2, 2, 2])
     expect(await program.kill('SIGTERM')).toBe(0)
   })
 })

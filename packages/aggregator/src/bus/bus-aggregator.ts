@@ -116,15 +116,32 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     throw error
   }
 
+  const streamsFor = (link: NatsLink) => ensureStreams(link.jsm, config.cluster, config)
+
+  function tellOf({ stream, outcome, differences }: StreamReport): void {
+    log.info({ stream, outcome }, 'a stream of the bus')
+    if (differences.length > 0)
+      log.warn({ stream, differences }, 'a stream has other settings than configured; they stay')
+  }
+
+  function remakeStreams(link: NatsLink): void {
+    streamsFor(link).then(
+      reports => {
+        for (const report of reports) if (report.outcome === 'created') tellOf(report)
+      },
+      (error: unknown) => log.warn({ reason: String(error) }, 'the streams could not be looked at again'),
+    )
+  }
+
   async function join(): Promise<void> {
     const name = `skybraid-aggregator ${owner}`
     bus.link = await connectNats({ config, name, log, spreadMs, signal: options.signal })
-    bus.streams = await ensureStreams(bus.link.jsm, config.cluster, config)
-    for (const { stream, outcome, differences } of bus.streams) {
-      log.info({ stream, outcome }, 'a stream of the bus')
-      if (differences.length > 0)
-        log.warn({ stream, differences }, 'a stream has other settings than configured; they stay')
-    }
+    bus.streams = await streamsFor(bus.link)
+    for (const report of bus.streams) tellOf(report)
+    // a server that was killed may have lost what it kept in memory, the streams themselves too
+    bus.link.onState(({ connected }) => {
+      if (connected && bus.link) remakeStreams(bus.link)
+    })
     if (bus.closing) return
     if (books && oap)
       bus.exports = createPartitionExports({

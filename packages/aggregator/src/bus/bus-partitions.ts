@@ -130,6 +130,7 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     onMessage: follow,
     onIdle: idle,
     onTrouble: reason => log.warn({ reason }, 'closed minutes cannot be read; trying on'),
+    onReplaced: (known, first) => log.warn({ known, first }, 'the stream of closed minutes was made anew'),
   })
   const numbers = (is: (owner: (typeof owners)[number]) => boolean) =>
     owners.flatMap((owner, partition) => (is(owner) ? [partition] : []))

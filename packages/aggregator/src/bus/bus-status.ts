@@ -31,6 +31,8 @@ export interface PartitionBusStatus {
   readonly cameMidway: number
   /** Times that the stream reached back less far than this partition had been read. */
   readonly trims: number
+  /** Times that the stream was another than the one that this partition had been read from. */
+  readonly replacements: number
 }
 
 export interface BusStatus extends Pick<NatsState, 'connected' | 'disconnects'> {

@@ -11,6 +11,8 @@ export interface PartitionExports {
   begin(partition: number, clock: PartitionClock): Promise<void>
   /** The message with this position is taken next. */
   before(partition: number, sequence: number): void
+  /** What is read from here on is another stream, of which nothing was exported. */
+  replaced(partition: number): void
   /** Nothing more is in the stream right now. */
   caughtUp(partition: number): void
   /** Resolves once everything up to here is noted, so that a round may make it part of closed minutes. */
@@ -149,6 +151,13 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     caughtUp(partition) {
       const part = parts.get(partition)
       if (part) passReplay(partition, part, Number.POSITIVE_INFINITY)
+    },
+    replaced(partition) {
+      const part = parts.get(partition)
+      if (part === undefined) return
+      passReplay(partition, part, Number.POSITIVE_INFINITY)
+      part.position = 0
+      part.markedAt = 0
     },
     async beforeRound(partition) {
       for (let attempt = 0; attempt < attemptsPerRound; attempt++) {

@@ -12,11 +12,12 @@ import type { PartitionedCore } from '../core.ts'
 import type { PartitionCore, PartitionRound } from '../partition/partition-core.ts'
 import { encodeClaim, encodeRound } from '../partition/round-bytes.ts'
 import { createRoundLog } from '../partition/round-log.ts'
-import { readAgainFromMs } from '../partition/round-state.ts'
+import { type RoundState, readAgainFromMs } from '../partition/round-state.ts'
 import { decodeRoundState } from '../partition/round-state-decode.ts'
 import type { OwnerPhase, PartitionBusStatus } from './bus-status.ts'
 import type { PartitionClock, PartitionExports } from './partition-exports.ts'
 import { createRollupAppender } from './rollup-appender.ts'
+import type { StreamPlace } from './stream-place.ts'
 import { readStream, type StreamMessage, type StreamReader } from './stream-reader.ts'
 
 export interface PartitionOwnerOptions {
@@ -50,6 +51,10 @@ export interface PartitionOwner {
   status(): PartitionBusStatus
 }
 
+function placeOf({ stream, appliedThrough, appliedMs }: RoundState): StreamPlace {
+  return { ...(stream !== undefined && { stream }), sequence: appliedThrough, unixMs: appliedMs }
+}
+
 /** A batch is at most 48 KB; what is larger than this unpacked is none. */
 const largestBatchBytes = 1 << 20
 const minuteMs = 60_000
@@ -69,6 +74,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
   let refusedBatches = 0
   let cameMidway = 0
   let trims = 0
+  let replacements = 0
 
   const clock: PartitionClock = {
     nowMs: () => own?.status().clockMs,
@@ -179,17 +185,28 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
       filter: flowPartitionFilter(cluster, partition),
       start: {
         ...(againFromMs !== undefined && { unixMs: againFromMs }),
-        ...(state && { knownThrough: state.appliedThrough }),
+        ...(state && { known: placeOf(state) }),
       },
       onMessage: takeBatch,
       onIdle: caughtUp,
       onTrouble: reason => log.warn({ partition, reason }, 'batches cannot be read; trying on'),
       onTrimmed: (known, first) => {
         trims++
+        own?.missesPast()
         log.warn(
           { partition, known, first },
           'batches are gone that were not read yet; what was in them shows as gaps of their nodes',
         )
+      },
+      onReplaced: (known, first) => {
+        replacements++
+        log.warn(
+          { partition, known, first },
+          'the stream of batches was made anew; what of the former one was not read shows as gaps of its nodes',
+        )
+        own?.missesPast()
+        own?.endCatchUp()
+        exports?.replaced(partition)
       },
     })
   }
@@ -276,6 +293,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
         refusedBatches,
         cameMidway: booked?.cameMidway ?? cameMidway,
         trims,
+        replacements,
       }
     },
   }

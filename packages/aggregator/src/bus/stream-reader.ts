@@ -1,12 +1,19 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { DeliverPolicy, type JsMsg, type OrderedConsumerOptions } from '@nats-io/jetstream'
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  type JsMsg,
+  type OrderedConsumerOptions,
+  type StreamInfo,
+} from '@nats-io/jetstream'
 import type { NatsLink } from '@skybraid/shared/nats'
+import { compareStream, type StreamExtent, type StreamPlace } from './stream-place.ts'
 
 /** Where in a stream reading begins: at the first message of it, or of a time. */
 export interface ReadStart {
   readonly unixMs?: number
-  /** Sequence up to which another process read already, whatever comes again from there. */
-  readonly knownThrough?: number
+  /** Up to where another process read already, whatever comes again from before. */
+  readonly known?: StreamPlace
 }
 
 export interface StreamReaderOptions {
@@ -22,6 +29,8 @@ export interface StreamReaderOptions {
   readonly onTrouble: (reason: string) => void
   /** Reading goes on at `first`, because the stream has nothing older: what lies before it and behind `known` is gone. */
   readonly onTrimmed?: (known: number, first: number) => void
+  /** The stream is another than the one that was read up to `known`: all that it holds comes, numbered from its start. */
+  readonly onReplaced?: (known: number, first: number) => void
 }
 
 export interface StreamMessage {
@@ -31,6 +40,8 @@ export interface StreamMessage {
   readonly sequence: number
   /** When the stream took it. */
   readonly unixMs: number
+  /** When the stream itself was made. */
+  readonly stream: string
 }
 
 export interface StreamReader {
@@ -45,6 +56,8 @@ export interface StreamReader {
 
 /** Pulls are bounded by bytes: bounded by messages they can exceed what the server holds for one client. */
 const pullBytes = 4 << 20
+/** A consumer that is not heard of for about three of these is gone, as one that lived on another server may be. */
+const heartbeatMs = 1_500
 /** The event loop turns at least this often. */
 const longestRunMs = 10
 const retryMs = 1_000
@@ -58,8 +71,10 @@ const deliverySpreadMs = 1_000
 export function readStream(options: StreamReaderOptions): StreamReader {
   const { link, start, onMessage, onIdle, onTrouble } = options
   const stopping = new AbortController()
+  let startsAt = start.unixMs
+  let furthest: StreamPlace = start.known ?? { sequence: 0, unixMs: Number.NEGATIVE_INFINITY }
+  let stream = ''
   let sequence = 0
-  let trimmedTo = 0
   let pending = -1
   let lastMs: number | undefined
   let lastReadAt = performance.now()
@@ -69,6 +84,7 @@ export function readStream(options: StreamReaderOptions): StreamReader {
     sequence = message.seq
     const { timestampNanos } = message.info
     lastMs = Math.floor(timestampNanos / 1e6)
+    if (sequence > furthest.sequence) furthest = { stream, sequence, unixMs: lastMs }
     lastReadAt = performance.now()
     onMessage({
       subject: message.subject,
@@ -76,34 +92,52 @@ export function readStream(options: StreamReaderOptions): StreamReader {
       header: name => message.headers?.get(name),
       sequence,
       unixMs: lastMs,
+      stream,
     })
     pending = message.info.pending
     if (pending === 0) onIdle()
   }
 
-  /** Tells of each such place once, however often reading begins anew. */
-  async function lookForTrim(): Promise<void> {
-    const { state } = await link.jsm.streams.info(options.stream)
-    const known = Math.max(sequence, trimmedTo, start.knownThrough ?? 0)
-    if (known === 0 || state.first_seq <= known + 1) return
-    trimmedTo = state.first_seq - 1
-    options.onTrimmed?.(known, state.first_seq)
+  /** Tells of each trim and each new stream once, however often reading begins anew. */
+  async function lookAtStream(): Promise<void> {
+    const is = extentOf(await link.jsm.streams.info(options.stream))
+    stream = is.stream
+    const known = furthest.sequence
+    const news = compareStream(furthest, is)
+    if (news === 'same') return
+    if (news === 'trimmed') {
+      furthest = { stream, sequence: is.firstSequence - 1, unixMs: is.firstUnixMs ?? furthest.unixMs }
+      options.onTrimmed?.(known, is.firstSequence)
+      return
+    }
+    furthest = { stream, sequence: 0, unixMs: Number.NEGATIVE_INFINITY }
+    sequence = 0
+    startsAt = undefined
+    options.onReplaced?.(known, is.firstSequence)
   }
 
   async function readOnce(): Promise<void> {
-    if (options.onTrimmed) await lookForTrim()
-    const consumer = await link.js.consumers.get(options.stream, startOf(options, sequence))
+    await lookAtStream()
+    const consumer = await link.js.consumers.get(options.stream, startOf(options.filter, startsAt, sequence))
     const { num_pending: waiting } = await consumer.info(true)
     if (waiting === 0) {
       pending = 0
       onIdle()
     }
-    const messages = await consumer.consume({ max_bytes: pullBytes, expires: 10_000 })
+    const messages = await consumer.consume({
+      max_bytes: pullBytes,
+      expires: 10_000,
+      idle_heartbeat: heartbeatMs,
+    })
     let hasEnded = false
     const end = () => {
       hasEnded = true
       void messages.close()
     }
+    // The client goes on by itself with what it had asked for before, which nobody answers any more, for up to half a
+    // minute; a consumer that is made anew is there at once.
+    const forget = link.onState(({ connected }) => connected || end())
+    void endWithConsumer(messages, end)
     stopping.signal.addEventListener('abort', end)
     let ranSince = performance.now()
     try {
@@ -116,6 +150,7 @@ export function readStream(options: StreamReaderOptions): StreamReader {
         ranSince = performance.now()
       }
     } finally {
+      forget()
       stopping.signal.removeEventListener('abort', end)
       // not waited for: after an error nobody takes what waits, so that it would never end
       void messages.close()
@@ -134,6 +169,7 @@ export function readStream(options: StreamReaderOptions): StreamReader {
       }
       pending = -1
       await setTimeout(retryMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined)
+      await untilConnected(link, stopping.signal)
     }
   }
 
@@ -157,11 +193,54 @@ export function readStream(options: StreamReaderOptions): StreamReader {
   }
 }
 
-function startOf({ filter, start }: StreamReaderOptions, sequence: number): Partial<OrderedConsumerOptions> {
+/** Calls `end` when the client says of its consumer that it is gone, or silent. */
+async function endWithConsumer(messages: ConsumerMessages, end: () => void): Promise<void> {
+  for await (const { type } of messages.status()) if (consumerIsGone.has(type)) end()
+}
+
+const consumerIsGone: ReadonlySet<string> = new Set([
+  'heartbeats_missed',
+  'consumer_not_found',
+  'consumer_deleted',
+  'stream_not_found',
+  'no_responders',
+  'reset',
+])
+
+/** What is asked for without a connection is only answered by the time being over. */
+function untilConnected(link: NatsLink, stop: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const look = () => {
+      if (!link.state().connected && !stop.aborted) return
+      forget()
+      stop.removeEventListener('abort', look)
+      resolve()
+    }
+    const forget = link.onState(look)
+    stop.addEventListener('abort', look)
+    look()
+  })
+}
+
+function extentOf({ created, state }: StreamInfo): StreamExtent {
+  const { first_seq: firstSequence, last_seq: lastSequence, first_ts: firstTime, messages } = state
+  return {
+    stream: String(created),
+    firstSequence,
+    lastSequence,
+    firstUnixMs: messages > 0 ? Date.parse(String(firstTime)) : undefined,
+  }
+}
+
+function startOf(
+  filter: string,
+  unixMs: number | undefined,
+  sequence: number,
+): Partial<OrderedConsumerOptions> {
   const common = { filter_subjects: filter, inactive_threshold: 60_000 }
   if (sequence > 0)
     return { ...common, deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: sequence + 1 }
-  if (start.unixMs === undefined) return { ...common, deliver_policy: DeliverPolicy.All }
-  const time = new Date(Math.max(0, start.unixMs)).toISOString()
+  if (unixMs === undefined) return { ...common, deliver_policy: DeliverPolicy.All }
+  const time = new Date(Math.max(0, unixMs)).toISOString()
   return { ...common, deliver_policy: DeliverPolicy.StartTime, opt_start_time: time }
 }

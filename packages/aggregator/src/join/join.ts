@@ -34,7 +34,8 @@ export interface Join {
   tick(nowMs: number, partition?: number): void
   /**
    * From here on a partition's records since `fromMs` come again: of flows that opened before that, some came already,
-   * so that nothing before their first record is missing. Until the next call, which has -Infinity.
+   * so that nothing before their first record is missing. Until the next call, which has -Infinity unless what came
+   * before can't come again.
    */
   catchUp(partition: number, fromMs: number): void
   /** Flows of a partition that came in the middle while it caught up. */

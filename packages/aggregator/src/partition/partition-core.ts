@@ -33,10 +33,11 @@ export interface PartitionCoreOptions {
   readonly onRound?: (round: PartitionRound) => void
 }
 
-/** Where in the stream a message lies: its sequence, and when the stream took it. */
+/** Where in the stream a message lies: its sequence, when the stream took it, and which stream it is, if that is known. */
 export interface StreamPosition {
   readonly sequence: number
   readonly unixMs: number
+  readonly stream?: string
 }
 
 /**
@@ -53,8 +54,10 @@ export interface PartitionCore {
   accept(message: BusMessage, position: StreamPosition): void
   /** Lets time pass while nothing waits to be read. */
   tick(nowMs: number): void
-  /** Nothing is left in the stream up to the position that this partition went on from. */
+  /** Nothing is left in the stream up to the position that this partition went on from, or the stream is another one. */
   endCatchUp(): void
+  /** What this partition went on from can't be read again: flows from before that are new here come in the middle. */
+  missesPast(): void
   commit(round: PartitionRound): void
   /** Takes out what is not in a committed round. Not usable any more. */
   drop(): void
@@ -83,8 +86,10 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
   const openSince = new Map<number, number>()
   let catchUpFrom = goesOnFrom
   let sequence = goesOnFrom?.appliedThrough ?? 0
+  let stream = goesOnFrom?.stream
   let clockMs = goesOnFrom ? Number.NEGATIVE_INFINITY : (options.startMs ?? Number.NEGATIVE_INFINITY)
   let steppedMs = clockMs
+  let isPastMissing = false
 
   const closedThrough = goesOnFrom?.closedThrough ?? options.closedThrough
   const book = topology.openBook(partition, {
@@ -117,6 +122,7 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     return {
       closedThrough: through,
       appliedThrough: sequence,
+      ...(stream !== undefined && { stream }),
       appliedMs: clockMs,
       openSinceMs: Math.min(clockMs, ...openSince.values()),
       ingest: ingest.state(),
@@ -153,7 +159,7 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     advanceTo(appliedMs)
     step(appliedMs)
     catchUpFrom = undefined
-    join.catchUp(partition, Number.NEGATIVE_INFINITY)
+    join.catchUp(partition, isPastMissing ? appliedMs : Number.NEGATIVE_INFINITY)
     losses.restore(booked)
     book.seal(undefined)
     book.restoreLosses(openLosses)
@@ -168,6 +174,7 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
       else {
         ingest.accept(message, position.unixMs)
         sequence = position.sequence
+        stream = position.stream
       }
       const minute = ingest.lastMinute()
       if (minute > book.closedMinute() && !openSince.has(minute)) openSince.set(minute, position.unixMs)
@@ -176,6 +183,9 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
       if (!catchUpFrom) advanceTo(nowMs)
     },
     endCatchUp,
+    missesPast() {
+      isPastMissing = true
+    },
     commit: book.commit,
     drop() {
       join.drop(partition)

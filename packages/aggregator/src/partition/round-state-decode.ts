@@ -68,6 +68,7 @@ const node = fields({ name: text, lastSeenMs: time, uncleanRestart: yesOrNo, boo
 const isState = fields({
   closedThrough: count,
   appliedThrough: count,
+  stream: value => value === undefined || text(value),
   appliedMs: time,
   openSinceMs: time,
   ingest: fields({

@@ -11,6 +11,8 @@ export interface RoundState {
   readonly closedThrough: number
   /** Sequence of the stream up to which everything that touches closed minutes is in segments. */
   readonly appliedThrough: number
+  /** Which stream that is: when it was made. */
+  readonly stream?: string
   /** What the clock was then, Unix milliseconds. */
   readonly appliedMs: number
   /** The stream's time of the first batch with a minute that is not closed; `appliedMs` if there is none. */

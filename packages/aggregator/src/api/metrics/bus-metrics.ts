@@ -33,6 +33,11 @@ export function writeBusMetrics(out: MetricSet, status: BusStatus): void {
     'counter',
     'Times that the stream reached back less far than the partition had been read.',
   )
+  const replacements = out.family(
+    'skybraid_partition_stream_replacements_total',
+    'counter',
+    'Times that the stream was another than the one the partition had been read from.',
+  )
   for (const each of status.partitions) {
     const labels = { partition: String(each.partition) }
     owned(each.phase === 'owning' || each.phase === 'catching_up' ? 1 : 0, labels)
@@ -48,5 +53,6 @@ export function writeBusMetrics(out: MetricSet, status: BusStatus): void {
     refused(each.refusedBatches, { ...labels, kind: 'batch' })
     midway(each.cameMidway, labels)
     trims(each.trims, labels)
+    replacements(each.replacements, labels)
   }
 }

@@ -33,6 +33,10 @@ const partition = Type.Object(
       description:
         'times that the stream of batches reached back less far than this partition had been read; what was lost by it are gaps of nodes',
     }),
+    replacements: Type.Integer({
+      description:
+        'times that the stream of batches was made anew, so that nothing in it had been read; what was lost with the former one are gaps of nodes',
+    }),
   },
   { ...strict, title: 'BusPartition' },
 )
