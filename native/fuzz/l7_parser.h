@@ -25,6 +25,7 @@ class Judge final : public Sink {
   }
   // From here on it depends on where packets begin, so divisions may differ.
   void OutOfStep(Side) override { settled_ = true; }
+  void Gap(Side) override { settled_ = true; }
   uint64_t digest() const { return digest_; }
 
  private:

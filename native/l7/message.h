@@ -44,6 +44,8 @@ class Sink {
   // What went before on this connection can no longer be told from what follows: open requests have no known
   // answer, and answers may belong to requests that were not seen.
   virtual void OutOfStep(Side side) = 0;
+  // Bytes are missing, but what follows says itself what belongs together: open requests stay open.
+  virtual void Gap(Side side) = 0;
 };
 
 class Parser {

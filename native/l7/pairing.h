@@ -12,6 +12,7 @@ namespace skybraid::l7 {
 struct PairingCounters {
   uint64_t unpaired = 0;  // responses whose request was not seen
   uint64_t out_of_step = 0;
+  uint64_t gaps = 0;  // bytes were missing where responses name their requests
 };
 
 class Pairing final : public Sink {
@@ -21,6 +22,7 @@ class Pairing final : public Sink {
 
   void Emit(const Message& message) override;
   void OutOfStep(Side side) override;
+  void Gap(Side) override { ++counters_.gaps; }
 
   // Open requests that began before this are given up as unknown.
   void GiveUpBefore(uint64_t ns);

@@ -1,5 +1,6 @@
 #include <new>
 
+#include "dns/dns_parser.h"
 #include "http1/http1.h"
 #include "parser.h"
 #include "redis/redis.h"
@@ -17,6 +18,7 @@ Parser* Make(void* at) {
 
 const ProtocolRow kProtocolTable[] = {
     {"http1", Protocol::kHttp1, ClassifyHttp1, sizeof(Http1), Make<Http1>},
+    {"dns", Protocol::kDns, dns::Classify, sizeof(dns::DnsParser), Make<dns::DnsParser>},
     {"redis", Protocol::kRedis, redis::Classify, sizeof(redis::RedisParser), Make<redis::RedisParser>},
 };
 const size_t kProtocolRows = sizeof kProtocolTable / sizeof kProtocolTable[0];

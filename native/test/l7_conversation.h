@@ -42,10 +42,16 @@ class Listener final : public Sink {
     details.push_back(lines.back());
     lost++;
   }
+  void Gap(Side side) override {
+    lines.push_back(side == Side::kToServer ? "> gap" : "< gap");
+    details.push_back(lines.back());
+    gaps++;
+  }
   std::vector<std::string> lines;       // legible
   std::vector<std::string> details;     // with bytes and times
   std::vector<std::string> operations;  // of requests
   int lost = 0;
+  int gaps = 0;
 };
 
 // Each turn arrives at its index as time; `piece` gives the size of the next piece.
@@ -92,6 +98,13 @@ void CheckSplits(const std::vector<Turn>& turns) {
     const uint32_t largest = 1 + random() % 40;
     CHECK_EQ(Joined(Play<P>(turns, [&] { return 1 + random() % largest; }).details), expected);
   }
+}
+
+// What was said, after a look whether it depends on how the bytes were divided.
+template <typename P>
+std::string Lines(const std::vector<Turn>& turns) {
+  CheckSplits<P>(turns);
+  return Joined(Whole<P>(turns).lines);
 }
 
 // A parser that joins after any number of bytes of the client's names no operation that was not asked.
