@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { CollectorSelfStatus } from './api/api-deps.ts'
 import { checkListenAddress, listenOn } from './api/listen.ts'
 import { buildServer } from './api/server.ts'
-import { accessOf, apiOptions, readinessOf } from './api-settings.ts'
+import { apiOptions, kubeAccessOf, readinessOf, tokenOf } from './api-settings.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
 import { booksForOap, type OapBooks, openOapExporter, ownSource } from './export/oap/open-oap-exporter.ts'
@@ -54,10 +54,17 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
   const { config, bus, log } = options
   const nowMs = options.clock?.nowMs ?? Date.now
   checkListenAddress(config)
-  const access = accessOf(config, log)
-  const store = config.dataDir === undefined ? undefined : openStore(config.dataDir, config.retention)
-  const notes = [...(options.notes ?? []), ...(store?.wasKilled ? [killedBefore] : [])]
+  const token = tokenOf(config, log)
   const kubernetes = await openKubernetes(config, log)
+  const access = { ...token, ...kubeAccessOf(config, kubernetes, log) }
+  let store: SegmentStore | undefined
+  try {
+    store = config.dataDir === undefined ? undefined : openStore(config.dataDir, config.retention)
+  } catch (error) {
+    await kubernetes?.close()
+    throw error
+  }
+  const notes = [...(options.notes ?? []), ...(store?.wasKilled ? [killedBefore] : [])]
   const books = booksForOap(config, false)
   const core = openCore(config, store, nowMs(), notes, kubernetes, books)
   if (store !== undefined) restore(core, store, log)

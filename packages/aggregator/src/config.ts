@@ -20,6 +20,21 @@ export const servingConfigSchema = defineOptions({
     env: 'SKYBRAID_API_TOKEN_FILE',
     placeholder: 'FILE',
   },
+  'api-auth': {
+    type: 'string',
+    description:
+      'Who may ask beside the bearer of --api-token-file: nobody with token; with kubernetes, whoever may list pods, each seeing the namespaces where that one may',
+    env: 'SKYBRAID_API_AUTH',
+    values: ['token', 'kubernetes'],
+    default: 'token',
+  },
+  'api-audience': {
+    type: 'string',
+    description:
+      'Whom tokens of Kubernetes must be for with --api-auth kubernetes; without it, the API server of Kubernetes',
+    env: 'SKYBRAID_API_AUDIENCE',
+    placeholder: 'NAME',
+  },
   insecure: {
     type: 'boolean',
     description: 'Let the API listen on an address that other machines reach without asking for a token',

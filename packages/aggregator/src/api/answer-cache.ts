@@ -69,6 +69,7 @@ function canonical(query: TopologyQuery): unknown[] {
     query.protocol ?? null,
     query.minBytes ?? null,
     query.ends ?? null,
+    query.scope ?? null,
     query.limit,
     query.detail ?? false,
   ]

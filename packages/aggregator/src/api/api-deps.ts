@@ -7,7 +7,7 @@ import type { KubernetesStatus } from '../kube/kubernetes.ts'
 import type { GroupBy } from '../resolve/entity.ts'
 import type { TopologyReader } from '../topology/answer.ts'
 import type { AnswerCache } from './answer-cache.ts'
-import type { TokenCheck } from './auth/token-file.ts'
+import type { WaysIn } from './auth/ways-in.ts'
 import type { BodyStore } from './body-store.ts'
 
 export type ApiServer = FastifyInstance<
@@ -30,6 +30,8 @@ export interface ApiOptions {
   readonly streamHeartbeatMs: number
   /** How often the live streams look for changes. */
   readonly streamTickMs: number
+  /** How often it is asked whether a live client may still see what it sees. */
+  readonly streamAccessMs: number
   /** Requests per second and client, averaged over ten seconds; 0 for no limit. */
   readonly requestsPerSecond: number
   /** Per-edge series in `/metrics`; 0 for none, otherwise the most edges to show. */
@@ -46,6 +48,7 @@ export const defaultApiOptions: ApiOptions = {
   streamBufferBytes: 1024 * 1024,
   streamHeartbeatMs: 15_000,
   streamTickMs: 500,
+  streamAccessMs: 30_000,
   requestsPerSecond: 100,
   edgeMetrics: 0,
   loopbackOnly: true,
@@ -62,7 +65,7 @@ export interface Readiness {
 export type ApiReader = TopologyReader & Required<Pick<TopologyReader, 'topologyJson' | 'changedSince'>>
 
 /** What the server is built from; everything that varies comes in here. */
-export interface ApiDeps {
+export interface ApiDeps extends WaysIn {
   readonly reader: ApiReader
   /** Unix milliseconds. */
   readonly now: () => number
@@ -78,8 +81,6 @@ export interface ApiDeps {
   readonly bus?: () => BusStatus
   /** What a reader of any answer should know. */
   readonly notes?: readonly string[]
-  /** The token that a request must have; undefined where none is asked for. */
-  readonly isToken?: TokenCheck
   readonly options: ApiOptions
 }
 

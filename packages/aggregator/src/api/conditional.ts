@@ -17,7 +17,7 @@ export function notModified(
 ) {
   const settled = !range.relative && nowMs > range.toMs + correctableMs
   reply.header('etag', `"${etag}"`)
-  reply.header('vary', 'Accept')
+  reply.header('vary', 'Accept, Authorization')
   reply.header('cache-control', settled ? 'private, max-age=300' : 'private, no-cache')
   const held = request.headers['if-none-match']
   return held !== undefined && matches(held, etag)

@@ -13,21 +13,25 @@ afterEach(async () => {
 
 describe('checkListenAddress', () => {
   it.each(['127.0.0.1', '127.8.9.1', 'localhost', '::1'])('takes %s', host => {
-    expect(() => checkListenAddress({ listen: { host, port: 7100 }, insecure: false })).not.toThrow()
+    expect(() =>
+      checkListenAddress({ listen: { host, port: 7100 }, apiAuth: 'token', insecure: false }),
+    ).not.toThrow()
   })
 
   it.each(['0.0.0.0', '::', '10.0.0.4', 'example.org', '127.evil.org'])(
     'refuses %s without a token',
     host => {
       const listen = { host, port: 7100 }
-      expect(() => checkListenAddress({ listen, insecure: false })).toThrow(
+      expect(() => checkListenAddress({ listen, apiAuth: 'token', insecure: false })).toThrow(
         expect.objectContaining({
           code: 'SB_CONFIG',
           message: expect.stringMatching(/--api-token-file.*--insecure/),
         }),
       )
-      expect(() => checkListenAddress({ listen, insecure: true })).not.toThrow()
-      expect(() => checkListenAddress({ listen, insecure: false, apiTokenFile: '/token' })).not.toThrow()
+      expect(() => checkListenAddress({ listen, apiAuth: 'token', insecure: true })).not.toThrow()
+      const closed = { listen, insecure: false }
+      expect(() => checkListenAddress({ ...closed, apiAuth: 'token', apiTokenFile: '/t' })).not.toThrow()
+      expect(() => checkListenAddress({ ...closed, apiAuth: 'kubernetes' })).not.toThrow()
     },
   )
 })

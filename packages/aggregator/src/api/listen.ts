@@ -4,13 +4,15 @@ import { isLoopback } from './host-check.ts'
 
 export interface ListenConfig {
   readonly listen: HostPort
+  readonly apiAuth: string
   readonly apiTokenFile?: string | undefined
   readonly insecure: boolean
 }
 
 /** Throws SB_CONFIG where other machines reach the address and nobody is asked for a token, unless that is wanted. */
-export function checkListenAddress({ listen, apiTokenFile, insecure }: ListenConfig): void {
-  if (apiTokenFile !== undefined || insecure || isLoopback(listen.host)) return
+export function checkListenAddress({ listen, apiAuth, apiTokenFile, insecure }: ListenConfig): void {
+  const asks = apiAuth === 'kubernetes' || apiTokenFile !== undefined
+  if (asks || insecure || isLoopback(listen.host)) return
   throw new SkybraidError(
     'SB_CONFIG',
     `${formatHostPort(listen)} can be reached from other machines and the API asks nobody who they are; name a token with --api-token-file, listen on 127.0.0.1, or set --insecure if that is wanted.`,

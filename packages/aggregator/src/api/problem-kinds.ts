@@ -24,7 +24,17 @@ export const problemKinds = {
   unauthorized: {
     title: 'The token is missing or wrong',
     advice:
-      'Send the header Authorization: Bearer TOKEN with what the file of --api-token-file holds. /livez and /readyz want none. In Kubernetes the chart keeps the token in a secret; its notes say how to read it.',
+      'Send the header Authorization: Bearer TOKEN with what the file of --api-token-file holds or, with --api-auth kubernetes, with a token of Kubernetes that is not over. /livez and /readyz want none. In Kubernetes the chart keeps the token in a secret; its notes say how to read it.',
+  },
+  forbidden: {
+    title: 'Kubernetes does not allow this',
+    advice:
+      'Figures are shown to those who may list pods: in some namespaces of those, in all namespaces of everything. /status and /metrics, which tell of all nodes, take the right to list pods everywhere or to get that URL. A Role or ClusterRole gives it; it counts within a minute.',
+  },
+  'access-unknown': {
+    title: 'Who may see what cannot be asked now',
+    advice:
+      'Kubernetes could not be asked about this token, so nothing is shown. Wait as long as Retry-After says. The log of the aggregator has the reason; its service account has to be allowed to create tokenreviews and subjectaccessreviews.',
   },
   'forbidden-host': {
     title: 'The Host header is not allowed',

@@ -8,7 +8,8 @@ import underPressure from '@fastify/under-pressure'
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { createAnswerCache } from './answer-cache.ts'
 import type { ApiContext, ApiDeps, ApiServer } from './api-deps.ts'
-import { demandToken } from './auth/access.ts'
+import { demandViewer } from './auth/access.ts'
+import { asksWho } from './auth/ways-in.ts'
 import { createBodyStore } from './body-store.ts'
 import { checkHost } from './host-check.ts'
 import { pageFolder } from './page-files.ts'
@@ -42,7 +43,7 @@ export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
   app.addHook('preClose', async () => hub.close())
   if (deps.options.loopbackOnly) app.addHook('onRequest', async request => checkHost(request))
   await registerPlugins(app, deps)
-  if (deps.isToken) demandToken(app, deps.isToken)
+  demandViewer(app, deps)
   app.setNotFoundHandler(answerUnknownPath)
   app.addHook('preValidation', async request => checkQuery(request))
   for (const schema of [
@@ -104,7 +105,8 @@ function createFastify({ log }: ApiDeps): ApiServer {
   return app as unknown as ApiServer
 }
 
-async function registerPlugins(app: ApiServer, { options, version, isToken }: ApiDeps): Promise<void> {
+async function registerPlugins(app: ApiServer, deps: ApiDeps): Promise<void> {
+  const { options, version } = deps
   await app.register(sensible)
   await app.register(helmet, {
     contentSecurityPolicy: {
@@ -139,7 +141,7 @@ async function registerPlugins(app: ApiServer, { options, version, isToken }: Ap
         description:
           'Who talks to whom, how well, and why not, seen from both ends. Paths also work without /api/v1.',
       },
-      ...(isToken && {
+      ...(asksWho(deps) && {
         components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
         security: [{ token: [] }],
       }),

@@ -1,6 +1,7 @@
 import type { EndFilter } from '../resolve/end-filter.ts'
 import type { GroupBy } from '../resolve/entity.ts'
 import { labelSelector } from '../resolve/label-selector.ts'
+import type { ViewScope } from '../resolve/view-scope.ts'
 import type { TopologyQuery } from '../topology/answer.ts'
 import { invalidParameters } from './problem.ts'
 import { defaultLimit } from './query-schema.ts'
@@ -40,6 +41,7 @@ export function topologyQuery(
   given: GraphParameters,
   range: TimeRange,
   defaultGroupBy: GroupBy,
+  scope: ViewScope | undefined,
 ): TopologyQuery {
   const ends = endFilterOf(given)
   if (given.depth !== undefined && given.focus === undefined) {
@@ -53,6 +55,7 @@ export function topologyQuery(
     ...(given.focus === undefined ? {} : { focus: given.focus, depth: given.depth ?? 1 }),
     ...(given.protocol === undefined ? {} : { protocol: given.protocol }),
     ...(ends === undefined ? {} : { ends }),
+    ...(scope === undefined ? {} : { scope }),
     ...(given.include === undefined ? {} : { detail: true }),
     ...(given.minBytes === undefined ? {} : { minBytes: given.minBytes }),
   }

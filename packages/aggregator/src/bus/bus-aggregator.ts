@@ -5,7 +5,7 @@ import { connectNats, ensureStreams, type NatsLink, type StreamReport } from '@s
 import type { FastifyBaseLogger } from 'fastify'
 import { checkListenAddress, listenOn } from '../api/listen.ts'
 import { buildServer } from '../api/server.ts'
-import { accessOf, apiOptions, readinessOf } from '../api-settings.ts'
+import { apiOptions, kubeAccessOf, readinessOf, tokenOf } from '../api-settings.ts'
 import type { ServingConfig } from '../config.ts'
 import { createPartitionedCore } from '../core.ts'
 import type { ExportSource } from '../export/oap/oap-exporter.ts'
@@ -47,7 +47,7 @@ const spreadMs = 2_000
 export async function startBusAggregator(options: BusAggregatorOptions): Promise<BusAggregator> {
   const { config, log } = options
   checkListenAddress(config)
-  const access = accessOf(config, log)
+  const token = tokenOf(config, log)
   const replica = config.replicaOrdinal ?? ordinalOf(hostname())
   if (replica >= config.replicas) {
     throw new SkybraidError(
@@ -68,6 +68,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
   }
   const outside = outsideRangesOf(config)
   const kubernetes = await openKubernetes(config, log)
+  const access = { ...token, ...kubeAccessOf(config, kubernetes, log) }
   const books = booksForOap(config, true)
   const core = createPartitionedCore({
     ...(kubernetes && { source: kubernetes.names }),

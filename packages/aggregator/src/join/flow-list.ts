@@ -9,6 +9,7 @@ import {
   observedOf,
   protocolOfFlow,
   searchText,
+  shownEnds,
   stateOfFlow,
   viewFlow,
 } from './flow-view.ts'
@@ -126,10 +127,12 @@ function take(source: FlowSource, lists: FlowLists, query: FlowQuery, page: Page
   if (query.state !== undefined && stateOfFlow(source) !== query.state) return
   if (query.protocol !== undefined && protocolOfFlow(source) !== query.protocol) return
   if (query.observed !== undefined && observedOf(source) !== query.observed) return
-  if (query.port !== undefined && !hasPort(source, query.port)) return
-  if (query.ends !== undefined && !isSelected(source, lists.names, query.ends)) return
-  if (query.match !== undefined && !searchText(source, lists.names).includes(query.match)) return
-  page.flows.push(viewFlow(source, lists.names, lists.nodes))
+  const shown = shownEnds(source, lists.names, query.scope)
+  if (!shown[0] && !shown[1]) return
+  if (query.port !== undefined && !hasPort(source, query.port, shown)) return
+  if (query.ends !== undefined && !isSelected(source, lists.names, query.ends, query.scope)) return
+  if (query.match !== undefined && !searchText(source, lists.names, shown).includes(query.match)) return
+  page.flows.push(viewFlow(source, lists.names, lists.nodes, shown))
 }
 
 function tableSource(table: JoinTable, slot: number, nearMs: number): FlowSource {

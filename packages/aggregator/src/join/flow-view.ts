@@ -1,7 +1,10 @@
 import { EndReason, Kind, Role, reasonOf, roleOf, State, stateOf } from '@skybraid/shared'
 import { addressText } from '../resolve/address-text.ts'
 import type { EndFilter } from '../resolve/end-filter.ts'
+import type { Group } from '../resolve/entity.ts'
 import { v4MappedWord } from '../resolve/entity-source.ts'
+import type { KubeIdentity } from '../resolve/kube-identity.ts'
+import { hiddenGroupId, isInScope, isOutsideAll, type ViewScope } from '../resolve/view-scope.ts'
 import type { DirectionLoss, FlowEnd, FlowView } from '../topology/answer.ts'
 import type { EntityId } from '../topology/edge-book.ts'
 import { unixMsOf } from './connection-store.ts'
@@ -22,9 +25,10 @@ import {
 
 /** How ends are called; the entity index. */
 export interface FlowNames {
-  group(entity: EntityId, groupBy: 'process', atMs: number): { readonly id: string; readonly name: string }
+  group(entity: EntityId, groupBy: 'process', atMs: number): Group
   ofAddress(node: number, w0: number, w1: number, w2: number, w3: number, atMs: number): EntityId
   isSelected(entity: EntityId, filter: EndFilter, atMs: number): boolean
+  identity(entity: EntityId, atMs: number): KubeIdentity | undefined
 }
 
 /** A node as its collector calls it, and that collector's current boot. */
@@ -79,9 +83,23 @@ export function stateOfFlow(source: FlowSource): FlowView['state'] {
   return 'open'
 }
 
-export function hasPort(source: FlowSource, port: number): boolean {
+/** Which ends of a flow may be shown, by side. */
+export type ShownEnds = readonly [boolean, boolean]
+
+/** An end that nobody reported is who its address belongs to. */
+export function shownEnds(source: FlowSource, names: FlowNames, scope: ViewScope | undefined): ShownEnds {
+  if (!scope) return [true, true]
+  const atMs = lastSeenMs(source)
+  const isShown = (side: number) => {
+    const entity = isPresent(source, side) ? entityOf(source, side) : remoteOf(source, 1 - side, names)
+    return isInScope(scope, names.identity(entity, atMs))
+  }
+  return [isShown(0), isShown(1)]
+}
+
+export function hasPort(source: FlowSource, port: number, shown: ShownEnds): boolean {
   for (let side = 0; side < 2; side++) {
-    if (!isPresent(source, side)) continue
+    if (!isPresent(source, side) || !shown[side]) continue
     const ports = coldWord(source, side, Cold.ports)
     if (ports >>> 16 === port || (ports & 0xffff) === port) return true
   }
@@ -93,6 +111,7 @@ export function viewFlow(
   source: FlowSource,
   names: FlowNames,
   nodes: ReadonlyMap<number, CurrentBoot>,
+  shown: ShownEnds,
 ): FlowView {
   const protocol = protocolOfFlow(source)
   const state = stateOfFlow(source)
@@ -106,42 +125,51 @@ export function viewFlow(
     lastSeen: new Date(lastSeenMs(source)).toISOString(),
     loss: { clientToServer: lossOf(source, 0), serverToClient: lossOf(source, 1) },
   }
-  if (isPresent(source, 0)) flow.client = viewEnd(source, 0, names, nodes, state)
-  if (isPresent(source, 1)) flow.server = viewEnd(source, 1, names, nodes, state)
+  for (let side = 0; side < 2; side++) {
+    if (!isPresent(source, side)) continue
+    const end = viewEnd(source, side, names, nodes, state)
+    flow[side === 0 ? 'client' : 'server'] = shown[side] ? end : { ...end, ...hiddenEnd }
+  }
   return flow
 }
 
+const hiddenEnd = { node: '', owner: hiddenGroupId, local: '', remote: '' }
+
 /** What a search text is compared with: owners, their names, addresses, and names of outside addresses. */
-export function searchText(source: FlowSource, names: FlowNames): string {
+export function searchText(source: FlowSource, names: FlowNames, shown: ShownEnds): string {
   let text = ''
   for (let side = 0; side < 2; side++) {
-    if (!isPresent(source, side)) continue
-    const s = source.start + sideAt(side)
+    if (!isPresent(source, side) || !shown[side]) continue
     const atMs = lastSeenMs(source)
     const owner = names.group(entityOf(source, side), 'process', atMs)
-    const node = source.words[s + Side.session] >>> 8
-    const [w0, w1, w2, w3] = addressWords(source, side, 'remote')
-    const remote = names.group(
-      names.ofAddress(node, w0, w1, w2, w3, openedMsAt(source.words, s)),
-      'process',
-      atMs,
-    )
-    text += `${owner.id} ${owner.name} ${endpoint(source, side, 'local')} ${endpoint(source, side, 'remote')} ${remote.name} `
+    const remote = names.group(remoteOf(source, side, names), 'process', atMs)
+    const remoteName = shown[1 - side] || isOutsideAll(remote) ? remote.name : ''
+    text += `${owner.id} ${owner.name} ${endpoint(source, side, 'local')} ${endpoint(source, side, 'remote')} ${remoteName} `
   }
   return text
 }
 
+/** The entity that a present side called by its remote address. */
+function remoteOf(source: FlowSource, side: number, names: FlowNames): EntityId {
+  const s = source.start + sideAt(side)
+  const node = source.words[s + Side.session] >>> 8
+  const [w0, w1, w2, w3] = addressWords(source, side, 'remote')
+  return names.ofAddress(node, w0, w1, w2, w3, openedMsAt(source.words, s))
+}
+
 /** Whether one of its ends, reported or by its address, is of those asked for. */
-export function isSelected(source: FlowSource, names: FlowNames, filter: EndFilter): boolean {
+export function isSelected(
+  source: FlowSource,
+  names: FlowNames,
+  filter: EndFilter,
+  scope: ViewScope | undefined,
+): boolean {
   const atMs = lastSeenMs(source)
+  const isAsked = (entity: EntityId) =>
+    names.isSelected(entity, filter, atMs) && (!scope || isInScope(scope, names.identity(entity, atMs)))
   for (let side = 0; side < 2; side++) {
     if (!isPresent(source, side)) continue
-    if (names.isSelected(entityOf(source, side), filter, atMs)) return true
-    const s = source.start + sideAt(side)
-    const node = source.words[s + Side.session] >>> 8
-    const [w0, w1, w2, w3] = addressWords(source, side, 'remote')
-    const remote = names.ofAddress(node, w0, w1, w2, w3, openedMsAt(source.words, s))
-    if (names.isSelected(remote, filter, atMs)) return true
+    if (isAsked(entityOf(source, side)) || isAsked(remoteOf(source, side, names))) return true
   }
   return false
 }

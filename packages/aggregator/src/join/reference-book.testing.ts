@@ -1,4 +1,5 @@
 import type { DnsName, Owner } from '@skybraid/shared'
+import type { Group } from '../resolve/entity.ts'
 import type { EntitySource } from '../resolve/entity-source.ts'
 import { counterCount, counterNames, histogramNames } from '../topology/counters.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
@@ -29,12 +30,17 @@ export class ReferenceEntities implements EntitySource {
     this.learned.push({ node: this.nodes[node], address, name })
   }
 
-  group(entity: number): { id: string; name: string } {
-    return { id: this.texts[entity] ?? '', name: this.texts[entity] ?? '' }
+  group(entity: number): Group {
+    const id = this.texts[entity] ?? ''
+    return { id, kind: 'process', name: id, parent: '', foundBy: 'kernel' }
   }
 
   isSelected(): boolean {
     return false
+  }
+
+  identity(): undefined {
+    return undefined
   }
 
   #intern(text: string): number {

@@ -11,6 +11,8 @@ export interface KubeTransport {
   readonly server: string
   /** The answer to a GET; rejects with a KubeHttpError unless it is 200. Ends with the signal. */
   get(path: string, signal: AbortSignal, accept?: string): Promise<IncomingMessage>
+  /** The object that the server makes of one, as JSON; rejects as above unless it was made. */
+  create(path: string, object: unknown, signal: AbortSignal): Promise<unknown>
 }
 
 export class KubeHttpError extends Error {
@@ -43,31 +45,48 @@ export function kubeTransport(mode: KubernetesMode, kubeconfigPath?: string): Ku
   const server = config.getCurrentCluster()?.server
   if (server === undefined || !URL.canParse(server))
     throw new SkybraidError('SB_CONFIG', 'The configuration for Kubernetes names no API server.')
-  return { server, get: (path, signal, accept) => get(config, new URL(path, server), signal, accept) }
+  return {
+    server,
+    get: (path, signal, accept) => send(config, 'GET', new URL(path, server), signal, accept),
+    create: (path, object, signal) => create(config, new URL(path, server), object, signal),
+  }
 }
 
-async function get(
+async function create(config: KubeConfig, url: URL, object: unknown, signal: AbortSignal): Promise<unknown> {
+  const response = await send(config, 'POST', url, signal, 'application/json', JSON.stringify(object))
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  return JSON.parse(Buffer.concat(chunks).toString())
+}
+
+async function send(
   config: KubeConfig,
+  method: 'GET' | 'POST',
   url: URL,
   signal: AbortSignal,
   accept = 'application/json',
+  body?: string,
 ): Promise<IncomingMessage> {
   const options: RequestOptions = { headers: {} }
   // certificates and tokens are read anew each time: they are exchanged while we run
   await config.applyToHTTPSOptions(options)
   const { agent: _agent, ...rest } = options
-  const request = (url.protocol === 'http:' ? http : https).get(url, {
+  const content = body === undefined ? {} : { 'content-type': 'application/json' }
+  const request = (url.protocol === 'http:' ? http : https).request(url, {
     ...rest,
-    headers: { ...options.headers, accept, 'user-agent': 'skybraid' },
+    method,
+    headers: { ...options.headers, accept, 'user-agent': 'skybraid', ...content },
     signal,
   })
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   request.on('error', reject)
   request.on('response', response => {
     request.setTimeout(0)
-    if (response.statusCode === 200) resolve(response)
+    const { statusCode } = response
+    if (statusCode === 200 || (method === 'POST' && statusCode === 201)) resolve(response)
     else void refusalOf(response).then(reject, reject)
   })
+  request.end(body)
   return promise
 }
 

@@ -32,6 +32,7 @@ async function serve(answer: (url: URL, response: ServerResponse) => void): Prom
       if (response.statusCode !== 200) throw new KubeHttpError(response.statusCode!, 'refused')
       return response
     },
+    create: () => Promise.reject(new Error('nothing is made here')),
   }
 }
 

@@ -21,6 +21,7 @@ export interface KubernetesStatus {
 
 export interface Kubernetes {
   readonly names: KubeNames
+  readonly transport: KubeTransport
   status(): KubernetesStatus
   close(): Promise<void>
 }
@@ -54,7 +55,10 @@ export function watchKubernetes(options: KubernetesOptions): Kubernetes {
       random: Math.random,
       ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
       handlers: {
-        put: object => names.index.put(object, nowMs()),
+        put(object) {
+          if (object.kind === 'pod' || object.kind === 'service') names.noteNamespace(object.namespace)
+          names.index.put(object, nowMs())
+        },
         gone: uid => names.index.gone(resource.kind, uid, nowMs()),
         listed(uids, sinceMs) {
           // ReplicaSets and Jobs are one kind: a list of the ones says nothing of the others
@@ -79,6 +83,7 @@ export function watchKubernetes(options: KubernetesOptions): Kubernetes {
 
   return {
     names,
+    transport,
     status() {
       const resources = watches.map(w => w.status())
       const oldest = Math.min(...resources.map(r => r.heardMs))

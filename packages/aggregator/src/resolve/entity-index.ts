@@ -309,7 +309,10 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
         if (known.kube && entity.podUid !== '') source?.remember(entity.podUid, known.kube)
         return
       }
-      if (settled.has(id) && known.kube) settled.set(id, known.kube)
+      if (settled.has(id) && known.kube) {
+        source?.noteNamespace(known.kube.namespace)
+        settled.set(id, known.kube)
+      }
       const w = addressWords
       const at = id * 4
       const { dns } = known

@@ -41,7 +41,7 @@ export type FoundBy =
 /** A node of an answer: what an entity is folded into. Ids are readable and stable across restarts. */
 export interface Group {
   readonly id: string
-  readonly kind: GroupBy | 'outside'
+  readonly kind: GroupBy | 'outside' | 'hidden'
   readonly name: string
   /** Of Kubernetes; absent for what is in none. */
   readonly namespace?: string

@@ -15,11 +15,14 @@ export interface KubeNames extends NameSource {
   readonly index: KubeIndex
   /** The first complete lists are in: an address that nobody had is nobody's. */
   synced(): void
+  /** Namespaces in which something is or was. */
+  namespaces(): readonly string[]
 }
 
 const mostAsked = 65_536
 const mostRemembered = 50_000
 const mostOwners = 8
+const mostNamespaces = 10_000
 const noLabels: readonly string[] = []
 const clusterName = /^([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.|$)/
 /** A pod of a StatefulSet is known to DNS by its own name in front of the service's. */
@@ -52,10 +55,15 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
   /** UIDs that were asked for and not known. */
   const missed = new LRUCache<string, true>({ max: mostAsked })
   const remembered = new LRUCache<string, KubeIdentity>({ max: mostRemembered })
+  const namespaces = new LRUCache<string, true>({ max: mostNamespaces })
   let askedAddresses = createAddressTable()
   /** The /24 or /64 of every address that a pod or a service ever had. */
   const neighbourhoods = createAddressTable()
   let ranges: AddressRange[] = []
+
+  function noteNamespace(namespace: string): void {
+    if (namespace !== '') namespaces.set(namespace, true)
+  }
 
   function learnNeighbours(pod: KubePod): void {
     if (pod.hostNetwork) return
@@ -198,7 +206,10 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
       return record && serviceIdentity(record, 'node-address')
     },
     zoneOf,
+    namespaces: () => [...namespaces.keys()],
+    noteNamespace,
     remember(podUid, identity) {
+      noteNamespace(identity.namespace)
       if (!index.pod(podUid, identity.node) && !remembered.has(podUid)) {
         remembered.set(podUid, identity)
         if (missed.delete(podUid)) revision++

@@ -34,6 +34,8 @@ export interface NameSource {
   zoneOf(node: string): string
   /** What an earlier process knew of a pod that may be gone since. */
   remember(podUid: string, identity: KubeIdentity): void
+  /** A namespace in which something was, of which an earlier process knew. */
+  noteNamespace(namespace: string): void
   /** Grows whenever an answer that was given may have changed. */
   revision(): number
 }

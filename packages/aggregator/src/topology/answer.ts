@@ -1,5 +1,6 @@
 import type { EndFilter } from '../resolve/end-filter.ts'
 import type { FoundBy, GroupBy } from '../resolve/entity.ts'
+import type { ViewScope } from '../resolve/view-scope.ts'
 
 /** Shapes that queries return and the API serves. Absent means not measured; 0 means measured, and zero. */
 
@@ -14,6 +15,8 @@ export interface TopologyQuery {
   readonly protocol?: 'tcp' | 'udp'
   /** Only edges with such an end. */
   readonly ends?: EndFilter
+  /** What whoever asks may see; everything if absent. */
+  readonly scope?: ViewScope
   readonly minBytes?: number
   /** Every counter of each edge instead of a summary; only for `topologyJson`, because objects always have all. */
   readonly detail?: boolean
@@ -116,7 +119,7 @@ export interface SideUdp {
 
 export interface TopologyNode {
   readonly id: string
-  readonly kind: GroupBy | 'outside'
+  readonly kind: GroupBy | 'outside' | 'hidden'
   /** Of Kubernetes; absent for what is in none. */
   readonly namespace?: string
   readonly name: string
@@ -201,6 +204,8 @@ export interface FlowQuery {
   readonly port?: number
   /** Only flows with such an end. */
   readonly ends?: EndFilter
+  /** What whoever asks may see; everything if absent. */
+  readonly scope?: ViewScope
   readonly observed?: FlowView['observed']
   readonly limit: number
   readonly cursor?: string

@@ -1,8 +1,10 @@
-import type { GroupBy } from '../resolve/entity.ts'
+import type { Group, GroupBy } from '../resolve/entity.ts'
 import { groupingsFrom } from '../resolve/entity-grouping.ts'
 import type { EntityIndex } from '../resolve/entity-index.ts'
+import { hiddenGroupId } from '../resolve/view-scope.ts'
 import type { TopologyQuery } from './answer.ts'
 import type { ClosedSums } from './closed-sums.ts'
+import type { EntityId } from './edge-book.ts'
 import type { EdgeTable } from './edge-table.ts'
 import { bytesOf } from './edge-view.ts'
 import { withinReach } from './focus.ts'
@@ -92,7 +94,12 @@ function withNote(
 }
 
 function evaluateAt(source: EvaluationSource, query: TopologyQuery, level: Level): Evaluation {
-  const fold = source.folds.get({ ...level, atMs: query.toMs, ...(query.ends && { filter: query.ends }) })
+  const fold = source.folds.get({
+    ...level,
+    atMs: query.toMs,
+    ...(query.ends && { filter: query.ends }),
+    ...(query.scope && { scope: query.scope }),
+  })
   const sums = sumRange(source.parts, fold.slotOf, fold.slots, source.closedOf(fold), source.scratch)
   for (const gauges of source.gauges) addGauges(sums, gauges, fold.slotOf)
   if (source.isLive) addLiveGauges(sums, source.edges, fold.slotOf)
@@ -129,11 +136,15 @@ export function focusGroup(
   const found = fold.groups.findIndex(g => g.id === focus)
   if (found >= 0) return found
   const { edges, index } = source
+  const isFocus = (entity: EntityId, group: Group) =>
+    // what was folded away for its namespace is not to be found by its name
+    group.id !== hiddenGroupId && index.group(entity, query.groupBy, query.toMs).id === focus
   for (let edge = 0; edge < edges.limit; edge++) {
     const slot = fold.slotOf[edge]
     if (slot === 0) continue
-    if (index.group(edges.client[edge], query.groupBy, query.toMs).id === focus) return fold.source[slot]
-    if (index.group(edges.server[edge], query.groupBy, query.toMs).id === focus) return fold.target[slot]
+    const [from, to] = [fold.source[slot], fold.target[slot]]
+    if (isFocus(edges.client[edge], fold.groups[from])) return from
+    if (isFocus(edges.server[edge], fold.groups[to])) return to
   }
   return -1
 }

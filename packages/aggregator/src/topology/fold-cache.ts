@@ -19,7 +19,8 @@ export function createFoldCache(edges: EdgeTable, index: EntityIndex): FoldCache
       // equal in total and up to a time: the very same changes count for that time
       const names = `${index.revision()}.${index.revisionAt(request.atMs)}`
       const filter = request.filter ? JSON.stringify(request.filter) : ''
-      const key = `${request.groupBy} ${request.joinsOutside} ${names} ${filter}`
+      const scope = request.scope ? JSON.stringify(request.scope) : ''
+      const key = `${request.groupBy} ${request.joinsOutside} ${names} ${filter} ${scope}`
       let fold = folds.get(key)
       if (!fold) {
         fold = createFold(edges, index, request)

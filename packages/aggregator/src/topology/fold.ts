@@ -2,6 +2,7 @@ import type { EndFilter } from '../resolve/end-filter.ts'
 import type { Group, GroupBy } from '../resolve/entity.ts'
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import { kubeGroup } from '../resolve/kube-grouping.ts'
+import { hiddenGroup, isInScope, isOutsideAll, type ViewScope } from '../resolve/view-scope.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
 import { createEdgeTable, type EdgeTable } from './edge-table.ts'
 import { compareTexts, withInserted } from './sorted-order.ts'
@@ -40,6 +41,11 @@ export interface FoldRequest {
   readonly atMs: number
   /** Only edges with such an end; all if absent. */
   readonly filter?: EndFilter
+  /**
+   * An end outside of it is hidden, unless it is an outside address and the edge has something inside. An edge of which
+   * neither an end nor the service that was dialled is inside counts among all hidden ones of its protocol.
+   */
+  readonly scope?: ViewScope
 }
 
 const protocolNames = ['', 'tcp', 'udp'] as const
@@ -60,6 +66,7 @@ export function edgeIdText(source: Group, target: Group, suffix: string): string
 export const outsideGroupId = 'outside'
 
 export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRequest): Fold {
+  const { scope } = request
   let table = emptyTable()
   const groups: Group[] = []
   const groupIndexes = new Map<string, number>()
@@ -77,20 +84,30 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     const known = groupOf[entity]
     if (known !== undefined) return known
     const found = index.group(entity, request.groupBy, request.atMs)
-    const group = request.joinsOutside && found.kind === 'outside' ? wholeOutside : found
-    let at = groupIndexes.get(group.id)
-    if (at === undefined) {
-      at = groups.push(group) - 1
-      groupIndexes.set(group.id, at)
-    }
+    const isHidden = !isShown(entity) && !isOutsideAll(found)
+    const at = indexOfGroup(
+      isHidden ? hiddenGroup : request.joinsOutside && found.kind === 'outside' ? wholeOutside : found,
+    )
     groupOf[entity] = at
     return at
+  }
+
+  function indexOfGroup(group: Group): number {
+    const known = groupIndexes.get(group.id)
+    if (known !== undefined) return known
+    groupIndexes.set(group.id, groups.length)
+    return groups.push(group) - 1
+  }
+
+  function isShown(entity: EntityId): boolean {
+    return !scope || isInScope(scope, index.identity(entity, request.atMs))
   }
 
   function viaIndexOf(entity: EntityId, port: number): number {
     if (entity < 0) return 0
     const address = index.entity(entity)?.address ?? ''
     const service = index.dialled(entity, port, request.atMs)
+    if (scope && service && !isInScope(scope, service)) return 0
     // two nodes that call the same address are one answer
     const text = service
       ? `${kubeGroup(service, index.entity(entity)!, 'service').id}:${port}`
@@ -107,30 +124,47 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
 
   function isWanted(edge: EdgeId): boolean {
     const { filter, atMs } = request
+    const isAsked = (entity: EntityId) =>
+      // a filter that tells hidden ends apart would name them
+      index.isSelected(entity, filter!, atMs) && isShown(entity)
+    return !filter || isAsked(edges.client[edge]) || isAsked(edges.server[edge])
+  }
+
+  /** Whoever dials a loopback address dials itself, and in a pod that is not the node. */
+  function isToItself(edge: EdgeId): boolean {
     return (
-      !filter ||
-      index.isSelected(edges.client[edge], filter, atMs) ||
-      index.isSelected(edges.server[edge], filter, atMs)
+      index.isKubernetes &&
+      index.isThisMachine(edges.server[edge]) &&
+      index.identity(edges.client[edge], request.atMs) !== undefined
     )
+  }
+
+  /** Neither of its ends, nor the service that was dialled, may be seen. */
+  function isHidden(edge: EdgeId): boolean {
+    if (!scope || isShown(edges.client[edge])) return false
+    if (!isToItself(edge) && isShown(edges.server[edge])) return false
+    const via = edges.via[edge]
+    return via < 0 || !isInScope(scope, index.dialled(via, edges.viaPort[edge], request.atMs))
   }
 
   /** The service that was dialled counts for more than the one that its backend stands behind by itself. */
   function targetOf(edge: EdgeId, source: number): number {
-    const server = edges.server[edge]
     const via = edges.via[edge]
-    // whoever dials a loopback address dials itself, and in a pod that is not the node
-    if (index.isKubernetes && index.isThisMachine(server) && index.identity(edges.client[edge], request.atMs))
-      return source
+    if (isToItself(edge)) return source
     if (request.groupBy === 'service' && via >= 0 && index.dialled(via, edges.viaPort[edge], request.atMs)) {
       const dialled = groupIndexOf(via)
       if (groups[dialled].kind === 'service') return dialled
     }
-    return groupIndexOf(server)
+    return groupIndexOf(edges.server[edge])
   }
 
   function slotOfEdge(edge: EdgeId): number {
     if (edges.protocol[edge] === 0) return 0
     if (!isWanted(edge)) return 0
+    if (isHidden(edge)) {
+      const hidden = indexOfGroup(hiddenGroup)
+      return table.intern(hidden, hidden, edges.protocol[edge], 0, 0, 0)
+    }
     const source = groupIndexOf(edges.client[edge])
     const target = targetOf(edge, source)
     const via = viaIndexOf(edges.via[edge], edges.viaPort[edge])

@@ -1,3 +1,4 @@
+import type { ViewScope } from '../../resolve/view-scope.ts'
 import type { TopologyEdge, TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext } from '../api-deps.ts'
 import { edgeBytes } from '../format/edge-figures.ts'
@@ -7,7 +8,7 @@ import type { Labels, MetricSet } from './metric-set.ts'
  * The edges of the newest closed minute, the largest first, at most `options.edgeMetrics` of them; how many were left
  * out is a series of its own. Gauges: a minute's amount, not a running total. Ports and addresses are no labels.
  */
-export function writeEdgeMetrics(out: MetricSet, context: ApiContext): void {
+export function writeEdgeMetrics(out: MetricSet, context: ApiContext, scope: ViewScope | undefined): void {
   const closed = context.reader.closedMinute()
   if (context.options.edgeMetrics <= 0 || closed < 0) return
   const nowMs = context.now()
@@ -16,6 +17,7 @@ export function writeEdgeMetrics(out: MetricSet, context: ApiContext): void {
     toMs: (closed + 1) * 60_000,
     groupBy: 'process',
     limit: Number.MAX_SAFE_INTEGER,
+    ...(scope && { scope }),
   }
   const answer = context.cache.answer(query, context.cache.version(query, nowMs), nowMs)
   const series = mergePorts(answer.edges)

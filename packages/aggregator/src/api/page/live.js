@@ -37,7 +37,7 @@ export function openLive(question, { onTopology, onLink }) {
         headers: lastId === undefined ? {} : { 'last-event-id': lastId },
       })
       if (closed) return
-      if (response.status === 401) {
+      if (response.status === 401 || response.status === 403) {
         deny()
         return
       }

@@ -166,6 +166,7 @@ function drawBox(drawn, node, { x, y }, answers) {
 
 function kindText(node) {
   if (node.kind === 'outside') return node.foundBy === 'dns' ? 'outside, named by DNS' : 'outside'
+  if (node.kind === 'hidden') return 'hidden from this token'
   const parent = node.parent === '' ? '' : ` · ${node.parent.slice(node.parent.lastIndexOf('/') + 1)}`
   return `${node.kind}${parent}`
 }

@@ -1,7 +1,9 @@
 import Type, { type Static } from 'typebox'
 import type { GroupBy } from '../../resolve/entity.ts'
+import type { ViewScope } from '../../resolve/view-scope.ts'
 import type { TopologyEdge, TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { viewerOf } from '../auth/viewer.ts'
 import { notModified } from '../conditional.ts'
 import { decodeCursor, type EdgeCursor, encodeCursor, fingerprint } from '../cursor.ts'
 import { edgeBytes, edgeLost, edgeRetransmits } from '../format/edge-figures.ts'
@@ -72,7 +74,7 @@ export function edgesRoute(app: ApiServer, context: ApiContext): void {
     const range: TimeRange =
       cursor === undefined ? asked : { fromMs: cursor.fromMs, toMs: cursor.toMs, relative: false }
     if (range.toMs - range.fromMs > options.maxRangeMs) throw badCursor()
-    const query = allEdges(given, range, options.defaultGroupBy)
+    const query = allEdges(given, range, options.defaultGroupBy, viewerOf(request).scope)
     const version = cache.version(query, nowMs)
     const pageName = fingerprint(JSON.stringify([questionOf(given), given.limit ?? 0, given.cursor ?? '']))
     if (notModified(request, reply, `${version}-${pageName}`, range, nowMs)) return reply.code(304).send()
@@ -87,7 +89,12 @@ export function edgesRoute(app: ApiServer, context: ApiContext): void {
 }
 
 /** A list is never collapsed to a coarser grouping: its pages bound it instead. */
-function allEdges(given: EdgesQuery, range: TimeRange, defaultGroupBy: GroupBy): TopologyQuery {
+function allEdges(
+  given: EdgesQuery,
+  range: TimeRange,
+  defaultGroupBy: GroupBy,
+  scope: ViewScope | undefined,
+): TopologyQuery {
   const { groupBy, protocol, minBytes, namespace, labels } = given
   const query = topologyQuery(
     {
@@ -99,6 +106,7 @@ function allEdges(given: EdgesQuery, range: TimeRange, defaultGroupBy: GroupBy):
     },
     range,
     defaultGroupBy,
+    scope,
   )
   return { ...query, limit: Number.MAX_SAFE_INTEGER }
 }

@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import type { FlowQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { viewerOf } from '../auth/viewer.ts'
 import { invalidParameters } from '../problem.ts'
 import { endParameters } from '../query-schema.ts'
 import { flowStateSchema } from '../schema/flow-schema.ts'
@@ -43,7 +44,13 @@ export function flowsRoute(app: ApiServer, context: ApiContext): void {
       ...(namespace === undefined ? {} : { namespace }),
       ...(labels === undefined ? {} : { labels }),
     })
-    const query: FlowQuery = { ...given, ...(ends && { ends }), limit: given.limit ?? 100 }
+    const { scope } = viewerOf(request)
+    const query: FlowQuery = {
+      ...given,
+      ...(ends && { ends }),
+      ...(scope && { scope }),
+      limit: given.limit ?? 100,
+    }
     const page = readFlows(context, query)
     if (page.nextCursor !== undefined) {
       const next = new URL(request.url, 'http://localhost')

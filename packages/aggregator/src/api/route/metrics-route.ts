@@ -1,6 +1,7 @@
 import { expositionContentType } from '@skybraid/shared'
 import Type from 'typebox'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { demandRight } from '../auth/access.ts'
 import { writeEdgeMetrics } from '../metrics/edge-metrics.ts'
 import { MetricSet } from '../metrics/metric-set.ts'
 import { writeSelfMetrics } from '../metrics/self-metrics.ts'
@@ -18,10 +19,11 @@ const schema = {
 }
 
 export function metricsRoute(app: ApiServer, context: ApiContext): void {
-  app.get('/metrics', { schema }, async (_request, reply) => {
+  app.get('/metrics', { schema }, async (request, reply) => {
+    const { scope } = await demandRight(request, '/metrics')
     const out = new MetricSet()
     writeSelfMetrics(out, context)
-    writeEdgeMetrics(out, context)
+    writeEdgeMetrics(out, context, scope)
     return reply.type(expositionContentType).send(out.toString())
   })
 }

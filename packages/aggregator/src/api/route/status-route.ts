@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { demandRight } from '../auth/access.ts'
 import { oapFigures } from '../oap-figures.ts'
 import { processFigures } from '../process-figures.ts'
 import { refusals } from '../schema/problem-schema.ts'
@@ -17,7 +18,8 @@ const schema = {
 
 export function statusRoute(app: ApiServer, context: ApiContext): void {
   const startedAt = new Date(context.now()).toISOString()
-  app.get('/status', { schema }, async (_request, reply) => {
+  app.get('/status', { schema }, async (request, reply) => {
+    await demandRight(request, '/status')
     const nowMs = context.now()
     const { ready, reasons } = context.readiness()
     const status = {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import Type from 'typebox'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { isSameView, type Viewer, viewerOf } from '../auth/viewer.ts'
 import { RequestProblem } from '../problem.ts'
 import { focusParameters, graphParameters, includeParameter, windowParameter } from '../query-schema.ts'
 import { refusals } from '../schema/problem-schema.ts'
@@ -31,7 +32,13 @@ export function streamRoute(app: ApiServer, context: ApiContext, hub: StreamHub)
   const { options } = context
   app.get('/topology/stream', { schema, exposeHeadRoute: false }, async (request, reply) => {
     const range = rangeOf(request.query, context.now(), options.maxRangeMs)
-    const { fromMs, toMs, ...query } = topologyQuery(request.query, range, context.options.defaultGroupBy)
+    const viewer = viewerOf(request)
+    const { fromMs, toMs, ...query } = topologyQuery(
+      request.query,
+      range,
+      options.defaultGroupBy,
+      viewer.scope,
+    )
     const question: LiveQuestion = { windowMs: toMs - fromMs, query }
     if (!hub.hasRoom(question)) {
       throw new RequestProblem(503, 'too-many-streams', 'Too many live clients; poll /topology instead.', {
@@ -43,7 +50,7 @@ export function streamRoute(app: ApiServer, context: ApiContext, hub: StreamHub)
       if (value !== undefined) reply.raw.setHeader(name, value)
     }
     reply.hijack()
-    openStream(reply.raw, context, hub, question, lastEventId)
+    openStream(reply.raw, context, hub, question, viewer, lastEventId)
   })
 }
 
@@ -52,6 +59,7 @@ function openStream(
   context: ApiContext,
   hub: StreamHub,
   question: LiveQuestion,
+  viewer: Viewer,
   lastEventId: string | undefined,
 ): void {
   raw.writeHead(200, {
@@ -67,8 +75,10 @@ function openStream(
     context.options.streamHeartbeatMs,
   )
   heartbeat.unref()
+  const watch = endWhenSeenOtherwise(raw, viewer, context)
   raw.on('close', () => {
     clearInterval(heartbeat)
+    clearInterval(watch)
     leave?.()
   })
   raw.on('error', error => context.log.debug({ err: error }, 'a live client went away'))
@@ -80,6 +90,18 @@ function openStream(
     raw.destroy()
   }
   if (raw.destroyed) leave?.()
+}
+
+/** A client that may see something else by now, or nothing, is cut off; it comes back and is asked who it is. */
+function endWhenSeenOtherwise(raw: ServerResponse, viewer: Viewer, context: ApiContext): NodeJS.Timeout {
+  const watch = async () => {
+    const isSame = await viewer.again().then(
+      now => isSameView(viewer, now),
+      () => false,
+    )
+    if (!isSame) raw.end()
+  }
+  return setInterval(() => void watch(), context.options.streamAccessMs).unref()
 }
 
 /**

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { selectorText } from '../../resolve/label-selector.ts'
 import type { TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
+import { viewerOf } from '../auth/viewer.ts'
 import { notModified } from '../conditional.ts'
 import { graphContentTypes, graphFormats, renderGraph } from '../format/graph-format.ts'
 import { focusParameters, graphParameters, includeParameter, timeParameters } from '../query-schema.ts'
@@ -45,7 +46,8 @@ export function topologyRoute(app: ApiServer, context: ApiContext): void {
   app.get('/topology', { schema }, async (request, reply) => {
     const nowMs = context.now()
     const range = rangeOf(request.query, nowMs, options.maxRangeMs)
-    const query = topologyQuery(request.query, range, context.options.defaultGroupBy)
+    const { scope } = viewerOf(request)
+    const query = topologyQuery(request.query, range, options.defaultGroupBy, scope)
     const format = request.query.format ?? 'native'
     const version = cache.version(query, nowMs)
     const links = linksOf(query, nowMs)
@@ -90,7 +92,7 @@ function linksOf(query: TopologyQuery, nowMs: number): Links {
 }
 
 function linkTo(query: TopologyQuery, shiftMs: number): string {
-  const { fromMs, toMs, detail, ends, ...rest } = query
+  const { fromMs, toMs, detail, ends, scope: _scope, ...rest } = query
   const parameters = new URLSearchParams({
     from: new Date(fromMs + shiftMs).toISOString(),
     to: new Date(toMs + shiftMs).toISOString(),

@@ -145,7 +145,9 @@ const sideUdpSchema = Type.Object(
 export const nodeSchema = Type.Object(
   {
     id: Type.String({ description: 'readable and stable over restarts' }),
-    kind: Type.Enum([...groupings, 'outside']),
+    kind: Type.Enum([...groupings, 'outside', 'hidden'], {
+      description: 'hidden: everything in namespaces that whoever asks may not list the pods of, as one node',
+    }),
     name: Type.String(),
     namespace: Type.Optional(Type.String({ description: 'of Kubernetes; absent for what is in none' })),
     parent: Type.String(),

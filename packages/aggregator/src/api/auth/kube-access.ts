@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import type { AccessReviews, KubeUser } from '../../kube/access-reviews.ts'
+import { RequestProblem } from '../problem.ts'
+import { createReviewBudget, type ReviewBudget } from './review-budget.ts'
+import { createReviewCache } from './review-cache.ts'
+import type { OwnPath, Viewer } from './viewer.ts'
+
+export interface KubeAccessOptions {
+  readonly reviews: AccessReviews
+  /** Namespaces that may occur in answers. One that is missing is hidden. */
+  readonly namespaces: () => readonly string[]
+  readonly log: FastifyBaseLogger
+  /** Unix milliseconds. */
+  readonly nowMs: () => number
+}
+
+/** Who the bearer of a token is to Kubernetes and what that one may see; rejects with the refusal. */
+export type KubeAccess = (token: string) => Promise<Viewer>
+
+const tokenForm = /^[A-Za-z0-9\-._~+/]+=*$/
+const longestToken = 8192
+const keptTokens = 4096
+const keptRights = 65_536
+const knownMs = 60_000
+const refusedMs = 10_000
+const rightsMs = 60_000
+const reviewsAtOnce = 32
+const quietMs = 10_000
+
+/** What asks the API server is bounded apart for tokens and for rights: guesses at tokens do not cost anybody else. */
+export const reviewLimits = {
+  tokens: { burst: 100, perSecond: 20 },
+  rights: { burst: 2000, perSecond: 200 },
+} as const
+
+/**
+ * Answers hold for a minute, those about unknown tokens for ten seconds, and none longer than its token. What cannot be
+ * asked and is not known is refused: 401 who is nobody, 403 who may list pods nowhere, 503 while Kubernetes cannot say.
+ */
+export function createKubeAccess(options: KubeAccessOptions): KubeAccess {
+  const { reviews, nowMs } = options
+  const { tokens, rights } = reviewLimits
+  const tokenBudget = createReviewBudget(tokens.burst, tokens.perSecond, nowMs)
+  const rightsBudget = createReviewBudget(rights.burst, rights.perSecond, nowMs)
+  const users = createReviewCache<{ user: KubeUser | undefined; expiresMs: number }>({
+    max: keptTokens,
+    nowMs,
+    keepMs: ({ user, expiresMs }) => (user ? Math.max(0, Math.min(knownMs, expiresMs - nowMs())) : refusedMs),
+  })
+  const allowed = createReviewCache<boolean>({ max: keptRights, nowMs, keepMs: () => rightsMs })
+  let loggedMs = Number.NEGATIVE_INFINITY
+
+  async function asked<T>(budget: ReviewBudget, question: () => Promise<T>): Promise<T> {
+    if (!budget.take()) throw unknown('Kubernetes is asked about too many tokens and rights just now', 1)
+    try {
+      return await question()
+    } catch (error) {
+      if (nowMs() - loggedMs >= quietMs) {
+        loggedMs = nowMs()
+        options.log.warn({ err: error }, 'Kubernetes cannot be asked who may see what')
+      }
+      throw unknown('Kubernetes cannot be asked who may see what', 5)
+    }
+  }
+
+  function isAllowed(user: KubeUser, what: string, question: () => Promise<boolean>): Promise<boolean> {
+    return allowed.get(digestOf(JSON.stringify([user, what])), () => asked(rightsBudget, question))
+  }
+
+  const mayList = (user: KubeUser, namespace: string) =>
+    isAllowed(user, `pods in ${namespace}`, () => reviews.mayListPods(user, namespace))
+
+  async function visibleTo(user: KubeUser): Promise<string[]> {
+    const all = [...new Set(options.namespaces())].filter(name => name !== '').sort()
+    const visible: string[] = []
+    for (let i = 0; i < all.length; i += reviewsAtOnce) {
+      const some = all.slice(i, i + reviewsAtOnce)
+      const may = await Promise.all(some.map(namespace => mayList(user, namespace)))
+      visible.push(...some.filter((_, at) => may[at]))
+    }
+    return visible
+  }
+
+  return async function viewerOf(token) {
+    if (token.length > longestToken || !tokenForm.test(token)) throw nobody()
+    const { user } = await users.get(digestOf(token), () =>
+      asked(tokenBudget, async () => ({ user: await reviews.userOf(token), expiresMs: expiryOf(token) })),
+    )
+    if (user === undefined) throw nobody()
+    const isOfAll = await mayList(user, '')
+    const scope = isOfAll ? undefined : { namespaces: await visibleTo(user) }
+    const mayRead = async (path: OwnPath) =>
+      isOfAll || isAllowed(user, `get ${path}`, () => reviews.mayGet(user, path))
+    return { scope, mayRead, again: () => viewerOf(token) }
+  }
+}
+
+function nobody(): RequestProblem {
+  return new RequestProblem(401, 'unauthorized', 'Kubernetes does not know this token, or it is over.')
+}
+
+function unknown(why: string, retryAfterSeconds: number): RequestProblem {
+  return new RequestProblem(503, 'access-unknown', `${why}, and nothing is shown without it; ask again.`, {
+    retryAfterSeconds,
+  })
+}
+
+/** The time that a JSON web token says it ends at; never, for any other. Only asked of tokens that Kubernetes knows. */
+function expiryOf(token: string): number {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+    const { exp } = claims as { exp?: unknown }
+    return typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
+
+/** Tokens are not kept, and rights belong to all that a user is. */
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
