@@ -180,6 +180,18 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     expect(rules.flatMap(rule => rule.resources)).not.toContain('secrets')
   })
 
+  it('may ask about tokens and rights where people come in by those, and create nothing else', () => {
+    const asking = ['--set', 'aggregator.config.api-auth=kubernetes']
+    const rules = rendered('default-values.yaml', ...asking)
+      .filter(m => m.kind === 'ClusterRole')
+      .flatMap(role => role.rules)
+    const creating = rules.filter(rule => rule.verbs.includes('create'))
+    expect(creating).toEqual([
+      { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+      { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+    ])
+  })
+
   it('gives both programs the passwords that the server has, and one authority', () => {
     const all = rendered('default-values.yaml')
     const server = named(all, 'Secret', 'shop-skybraid-nats').stringData
