@@ -92,6 +92,8 @@ const minuteMs = 60_000
 const aheadMinutes = 2
 /** Packing goes by steps of so many rows; an `advance` with this many takes some milliseconds. */
 const rowsPerStep = 500
+/** Giving back so many rows takes about as long. */
+const rowsGivenPerStep = 2000
 /** What goes over all rows at once, like sorting them, counts as much as packing this share of them. */
 const sectionShare = 8
 /** How long after its end a closed minute can be corrected. */
@@ -232,7 +234,8 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     const packer = createSegmentPacker(part, rows, part.open, part.losses)
     while (!isDropped && packer.step(rowsPerStep)) yield rowsPerStep
     if (isDropped) return
-    const segment: Segment = { ...packer.finish(), content: from.content }
+    const segment: Segment = { ...(yield* packer.finish()), content: from.content }
+    if (isDropped) return
     const isEmpty = segment.edges.length === 0 && segment.losses.every(n => n === 0)
     const kept = part.isCorrection && isEmpty ? undefined : segment
     archive.replace(part, kept)
@@ -240,10 +243,17 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     if (kept) round?.parts.add(kept)
     frozen.delete(from)
     from.packed = segment
-    for (const r of from.rows) pool.give(r)
-    yield wholeColumns
+    yield* giveBack(from.rows)
     if (kept) yield* publish(kept, round, nowMs)
     if (round && --round.unpacked === 0 && !isDropped) deps.onRound?.(round)
+  }
+
+  /** Rows that nothing refers to any more, not even when the book is dropped meanwhile. */
+  function* giveBack(rows: readonly number[]): Generator<number, void> {
+    for (const [i, row] of rows.entries()) {
+      pool.give(row)
+      if ((i + 1) % rowsGivenPerStep === 0) yield rowsPerStep
+    }
   }
 
   function* publish(segment: Segment, round: CutRound | undefined, nowMs: number): Generator<number, void> {

@@ -39,7 +39,7 @@ export function* mergeSegments(
   const rows = { edges, counters, at: (row: number) => row * counterCount, addLatencies }
   const packer = createSegmentPacker(head, rows, addedGauges(lastGauges(parts)), losses)
   while (packer.step(rowsPerStep)) yield rowsPerStep
-  return packer.finish()
+  return yield* packer.finish()
 }
 
 /** Edges of all parts, rising; `rowOf` is all zero and says then where each one is. */

@@ -62,12 +62,15 @@ export interface SegmentRows {
 }
 
 const wideBytes = 12
+/** Packing one column of all rows takes as long as packing this share of the rows. */
+const columnShare = 64
 
 /** Packs some rows at a time, so that a large minute does not hold up everything else. */
 export interface SegmentPacker {
   /** Packs at most so many more rows; false when none are left. */
   step(rows: number): boolean
-  finish(): Segment
+  /** Packs the columns once no rows are left: each step yields how many rows' worth of work it was. */
+  finish(): Generator<number, Segment>
 }
 
 /** Packs rows; rows without any value are left out. */
@@ -117,18 +120,23 @@ export function createSegmentPacker(
       }
       return next < total
     },
-    finish: () => ({
-      ...head,
-      edges: edges.slice(0, kept),
-      columns: amounts.flatMap((column, counter) => {
+    *finish() {
+      const columns: SegmentColumn[] = []
+      for (const [counter, column] of amounts.entries()) {
         const packed = column && packColumn(counter, column.subarray(0, kept))
-        return packed ? [packed] : []
-      }),
-      entryAt: entryAt.slice(0, kept + 1),
-      entries: list.finish(),
-      open,
-      losses,
-    }),
+        if (packed) columns.push(packed)
+        if (column) yield Math.ceil(kept / columnShare)
+      }
+      return {
+        ...head,
+        edges: edges.slice(0, kept),
+        columns,
+        entryAt: entryAt.slice(0, kept + 1),
+        entries: list.finish(),
+        open,
+        losses,
+      }
+    },
   }
 }
 
