@@ -1,0 +1,69 @@
+import { isDeepStrictEqual } from 'node:util'
+import { expect } from 'vitest'
+import { until } from '../lab/until.ts'
+import type { Edge, Installation } from './installation.ts'
+import type { Dialled } from './pods/peers.ts'
+
+/** One edge as the programs at its ends know it. */
+export interface TrueEdge {
+  readonly source: string
+  readonly target: string
+  readonly port: number
+  readonly via?: string
+  readonly observed: string
+  readonly opened: number
+  readonly refused: number
+  readonly client?: { readonly sent: number; readonly received: number }
+  readonly server?: { readonly sent: number; readonly received: number }
+}
+
+export const workload = (name: string, kind = 'Deployment') => `workload/proof/${kind}/${name}`
+
+/** What a program that dialled says, as both ends should have seen it. */
+export function bothEnds(
+  ends: Pick<TrueEdge, 'source' | 'target' | 'port' | 'via'>,
+  { opened, sent, received }: Dialled,
+): TrueEdge {
+  const client = { sent, received }
+  return { ...ends, observed: 'both', opened, refused: 0, client, server: { sent: received, received: sent } }
+}
+
+function seenEdge({ source, target, port, via, observed, tcp }: Edge): TrueEdge {
+  const side = (figures: { bytesSent: number; bytesReceived: number }) => ({
+    sent: figures.bytesSent,
+    received: figures.bytesReceived,
+  })
+  return {
+    source,
+    target,
+    port,
+    ...(via !== undefined && { via }),
+    observed,
+    opened: tcp!.opened,
+    refused: tcp!.failures.refused,
+    ...(tcp!.client && { client: side(tcp!.client) }),
+    ...(tcp!.server && { server: side(tcp!.server) }),
+  }
+}
+
+/** TCP edges that a predicate chooses, once they are exactly the expected ones; figures included. */
+export async function expectEdges(
+  installation: Installation,
+  isMeant: (edge: Edge) => boolean,
+  expected: readonly TrueEdge[],
+): Promise<void> {
+  let seen: TrueEdge[] = []
+  const read = async () => {
+    const { edges } = await installation.topology()
+    seen = edges.filter(edge => edge.tcp !== undefined && isMeant(edge)).map(seenEdge)
+    return isDeepStrictEqual(sorted(seen), sorted(expected))
+  }
+  await until('the edges are as the programs say', read, { timeoutMs: 30_000, everyMs: 500 }).catch(() =>
+    expect(sorted(seen)).toEqual(sorted(expected)),
+  )
+}
+
+function sorted(edges: readonly TrueEdge[]): readonly TrueEdge[] {
+  const key = (edge: TrueEdge) => `${edge.source} ${edge.target} ${edge.port} ${edge.via}`
+  return edges.toSorted((a, b) => (key(a) < key(b) ? -1 : 1))
+}
