@@ -3,7 +3,10 @@ import { until } from '../lab/until.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { type Edge, Installation } from './installation.ts'
 import { namespace } from './pods/peers.ts'
+import { addressReuse } from './scenarios/address-reuse.ts'
 import { names } from './scenarios/names.ts'
+import { rollout } from './scenarios/rollout.ts'
+import { shopCounts } from './scenarios/shop.ts'
 
 // one cluster and one installation for all of it: what is installed is looked at from every side before it goes
 const values = ['--set', 'demo.enabled=true', '--set', 'demo.requestsPerSecond=20']
@@ -57,7 +60,10 @@ it('shows nothing to who has no token', async () => {
   expect(await cluster.kubectl(...pod, '--', 'node', '-e', program)).toBe('401\n')
 })
 
+shopCounts(() => installation)
 names(() => installation)
+addressReuse(() => installation)
+rollout(() => installation)
 
 it('is upgraded and rolled back while the shop goes on, and keeps its logins', async () => {
   const secrets = () =>

@@ -14,6 +14,10 @@ interface Pods {
   }[]
 }
 
+/** Lines that bear a name of the cluster's: other tests may make and remove namespaces meanwhile. */
+const ours = (text: string) =>
+  text.split('\n').filter(line => /skykube|skybraid-kube|kubelet|\/cni/.test(line))
+
 /** What a cluster must leave as it was: sysctls of the machine, mounts, namespaces, cgroups, links, rules. */
 async function machine() {
   const run = async (...argv: string[]) => (await runCommand(argv)).stdout
@@ -21,8 +25,8 @@ async function machine() {
     sysctls: ['vm/overcommit_memory', 'kernel/panic', 'kernel/panic_on_oops'].map(name =>
       readFileSync(`/proc/sys/${name}`, 'utf8'),
     ),
-    mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length,
-    namespaces: await run('ip', 'netns', 'list'),
+    mounts: ours(readFileSync('/proc/self/mountinfo', 'utf8')),
+    namespaces: ours(await run('ip', 'netns', 'list')),
     links: await run('ip', '-br', 'link'),
     rules: await run('nft', 'list', 'ruleset'),
     cgroups: await run('find', '/sys/fs/cgroup', '-name', '*skykube*'),

@@ -29,6 +29,7 @@ export interface Edge {
     readonly opened: number
     readonly openedClientOnly?: number
     readonly openedServerOnly?: number
+    readonly openNow: number
     readonly failed: number
     readonly failures: { readonly refused: number }
     readonly client?: SideFigures

@@ -32,14 +32,23 @@ export interface Target {
   readonly bytes?: number
 }
 
+interface Totals {
+  /** By port and remote address. */
+  readonly accepted: Readonly<
+    Record<string, Readonly<Record<string, { accepted: number; received: number; sent: number }>>>
+  >
+  readonly started: Readonly<Record<string, Dialled>>
+}
+
 /** A running peer, told what to do from outside the cluster. */
 export interface Peer {
   readonly address: string
   run(target: Target & { readonly count: number }): Promise<Dialled>
   start(target: Target & { readonly name: string; readonly every: number }): Promise<void>
+  /** What came so far of what was started. */
+  started(name: string): Promise<Dialled>
   stop(name: string): Promise<Dialled>
-  /** By port and remote address. */
-  accepted(): Promise<Record<string, Record<string, { accepted: number; received: number; sent: number }>>>
+  accepted(): Promise<Totals['accepted']>
 }
 
 export function peerAt(address: string, control = 9900): Peer {
@@ -52,9 +61,9 @@ export function peerAt(address: string, control = 9900): Peer {
     address,
     run: target => ask('/run', target),
     start: target => ask('/start', target),
+    started: async name => (await ask<Totals>('/totals')).started[name]!,
     stop: name => ask('/stop', { name }),
-    accepted: async () =>
-      (await ask<{ accepted: Awaited<ReturnType<Peer['accepted']>> }>('/totals')).accepted,
+    accepted: async () => (await ask<Totals>('/totals')).accepted,
   }
 }
 
@@ -83,7 +92,8 @@ async function answers(peer: Peer): Promise<boolean> {
 
 export interface PeerPod {
   readonly name: string
-  readonly node: string
+  /** Any, if not given. */
+  readonly node?: string
   readonly listen?: readonly number[]
   readonly control?: number
   readonly hostNetwork?: boolean
@@ -97,7 +107,7 @@ export function peerPodSpec({
   hostNetwork = false,
 }: Omit<PeerPod, 'name'>) {
   return {
-    nodeName: node,
+    ...(node !== undefined && { nodeName: node }),
     hostNetwork,
     ...(hostNetwork && { dnsPolicy: 'ClusterFirstWithHostNet' }),
     automountServiceAccountToken: false,

@@ -2,7 +2,15 @@ import { beforeAll, describe, it } from 'vitest'
 import { nodes } from '../cluster/names.ts'
 import { bothEnds, expectEdges, type TrueEdge, workload } from '../edge-truth.ts'
 import type { Edge, Installation } from '../installation.ts'
-import { deploymentOf, outsidePeer, type Peer, peerOf, podOf, serviceOf } from '../pods/peers.ts'
+import {
+  type Dialled,
+  deploymentOf,
+  outsidePeer,
+  type Peer,
+  peerOf,
+  podOf,
+  serviceOf,
+} from '../pods/peers.ts'
 
 const [first, second] = nodes as [(typeof nodes)[0], (typeof nodes)[0]]
 const ports = { cluster: 8081, node: 8082, headless: 8083, bare: 8084, host: 8085 }
@@ -111,11 +119,6 @@ export function names(installed: () => Installation): void {
   })
 }
 
-function sum(...runs: Awaited<ReturnType<Peer['run']>>[]) {
-  return runs.reduce((a, b) => ({
-    ...a,
-    opened: a.opened + b.opened,
-    sent: a.sent + b.sent,
-    received: a.received + b.received,
-  }))
+function sum(a: Dialled, b: Dialled): Dialled {
+  return { ...a, opened: a.opened + b.opened, sent: a.sent + b.sent, received: a.received + b.received }
 }

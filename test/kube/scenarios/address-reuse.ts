@@ -1,0 +1,72 @@
+import { expect, it } from 'vitest'
+import { nodeNamed, nodes } from '../cluster/names.ts'
+import { bothEnds, expectEdges, type TrueEdge, workload } from '../edge-truth.ts'
+import type { Installation } from '../installation.ts'
+import { namespace, type Peer, peerOf, podOf } from '../pods/peers.ts'
+
+const node = nodes[0]!.name
+const ports = { open: 8086, closed: 8087 }
+
+/** The next pod on the node is given this address: the plug-in goes on after the one that it gave last. */
+async function giveNext({ cluster }: Installation, address: string): Promise<void> {
+  const parts = address.split('.').map(Number)
+  const before = [...parts.slice(0, 3), parts[3]! - 1].join('.')
+  const write = `printf %s ${before} > /run/cni-ipam/skykube/last_reserved_ip.0`
+  await cluster.onNode(nodeNamed(node), ['sh', '-c', write])
+}
+
+/** Dials that are answered, and ones that are refused: of those only the address says whom they meant. */
+async function dialBoth(client: Peer, name: string, host: string, counts: readonly [number, number]) {
+  const source = workload('client')
+  const target = workload(name, 'Pod')
+  const answered = await client.run({ host, port: ports.open, count: counts[0] })
+  expect(answered.answeredBy).toEqual({ [name]: counts[0] })
+  const opened: TrueEdge = bothEnds({ source, target, port: ports.open }, answered)
+  return {
+    opened,
+    async refused(): Promise<TrueEdge> {
+      const { failed } = await client.run({ host, port: ports.closed, count: counts[1] })
+      expect(failed).toEqual({ ECONNREFUSED: counts[1] })
+      const none = { sent: 0, received: 0 }
+      return {
+        source,
+        target,
+        port: ports.closed,
+        observed: 'client',
+        opened: 0,
+        refused: counts[1],
+        client: none,
+      }
+    },
+  }
+}
+
+/** A pod's address is another pod's seconds later. */
+export function addressReuse(installed: () => Installation): void {
+  it('names an address by the pod that had it at the time', async () => {
+    const installation = installed()
+    const { cluster } = installation
+    const isMeant = (edge: { port: number }) => edge.port === ports.open || edge.port === ports.closed
+    const client = await peerOf(cluster, 'client')
+    const expected: TrueEdge[] = []
+
+    async function live(name: string, counts: readonly [number, number]): Promise<string> {
+      await cluster.apply([podOf({ name, node, listen: [ports.open] })])
+      const { address } = await peerOf(cluster, name)
+      const dialled = await dialBoth(client, name, address, counts)
+      expected.push(dialled.opened)
+      await expectEdges(installation, isMeant, expected)
+      expected.push(await dialled.refused())
+      await expectEdges(installation, isMeant, expected)
+      return address
+    }
+
+    const address = await live('before', [5, 4])
+    await cluster.kubectl('-n', namespace, 'delete', 'pod', 'before')
+    await giveNext(installation, address)
+    expect(await live('after', [7, 6])).toBe(address)
+    await cluster.kubectl('-n', namespace, 'delete', 'pod', 'after')
+    // both are gone, and each is still called what it was
+    await expectEdges(installation, isMeant, expected)
+  })
+}
