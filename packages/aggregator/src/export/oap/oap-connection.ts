@@ -10,6 +10,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { SkybraidError } from '@skybraid/shared'
+import { MessageTrain } from './message-train.ts'
 import { type OapConfig, usesTls } from './options.ts'
 
 /** What OAP answered, or why it didn't: a gRPC code, and `stalled` where it took nothing any more. */
@@ -115,7 +116,7 @@ function stream(
     let wake = () => {}
     const call = client.makeClientStreamRequest(
       collect,
-      asBuffer,
+      (train: MessageTrain) => train.serialize(),
       asIs,
       metadata,
       { deadline: Date.now() + deadlineMs },
@@ -136,10 +137,11 @@ function stream(
       wake()
     })
     const write = async () => {
-      for (const message of messages) {
+      const source = messages[Symbol.iterator]()
+      for (let train = MessageTrain.next(source); train; train = MessageTrain.next(source)) {
         if (isOver) return
-        sent++
-        if (call.write(message)) continue
+        sent += train.messages
+        if (call.write(train)) continue
         // after the end of the call there may be no drain
         if (!isOver) await new Promise<void>(go => (wake = go))
       }
