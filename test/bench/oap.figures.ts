@@ -7,6 +7,7 @@ import {
   type OapInterval,
 } from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
 import { createEndNames } from '../../packages/aggregator/src/export/oap/interval/end-names.ts'
+import { messagesOf } from '../../packages/aggregator/src/export/oap/interval/framed-messages.ts'
 import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/interval/interval-queue.ts'
 import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
 import { createPairBook, type PairBook } from '../../packages/aggregator/src/export/oap/interval/pair-book.ts'
@@ -169,7 +170,7 @@ function measurePacking(): Figure[] {
   const pairs = packPairs([{ role: 0, local: end('web'), remote: end('api'), amounts }])
   const counts = noCounts()
   const options = { node: 'node', cluster: '', nowMs: minute * 60_000 }
-  const messages = [...encodeInterval({ unixMinute: minute, pairs, http: [] }, options, counts)]
+  const messages = [...messagesOf(encodeInterval({ unixMinute: minute, pairs, http: [] }, options, counts))]
   return [
     {
       name: packName,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
 import { encodeInterval, noCounts } from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
+import { messagesOf } from '../../packages/aggregator/src/export/oap/interval/framed-messages.ts'
 import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
 import { decodeAccessLog, OapModel } from '../../packages/aggregator/src/export/oap/oap-model.testing.ts'
 import { booksForOap } from '../../packages/aggregator/src/export/oap/open-oap-exporter.ts'
@@ -57,7 +58,8 @@ async function truthOf(link: NatsLink): Promise<Record<string, number>> {
     const take = model.stream()
     const options = { node: 'node', cluster: '', nowMs: Date.now() }
     const interval = { unixMinute, pairs: packPairs(pairs), http: [] }
-    for (const message of encodeInterval(interval, options, noCounts())) take(decodeAccessLog(message))
+    for (const message of messagesOf(encodeInterval(interval, options, noCounts())))
+      take(decodeAccessLog(message))
   }
   expect(model.broken).toEqual([])
   return ownSeries(model)

@@ -10,7 +10,8 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { SkybraidError } from '@skybraid/shared'
-import { MessageTrain } from './message-train.ts'
+import type { FramedMessages } from './interval/framed-messages.ts'
+import { asOneMessage } from './message-train.ts'
 import { type OapConfig, usesTls } from './options.ts'
 
 /** What OAP answered, or why it didn't: a gRPC code, and `stalled` where it took nothing any more. */
@@ -37,7 +38,7 @@ export interface OapConnection {
   /** Opens a stream and ends it without a message: that counts nothing, and shows whether OAP would take one. */
   probe(): Promise<OapAnswer>
   /** Sends one stream, at OAP's pace, and waits until it was read. */
-  send(messages: Iterable<Uint8Array>): Promise<OapAnswer>
+  send(messages: Iterable<FramedMessages>): Promise<OapAnswer>
   /** A call of the management service. */
   call(method: 'keepAlive' | 'reportInstanceProperties', request: Uint8Array): Promise<OapAnswer>
   close(): void
@@ -106,7 +107,7 @@ export function createOapConnection(address: string, config: OapConfig): OapConn
 function stream(
   client: Client,
   metadata: Metadata,
-  messages: Iterable<Uint8Array>,
+  messages: Iterable<FramedMessages>,
   deadlineMs: number,
 ): Promise<OapAnswer> {
   return new Promise(resolve => {
@@ -116,7 +117,7 @@ function stream(
     let wake = () => {}
     const call = client.makeClientStreamRequest(
       collect,
-      (train: MessageTrain) => train.serialize(),
+      asOneMessage,
       asIs,
       metadata,
       { deadline: Date.now() + deadlineMs },
@@ -137,11 +138,10 @@ function stream(
       wake()
     })
     const write = async () => {
-      const source = messages[Symbol.iterator]()
-      for (let train = MessageTrain.next(source); train; train = MessageTrain.next(source)) {
+      for (const framed of messages) {
         if (isOver) return
-        sent += train.messages
-        if (call.write(train)) continue
+        sent += framed.messages
+        if (call.write(framed)) continue
         // after the end of the call there may be no drain
         if (!isOver) await new Promise<void>(go => (wake = go))
       }

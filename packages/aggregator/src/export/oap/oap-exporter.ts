@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { encodeInterval, noCounts, type OapInterval } from './interval/access-log.ts'
+import { messagesOf } from './interval/framed-messages.ts'
 import { type HttpRequests, sampleRequests } from './interval/http-requests.ts'
 import { createIntervalQueue } from './interval/interval-queue.ts'
 import { packPairs } from './interval/packed-pairs.ts'
@@ -127,7 +128,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
 
   function dryRun(interval: OapInterval): void {
     const options = { node: deps.node, cluster: config.oapCluster, nowMs: nowMs() }
-    for (const message of encodeInterval(interval, options, noCounts()))
+    for (const message of messagesOf(encodeInterval(interval, options, noCounts())))
       deps.write(`${JSON.stringify({ oap: readAccessLog(message) })}\n`)
   }
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { decodeAccessLog, OapModel } from '../oap-model.testing.ts'
 import { type EncodeCounts, encodeInterval, encodeLimits, noCounts, type OapInterval } from './access-log.ts'
 import { type EndName, fitName, isAddress, nameLimits } from './end-name.ts'
+import { messagesOf } from './framed-messages.ts'
 import { type HttpRequests, requestCount } from './http-requests.ts'
 import { packPairs } from './packed-pairs.ts'
 import { Amount, amountCount, type PodPair, type Role } from './pod-pair.ts'
@@ -75,7 +76,7 @@ const minute = fc.oneof(
 function encode(interval: OapInterval): { messages: Uint8Array[]; counts: EncodeCounts } {
   const counts = noCounts()
   const options = { node: 'node-a', cluster: '', nowMs }
-  return { messages: [...encodeInterval(interval, options, counts)], counts }
+  return { messages: [...messagesOf(encodeInterval(interval, options, counts))], counts }
 }
 
 function readBy(model: OapModel, messages: readonly Uint8Array[]): void {

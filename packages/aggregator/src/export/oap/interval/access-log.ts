@@ -1,4 +1,5 @@
 import { type EndName, fitName, type NameProblem, nameLimits, nameProblem } from './end-name.ts'
+import { type FramedMessages, FrameWriter } from './framed-messages.ts'
 import { type HttpMethod, type HttpRequests, httpMethods, requestCount } from './http-requests.ts'
 import { type PackedPairs, unpackPairs } from './packed-pairs.ts'
 import { Amount, type PodPair, Role } from './pod-pair.ts'
@@ -53,35 +54,39 @@ const httpProtocol = { 1: 1, 2: 2 } as const
 /**
  * The only place that writes messages for OAP. OAP checks nothing, and one bad message can cost everybody's edges, so
  * whatever comes in, what comes out keeps every rule of docs/oap.md ("What OAP cannot bear"): what would break one is
- * left out and counted. Every message is a copy of its own.
+ * left out and counted.
  */
 export function* encodeInterval(
   interval: OapInterval,
   options: EncodeOptions,
   counts: EncodeCounts,
-): Generator<Uint8Array<ArrayBuffer>> {
-  const writer = new WireWriter()
+): Generator<FramedMessages> {
   if (!isMinuteInRange(interval.unixMinute, options.nowMs)) {
     refuse(counts, 'minute_out_of_range', interval.pairs.count + interval.http.length)
     return
   }
+  const out = new FrameWriter()
   let isFirst = true
   /** Begins a message with a connection, the stream's first one with the node as well. */
-  const open = (end: Pick<PodPair, 'role' | 'local' | 'remote'>, protocol: number) => {
-    if (isFirst) writeNode(writer, interval.unixMinute, options)
+  const open = (end: PairEnds, protocol: number) => {
+    out.begin()
+    if (isFirst) writeNode(out.writer, interval.unixMinute, options)
     isFirst = false
-    writeConnection(writer, end, protocol)
+    writeConnection(out.writer, end, protocol)
   }
   for (const pair of unpackPairs(interval.pairs)) {
     const problem = pairProblem(pair) ?? amountProblem(pair)
     if (problem !== undefined) refuse(counts, problem, 1)
-    else if (pair.amounts.some(n => n > 0)) yield* pairMessages(writer, pair, open, counts)
+    else if (hasAmount(pair)) writePair(out, pair, open, counts)
+    if (out.isFull) yield out.take()
   }
   for (const requests of interval.http) {
     const problem = pairProblem(requests) ?? requestProblem(requests)
     if (problem !== undefined) refuse(counts, problem, 1)
-    else if (requestCount(requests) > 0) yield* requestMessages(writer, requests, open, counts)
+    else if (requestCount(requests) > 0) yield* requestMessages(out, requests, open, counts)
+    if (out.isFull) yield out.take()
   }
+  if (!out.isEmpty) yield out.take()
 }
 
 export function noCounts(): EncodeCounts {
@@ -92,7 +97,8 @@ const scratch = new WireWriter()
 const failedLog = encodeLog(Log.connect, 0, false)
 const closedLog = encodeLog(Log.close, 0, true)
 
-type Open = (end: Pick<PodPair, 'role' | 'local' | 'remote'>, protocol: number) => void
+type PairEnds = Pick<PodPair, 'role' | 'local' | 'remote'>
+type Open = (end: PairEnds, protocol: number) => void
 
 function refuse(counts: EncodeCounts, reason: RefusedReason, count: number): void {
   counts.refused[reason] = (counts.refused[reason] ?? 0) + count
@@ -108,7 +114,7 @@ function isMinuteInRange(unixMinute: number, nowMs: number): boolean {
   )
 }
 
-function pairProblem(pair: Pick<PodPair, 'role' | 'local' | 'remote'>): RefusedReason | undefined {
+function pairProblem(pair: PairEnds): RefusedReason | undefined {
   const problem = nameProblem(pair.local) ?? nameProblem(pair.remote)
   if (problem !== undefined) return problem
   if (pair.role !== Role.client && pair.role !== Role.server) return 'bad_request'
@@ -116,7 +122,14 @@ function pairProblem(pair: Pick<PodPair, 'role' | 'local' | 'remote'>): RefusedR
 }
 
 function amountProblem({ amounts }: PodPair): RefusedReason | undefined {
-  return amounts.every(n => Number.isSafeInteger(n) && n >= 0) ? undefined : 'bad_amount'
+  for (let i = 0; i < amounts.length; i++)
+    if (!Number.isSafeInteger(amounts[i]) || amounts[i] < 0) return 'bad_amount'
+  return undefined
+}
+
+function hasAmount({ amounts }: PodPair): boolean {
+  for (let i = 0; i < amounts.length; i++) if (amounts[i] > 0) return true
+  return false
 }
 
 function requestProblem(requests: HttpRequests): RefusedReason | undefined {
@@ -149,11 +162,7 @@ function writeNode(writer: WireWriter, unixMinute: number, { node, cluster }: En
   writer.end(start)
 }
 
-function writeConnection(
-  writer: WireWriter,
-  { role, local, remote }: Pick<PodPair, 'role' | 'local' | 'remote'>,
-  protocol: number,
-): void {
+function writeConnection(writer: WireWriter, { role, local, remote }: PairEnds, protocol: number): void {
   const start = writer.begin(Message.connection)
   writeEnd(writer, 1, local)
   writeEnd(writer, 2, remote)
@@ -162,28 +171,32 @@ function writeConnection(
   writer.end(start)
 }
 
-function writeEnd(writer: WireWriter, field: number, { service, pod }: EndName): void {
-  const address = writer.begin(field)
-  const kubernetes = writer.begin(1)
-  writer.text(1, service)
-  writer.text(2, pod)
-  writer.end(kubernetes)
-  writer.end(address)
+/** Addresses of ends, which are the same in many messages. */
+const encodedEnds = new WeakMap<EndName, Uint8Array>()
+
+function writeEnd(writer: WireWriter, field: number, end: EndName): void {
+  let address = encodedEnds.get(end)
+  if (address === undefined) {
+    const kubernetes = scratch.begin(1)
+    scratch.text(1, end.service)
+    scratch.text(2, end.pod)
+    scratch.end(kubernetes)
+    address = scratch.finish()
+    encodedEnds.set(end, address)
+  }
+  writer.message(field, address)
 }
 
 /** One write and one read log with the sums, then one log for each connection that opened, failed and closed. */
-function* pairMessages(
-  writer: WireWriter,
-  pair: PodPair,
-  open: Open,
-  counts: EncodeCounts,
-): Generator<Uint8Array<ArrayBuffer>> {
+function writePair(out: FrameWriter, pair: PodPair, open: Open, counts: EncodeCounts): void {
   open(pair, tcpProtocol)
+  const { writer } = out
   let logs = writeTraffic(writer, pair.amounts)
   for (const run of eventRuns(pair, counts)) {
     for (let left = run.count; left > 0; left--) {
       if (logs === encodeLimits.logsPerMessage) {
-        yield finish(writer, logs, counts)
+        finish(out, logs, counts)
+        out.begin()
         logs = 0
       }
       writer.message(Message.kernelLogs, run.log)
@@ -191,13 +204,13 @@ function* pairMessages(
     }
   }
   // only events beyond the limit were left out: a connection alone is a valid message
-  yield finish(writer, logs, counts)
+  finish(out, logs, counts)
 }
 
-function finish(writer: WireWriter, logs: number, counts: EncodeCounts): Uint8Array<ArrayBuffer> {
+function finish(out: FrameWriter, logs: number, counts: EncodeCounts): void {
+  out.end()
   counts.messages++
   counts.logs += logs
-  return writer.finish()
 }
 
 function writeTraffic(writer: WireWriter, amounts: Float64Array): number {
@@ -285,19 +298,21 @@ function writeEndTime(writer: WireWriter, nanoseconds: number): void {
 
 /** One message per request: the protocol counts requests by counting them. */
 function* requestMessages(
-  writer: WireWriter,
+  out: FrameWriter,
   requests: HttpRequests,
   open: Open,
   counts: EncodeCounts,
-): Generator<Uint8Array<ArrayBuffer>> {
+): Generator<FramedMessages> {
   const count = requestCount(requests)
   const path = endpointPath(requests)
-  open(requests, httpProtocol[requests.version])
   let nth = 0
   for (const [microseconds, number] of requests.latencies) {
     for (let left = number; left > 0; left--) {
-      writeRequest(writer, requests, path, Math.round(microseconds) * 1000, nth++, count)
-      yield finish(writer, 1, counts)
+      if (nth === 0) open(requests, httpProtocol[requests.version])
+      else out.begin()
+      writeRequest(out.writer, requests, path, Math.round(microseconds) * 1000, nth++, count)
+      finish(out, 1, counts)
+      if (out.isFull) yield out.take()
     }
   }
 }

@@ -16,6 +16,22 @@ export class WireWriter {
     return message
   }
 
+  /** Leaves room of a fixed size, to be filled once what follows it is known; answers where it is. */
+  gap(bytes: number): number {
+    this.#reserve(bytes)
+    this.length += bytes
+    return this.length - bytes
+  }
+
+  /** Writes a length of four bytes, the higher ones first, into a gap. */
+  fill32(at: number, value: number): void {
+    for (let i = 0; i < 4; i++) this.#bytes[at + i] = value >>> (24 - 8 * i)
+  }
+
+  fill8(at: number, value: number): void {
+    this.#bytes[at] = value
+  }
+
   number(field: number, value: number): void {
     if (value === 0) return
     this.#reserve(16)
