@@ -3,6 +3,7 @@ import { AddressPool } from './address-pool.ts'
 import { HashIndex, indexedValue, sameTag } from './hash-index.ts'
 import { mix, pairHash } from './key-hash.ts'
 import { LedgerPool } from './ledger.ts'
+import { SaidLedger } from './said-ledger.ts'
 import {
   Cold,
   coldSideAt,
@@ -25,6 +26,7 @@ import { WideSums } from './wide-sums.ts'
 export class ConnectionStore {
   readonly slots: SlotPool
   readonly ledger = new LedgerPool()
+  readonly said = new SaidLedger()
   readonly wideSums = new WideSums()
   readonly addresses: AddressPool
   readonly index: HashIndex
@@ -151,6 +153,7 @@ export class ConnectionStore {
   }
 
   releaseLedger(slot: number, side: number): void {
+    this.said.forget(slot * 2 + side)
     const words = this.words(slot)
     const at = slotStart(slot) + headSideAt(side) + HeadSide.ledger
     if (words[at] === 0) return

@@ -306,11 +306,19 @@ export class EdgeBooking {
   #bookLedgers(slot: number, sign: 1 | -1): void {
     const edge = this.edgeOf(slot)
     if (edge < 0) return
+    if (!this.#store.said.isEmpty) this.#bookSaid(slot, edge, sign)
     for (let side = 0; side < 2; side++) {
       let entry = this.#store.words(slot)[slotStart(slot) + headSideAt(side) + HeadSide.ledger]
       const weight = entry > 0 ? this.#weight(slot, side) : 1
       while (entry > 0) entry = this.#bookEntry(entry, edge, side, sign, weight)
     }
+  }
+
+  #bookSaid(slot: number, edge: number, sign: 1 | -1): void {
+    const rowsOf = (minute: number) =>
+      this.#book.row(edge, minute) < 0 ? undefined : this.#book.said(minute)
+    for (let side = 0; side < 2; side++)
+      this.#store.said.book(slot * 2 + side, edge, sign, this.#weight(slot, side), rowsOf)
   }
 
   /** Books one ledger entry and returns the next one. */

@@ -1,5 +1,5 @@
-import { Kind, Protocol, State } from '@skybraid/shared'
-import { minuteMs, type TestRecord } from './flow-batch.testing.ts'
+import { bucketSlot, Kind, Protocol, State } from '@skybraid/shared'
+import { minuteMs, type TestRecord, type TestSaid } from './flow-batch.testing.ts'
 import type { InventedFlow, Reported } from './invented-world.testing.ts'
 import type { Booked } from './reference-book.testing.ts'
 
@@ -75,6 +75,7 @@ function addSide(side: 'client' | 'server', reports: readonly Reported[], add: A
   for (const { record } of reports) {
     for (const [name, field] of sums) add(record.atMs, `${side}${name}`, record[field] as number)
     if (record.srttUs > 0) add(record.atMs, `${side}RttUs=${record.srttUs}`, 1)
+    for (const said of record.said) addSaid(side, record.atMs, said, add)
   }
   const openedMs = openedOf(reports)
   const opened = side === 'client' ? 'clientOpened' : 'serverAccepted'
@@ -89,6 +90,17 @@ function addSide(side: 'client' | 'server', reports: readonly Reported[], add: A
   if (end.protocol === Protocol.tcp) add(end.atMs, `${side}EndedFin`, 1)
   if (sawOpen(reports)) add(end.atMs, `${side}DurationMs=${end.atMs - openedMs}`, 1)
   add(end.atMs, `${side}MinRttUs=90`, 1)
+}
+
+function addSaid(side: string, atMs: number, said: TestSaid, add: Add): void {
+  const { operation, status, flags, count, bytes, us } = said
+  const name = `${side} ${operation} ${status} ${flags}`
+  add(atMs, `${name} count`, count)
+  add(atMs, `${name} requestBytes`, count * bytes)
+  add(atMs, `${name} responseBytes`, 2 * count * bytes)
+  add(atMs, `${name} firstByteUs`, count * us)
+  add(atMs, `${name} lastByteUs`, count * (us + 1))
+  if ((flags & 2) === 0) add(atMs, `${name} slot ${bucketSlot(us)}`, count)
 }
 
 function addOpened(client: readonly Reported[], server: readonly Reported[], add: Add): void {

@@ -1,14 +1,29 @@
 import {
   type BatchHeader,
+  bucketSlot,
   createFlowColumns,
   EndReason,
   type FlowColumns,
   Kind,
+  L7Protocol,
   Protocol,
   packKind,
   Role,
   State,
 } from '@skybraid/shared'
+
+/** What was said on a record's connection: messages that each took `us` and asked for `bytes`. */
+export interface TestSaid {
+  readonly operation: string
+  readonly status: number
+  readonly flags: number
+  readonly count: number
+  readonly bytes: number
+  readonly us: number
+  /** Of L7Protocol; HTTP/1 if absent. */
+  readonly protocol?: number
+  readonly host?: string
+}
 
 /** One record in words that a test can write. Everything has a default; ISNs, flow id and endpoints should be given. */
 export interface TestRecord {
@@ -41,6 +56,7 @@ export interface TestRecord {
   readonly dataSentTotal: number
   readonly dataReceivedTotal: number
   readonly retransmitsTotal: number
+  readonly said: readonly TestSaid[]
 }
 
 export const minuteMs = 60_000
@@ -76,6 +92,7 @@ const plain: TestRecord = {
   dataSentTotal: 0,
   dataReceivedTotal: 0,
   retransmitsTotal: 0,
+  said: [],
 }
 
 export function record(given: Partial<TestRecord>): TestRecord {
@@ -96,6 +113,7 @@ export function flowBatch(header: TestHeader, records: readonly TestRecord[]): F
   const v6: number[] = []
   records.forEach((each, i) => {
     put(columns, i, each, v6)
+    for (const said of each.said) putSaid(columns, i, said)
   })
   columns.v6Addresses.set(v6)
   return columns
@@ -138,6 +156,25 @@ function put(columns: FlowColumns, i: number, record: TestRecord, v6: number[]):
   setWide(u64.bytesReceivedTotal, i, record.bytesReceivedTotal)
   putDelta(columns, i, 46, u32.bytesSent, record.bytesSent)
   putDelta(columns, i, 47, u32.bytesReceived, record.bytesReceived)
+}
+
+function putSaid({ header, l7 }: FlowColumns, record: number, said: TestSaid): void {
+  const { operation: name, protocol = L7Protocol.http1, host = '' } = said
+  const known = header.operations.findIndex(each => each.name === name && each.protocol === protocol)
+  const row = l7.rowCount++
+  l7.u32.l7Operation[row] = known >= 0 ? known : header.operations.push({ protocol, name, host }) - 1
+  l7.u32.l7Record[row] = record
+  l7.u32.l7Status[row] = said.status
+  l7.u32.l7Flags[row] = said.flags
+  l7.u32.l7Count[row] = said.count
+  l7.u32.l7RequestBytes[row] = said.count * said.bytes
+  l7.u32.l7ResponseBytes[row] = 2 * said.count * said.bytes
+  l7.u32.l7FirstByteSumUs[row] = said.count * said.us
+  l7.u32.l7LastByteSumUs[row] = said.count * (said.us + 1)
+  if ((said.flags & 2) !== 0) return
+  l7.u32.l7BucketCount[row] = 1
+  l7.u32.l7BucketIndex[l7.bucketCount] = bucketSlot(said.us) - 2
+  l7.u32.l7BucketValue[l7.bucketCount++] = said.count
 }
 
 function putDelta(columns: FlowColumns, i: number, field: number, column: Uint32Array, value: number): void {

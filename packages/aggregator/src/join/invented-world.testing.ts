@@ -1,6 +1,6 @@
 import { EndReason, Kind, Protocol, Role, State } from '@skybraid/shared'
 import fc from 'fast-check'
-import { epochMs, minuteMs, record, type TestRecord } from './flow-batch.testing.ts'
+import { epochMs, minuteMs, record, type TestRecord, type TestSaid } from './flow-batch.testing.ts'
 
 /** What both ends of one invented connection did, and when each collector looked. */
 export interface InventedFlow {
@@ -101,9 +101,11 @@ function reportsOfSide(flow: InventedFlow, side: 0 | 1, restartMs: number | unde
   let atMs = flow.openedMs
   let boot = 0
   const reports: Reported[] = []
+  let said: TestSaid[] = []
   const tell = (state: number, srttUs: number, flags: number, openedMs: number) => {
     const values = recordOf(flow, side, totals, told, { state, srttUs, flags, openedMs, atMs })
-    reports.push({ node, boot, record: values })
+    reports.push({ node, boot, record: { ...values, said } })
+    said = []
     told = { ...totals }
   }
   const adoptedFlag = () => (flow.adopted || boot > 0 ? Kind.adopted : 0)
@@ -112,12 +114,14 @@ function reportsOfSide(flow: InventedFlow, side: 0 | 1, restartMs: number | unde
   for (const each of flow.steps) {
     atMs += each.afterMs
     advance(totals, side, each, flow.protocol)
+    said = saidIn(each, side)
     if (atMs >= epochMs + worldMinutes * minuteMs) break
     if (boot === 0 && restartMs !== undefined && atMs >= restartMs) {
       // what the old boot had not told yet is never told
       boot = 1
       told = { ...totals }
       openedMs = atMs
+      said = []
       tell(State.open, each.srttUs, Kind.first | Kind.quiet | adoptedFlag(), openedMs)
       continue
     }
@@ -139,6 +143,21 @@ function advance(totals: Totals, side: 0 | 1, step: InventedStep, protocol: numb
   totals.dataSent += Math.ceil(sent / 1000) + (side === 0 ? lost : 0)
   totals.dataReceived += Math.ceil(received / 1000)
   if (side === 0) totals.retransmits += lost
+}
+
+/** What both ends saw in a step; they saw it take different times. */
+function saidIn({ clientBytes, serverBytes, srttUs }: InventedStep, side: 0 | 1): TestSaid[] {
+  if (clientBytes % 3 === 0) return []
+  const us = srttUs + (side === 0 ? 100 : 0)
+  const row = {
+    status: serverBytes % 5 === 0 ? 500 : 200,
+    flags: serverBytes % 5 === 0 ? 1 : 0,
+    bytes: 10,
+    us,
+  }
+  const operation = `GET /${clientBytes % 4}`
+  const first = { ...row, operation, count: 1 + (clientBytes % 7) }
+  return serverBytes % 2 === 0 ? [first] : [first, { ...row, operation: 'POST /', flags: 2, count: 2 }]
 }
 
 interface Telling {

@@ -15,4 +15,15 @@ export interface JoinCounts {
   readonly tombstones: number
   /** Ended connections forgotten early to make room: what still comes of them counts as a new connection. */
   readonly evicted: number
+  readonly said: SaidCounts
+}
+
+/** Messages of application protocols that are not where one would look for them. */
+export interface SaidCounts {
+  /** Of records that were not booked either: late, or a table was full. */
+  readonly unbooked: number
+  /** Booked as `{other}`, because an edge had too many operations. */
+  readonly other: number
+  /** Stay on a one-sided edge although the other end came, because too many waited for theirs. */
+  readonly unmovable: number
 }

@@ -10,6 +10,7 @@ import { FlowState } from './flow-state.ts'
 import type { ApplyOutcome, JoinCounts } from './join-outcome.ts'
 import { MissingBytes } from './missing-bytes.ts'
 import { type BatchOrigin, RecordBatch } from './record-batch.ts'
+import { SaidBooking } from './said-booking.ts'
 import { type SamplingRates, sampleHash, setJointRate } from './sampling-rate.ts'
 import { SegmentLoss } from './segment-loss.ts'
 import { swapSides } from './side-swap.ts'
@@ -54,6 +55,7 @@ export class JoinTable {
   readonly #udp: UdpPairs
   readonly #batch: RecordBatch
   readonly #usual: UsualRecords | undefined
+  readonly #said: SaidBooking
   readonly #outcome: ApplyOutcome = { applied: 0, late: 0, tableFull: 0, cardinalityCap: 0, malformed: 0 }
   #hand = 0
   #evicted = 0
@@ -69,6 +71,7 @@ export class JoinTable {
       this.#booking.addMissing(flow >>> 1, flow & 1, minute, bytes),
     )
     this.#locator = new FlowLocator(this.store)
+    this.#said = new SaidBooking(this.store, options.book, this.#locator)
     this.#state = new FlowState(this.store, options.entities, this.missing)
     this.#loss = new SegmentLoss(this.store, options.book)
     this.#udp = new UdpPairs(this.store, this.#booking, this.missing)
@@ -84,9 +87,11 @@ export class JoinTable {
     batch.begin(columns, origin, nowMs)
     if (batch.minute < Math.floor(nowMs / 60_000) - movableMinutes) {
       outcome.late = batch.count
+      this.#said.refuse(batch)
     } else {
       for (let from = 0; from < batch.count; from += blockRecords)
         this.#applyBlock(from, Math.min(batch.count, from + blockRecords))
+      this.#said.apply(batch)
     }
     this.tick(nowMs)
     return outcome
@@ -121,7 +126,9 @@ export class JoinTable {
     const [, clientOnly, serverOnly, joined] = this.#booking.gauge.openCounts
     const connections = clientOnly + serverOnly + joined
     const tombstones = this.store.slots.live - connections
-    return { connections, joined, clientOnly, serverOnly, tombstones, evicted: this.#evicted }
+    const { unbooked, other } = this.#said
+    const said = { unbooked, other, unmovable: this.store.said.unmovable }
+    return { connections, joined, clientOnly, serverOnly, tombstones, evicted: this.#evicted, said }
   }
 
   #applyBlock(from: number, to: number): void {

@@ -49,7 +49,8 @@ function mergedReports(reports: Reported[]): Reported[] {
       continue
     }
     const sums = Object.fromEntries(deltas.map(name => [name, last.record[name] + report.record[name]]))
-    merged[merged.length - 1] = { ...report, record: { ...report.record, ...sums } }
+    const said = [...last.record.said, ...report.record.said]
+    merged[merged.length - 1] = { ...report, record: { ...report.record, ...sums, said } }
   }
   return merged
 }

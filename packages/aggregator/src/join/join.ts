@@ -119,6 +119,7 @@ export function createJoin(options: JoinOptions): Join {
         serverOnly: 0,
         tombstones: 0,
         evicted: 0,
+        said: { unbooked: 0, other: 0, unmovable: 0 },
       }
       for (const each of tables.values()) {
         const counts = each.counts()
@@ -128,6 +129,9 @@ export function createJoin(options: JoinOptions): Join {
         sum.serverOnly += counts.serverOnly
         sum.tombstones += counts.tombstones
         sum.evicted += counts.evicted
+        sum.said.unbooked += counts.said.unbooked
+        sum.said.other += counts.said.other
+        sum.said.unmovable += counts.said.unmovable
       }
       return sum
     },

@@ -3,6 +3,7 @@ import type { Group } from '../resolve/entity.ts'
 import type { EntitySource } from '../resolve/entity-source.ts'
 import { counterCount, counterNames, histogramNames } from '../topology/counters.ts'
 import type { EdgeBook } from '../topology/edge-book.ts'
+import { SaidFlag, SaidRows, saidSumCount, saidSums } from '../topology/said-rows.ts'
 
 /** Entities as plain strings in a list: the simplest thing that can be right. */
 export class ReferenceEntities implements EntitySource {
@@ -65,6 +66,7 @@ export class ReferenceBook implements EdgeBook {
   readonly #edges: string[] = []
   readonly #rows = new Map<string, Float64Array>()
   readonly #samples = new Map<string, Map<string, number>>()
+  readonly #said = new Map<number, SaidRows>()
   /** Names of the rows that `counters` holds now. */
   #current: string[] = []
 
@@ -116,6 +118,13 @@ export class ReferenceBook implements EdgeBook {
     samples.set(key, (samples.get(key) ?? 0) + count)
   }
 
+  said(minute: number): SaidRows | undefined {
+    if (minute < this.oldestMinute) return undefined
+    const known = this.#said.get(minute) ?? new SaidRows()
+    this.#said.set(minute, known)
+    return known
+  }
+
   open(edge: number, side: 'client' | 'server' | 'joined', change: number, minute: number): void {
     const key = `${this.#edges[edge]} ${side}\t${minute}`
     this.gauges.set(key, (this.gauges.get(key) ?? 0) + change)
@@ -148,7 +157,27 @@ export class ReferenceBook implements EdgeBook {
       booked[name] ??= {}
       booked[name][minute] = values
     }
+    this.#addSaid(booked)
     return booked
+  }
+
+  #addSaid(booked: Booked): void {
+    for (const [minute, rows] of this.#said)
+      for (let row = 0; row < rows.rowCount; row++) {
+        const edge = this.#edges[rows.edgeOf(row)]
+        const { name } = rows.operations[rows.operationOf(row)]
+        const side = (rows.flagsOf(row) & SaidFlag.server) === 0 ? 'client' : 'server'
+        const text = `${side} ${name} ${rows.statusOf(row)} ${rows.flagsOf(row) & SaidFlag.mask}`
+        const put = (key: string, value: number) => {
+          if (value === 0) return
+          booked[edge] ??= {}
+          booked[edge][minute] = { ...booked[edge][minute], [`${text} ${key}`]: value }
+        }
+        saidSums.forEach((sum, s) => {
+          put(sum, rows.sums[row * saidSumCount + s])
+        })
+        rows.eachBucket(row, (slot, count) => put(`slot ${slot}`, count))
+      }
   }
 
   #save(): void {

@@ -19,7 +19,7 @@ export function swapSides(store: ConnectionStore, missing: MissingBytes, slot: n
   })
   const flags = words[start + Head.flags]
   words[start + Head.flags] = [SlotFlag.present, SlotFlag.complete, SlotFlag.quiet].reduce(swapPair, flags)
-  for (const each of [missing, store.wideSums]) {
+  for (const each of [missing, store.wideSums, store.said]) {
     each.move(slot * 2, -1)
     each.move(slot * 2 + 1, slot * 2)
     each.move(-1, slot * 2 + 1)

@@ -104,6 +104,8 @@ export const SlotFlag = {
   representedByOthers: 1 << 19,
   exponentShift: 20,
   exponentMask: 0xf,
+  /** What the connection was found to speak, as in `Kind`. */
+  l7Shift: 24,
 } as const
 
 /** Bits of a side's flags beside those of `Kind` (0 to 18). */

@@ -194,6 +194,7 @@ export class UdpPairs {
     store.index.add(store.hashOfFlow(to * 2 + 1), to * 2 + 1)
     this.#missing.move(flow, to * 2 + 1)
     store.wideSums.move(flow, to * 2 + 1)
+    store.said.move(flow, to * 2 + 1)
     this.link(to * 2 + 1)
     this.moves++
   }

@@ -1,3 +1,5 @@
+import type { SaidRows } from './said-rows.ts'
+
 /**
  * Where the join books what it found. Entities and edges are interned to small integers; a row is one edge in one
  * minute. Rows of open minutes are live; rows of closed minutes are corrections and may hold negative amounts.
@@ -35,6 +37,11 @@ export interface EdgeBook {
   sample(row: RowOffset, histogram: number, value: number, count: 1 | -1): void
   /** Adds to each of the first `count` rows, all of one minute, the sample `values[i]` of the histogram `histograms[i]`. */
   samples(offsets: Int32Array, histograms: Int32Array, values: Uint32Array, count: number): void
+  /**
+   * Where to add what was said on edges in a minute, each of which must have a row there. Undefined where nothing can
+   * be booked, or where what is booked is void.
+   */
+  said(unixMinute: number): SaidRows | undefined
   /** So many more (or fewer) connections are open on an edge from a minute on, by side. */
   open(edge: EdgeId, side: 'client' | 'server' | 'joined', change: number, unixMinute: number): void
 }

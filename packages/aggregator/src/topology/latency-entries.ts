@@ -48,6 +48,24 @@ export function createEntryList(): EntryList {
   }
 }
 
+/** Calls back with the key and count of each entry of `[from, to)`. */
+export function eachEntry(
+  entries: Uint16Array,
+  from: number,
+  to: number,
+  each: (key: number, count: number) => void,
+): void {
+  for (let i = from; i < to; i++) {
+    const entry = entries[i]
+    let count = entry & 15
+    if (count === 0) {
+      count = entries[i + 1] | (entries[i + 2] << 16)
+      i += 2
+    }
+    each(entry >> 4, count)
+  }
+}
+
 /** Dense counts by key while samples of one edge are summed, with the range of keys in use per histogram. */
 export interface LatencySums {
   readonly counts: Int32Array

@@ -8,7 +8,9 @@ import { createGaugeBook } from './gauge-book.ts'
 import { bucketsPerHistogram } from './latency-entries.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
 import { createRowLatencies } from './row-latencies.ts'
-import { type RowPool, rowStride, voidRow } from './row-pool.ts'
+import { giveBack, type RowPool, rowStride, voidRow } from './row-pool.ts'
+import { SaidRows } from './said-rows.ts'
+import { packSaid } from './said-segment.ts'
 import { noteSample } from './sample-log.ts'
 import { createSegmentPacker, emptySegment, noGauges, type Segment } from './segment.ts'
 import type { SegmentArchive } from './segment-archive.ts'
@@ -92,8 +94,6 @@ const minuteMs = 60_000
 const aheadMinutes = 2
 /** Packing goes by steps of so many rows; an `advance` with this many takes some milliseconds. */
 const rowsPerStep = 500
-/** Giving back so many rows takes about as long. */
-const rowsGivenPerStep = 2000
 /** What goes over all rows at once, like sorting them, counts as much as packing this share of them. */
 const sectionShare = 8
 /** How long after its end a closed minute can be corrected. */
@@ -234,26 +234,19 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     const packer = createSegmentPacker(part, rows, part.open, part.losses)
     while (!isDropped && packer.step(rowsPerStep)) yield rowsPerStep
     if (isDropped) return
-    const segment: Segment = { ...(yield* packer.finish()), content: from.content }
+    const said = yield* packSaid(from.said)
+    const segment: Segment = { ...(yield* packer.finish()), ...(said && { said }), content: from.content }
     if (isDropped) return
-    const isEmpty = segment.edges.length === 0 && segment.losses.every(n => n === 0)
+    const isEmpty = segment.edges.length === 0 && !said && segment.losses.every(n => n === 0)
     const kept = part.isCorrection && isEmpty ? undefined : segment
     archive.replace(part, kept)
     round?.parts.delete(part)
     if (kept) round?.parts.add(kept)
     frozen.delete(from)
     from.packed = segment
-    yield* giveBack(from.rows)
+    yield* giveBack(pool, from.rows, rowsPerStep)
     if (kept) yield* publish(kept, round, nowMs)
     if (round && --round.unpacked === 0 && !isDropped) deps.onRound?.(round)
-  }
-
-  /** Rows that nothing refers to any more, not even when the book is dropped meanwhile. */
-  function* giveBack(rows: readonly number[]): Generator<number, void> {
-    for (const [i, row] of rows.entries()) {
-      pool.give(row)
-      if ((i + 1) % rowsGivenPerStep === 0) yield rowsPerStep
-    }
   }
 
   function* publish(segment: Segment, round: CutRound | undefined, nowMs: number): Generator<number, void> {
@@ -316,6 +309,12 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       pool.latencies.addEach(sampleRows, sampleKeys, count)
       if (!log.isOn) return
       for (let i = 0; i < count; i++) noteSample(log, edgeOfRow[sampleRows[i]], sampleKeys[i], 1)
+    },
+    said(minute) {
+      const into = last !== undefined && last.minute === minute ? last : openMinute(minute)
+      if (into === undefined || into === voidMinute) return undefined
+      into.said ??= new SaidRows()
+      return into.said
     },
     open(edge, side, change, minute) {
       if (edge >= 0) gauges.add(edge, side, change, minute > closed ? minute : undefined)

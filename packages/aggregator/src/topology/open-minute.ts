@@ -1,5 +1,6 @@
 import type { EdgeId } from './edge-book.ts'
 import type { RowLatencies } from './row-latencies.ts'
+import type { SaidRows } from './said-rows.ts'
 import { createSampleLog, type SampleLog } from './sample-log.ts'
 import type { Segment } from './segment.ts'
 
@@ -20,6 +21,8 @@ export interface OpenMinute {
   packed?: Segment
   /** Records lost, by the number of the loss place. */
   readonly losses: Float64Array
+  /** What was said on its edges; undefined until something was. */
+  said?: SaidRows
   /** Grows whenever something is booked. */
   touches: number
 }

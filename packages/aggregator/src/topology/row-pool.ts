@@ -65,3 +65,14 @@ function countersOf(rows: number): Float64Array<ArrayBuffer> {
   const { buffer, at } = lineAligned(length * Float64Array.BYTES_PER_ELEMENT)
   return new Float64Array(buffer, at, length)
 }
+
+/** Giving back so many rows takes about as long. */
+const rowsGivenPerStep = 2000
+
+/** Gives back rows that nothing refers to any more, in steps of about `work` each. */
+export function* giveBack(pool: RowPool, rows: readonly number[], work: number): Generator<number, void> {
+  for (const [i, row] of rows.entries()) {
+    pool.give(row)
+    if ((i + 1) % rowsGivenPerStep === 0) yield work
+  }
+}

@@ -195,8 +195,9 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
     forget: forgetOld,
     forEachEdge(visit) {
       const all = [...blocks.values(), ...[...minutes.values()].flat()]
-      for (const { edges, open } of all) {
+      for (const { edges, open, said } of all) {
         for (const edge of edges) visit(edge)
+        if (said) for (const edge of said.edges) visit(edge)
         for (const edge of open.edges) visit(edge)
       }
     },

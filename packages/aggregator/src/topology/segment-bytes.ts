@@ -4,6 +4,7 @@ import { identityText, labelsText } from '../resolve/kube-identity.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { counterNames } from './counters.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
+import { writeSaid } from './said-bytes.ts'
 import type { Segment, SegmentColumn } from './segment.ts'
 
 /**
@@ -13,11 +14,12 @@ import type { Segment, SegmentColumn } from './segment.ts'
  *   entities  16 words each: kind, seven strings, DNS name and when it was seen (f64), host whose address it is,
  *             what Kubernetes knows of it, its labels, since when it is (f64)
  *   edges     5 words each: client, server, via + 1, protocol << 16 | port, via's port; row r is edge r, then
- *             the edges that only have a gauge
+ *             the edges that only have a gauge, or on which only something was said
  *   gauges    4 words each: edge, client, server, joined
  *   losses    f64 per loss place
  *   columns   name, cell width, wide values; then cells, rows of wide values, wide values (f64)
  *   latencies rows + 1 offsets, then 16-bit entries
+ *   said      from version 3 on, see `writeSaid`
  * Counters go by name, so that adding one does not change what older bytes mean.
  */
 export const segmentHeader = {
@@ -44,7 +46,9 @@ export const segmentHeader = {
 } as const
 export const headerWords = 20
 export const segmentMagic = 0x47534253 // "SBSG"
-export const segmentVersion = 2
+export const segmentVersion = 3
+/** Version 2 says nothing of what was said; it is read. */
+export const oldestSegmentVersion = 2
 /** The upper half of the flags is the partition. */
 export const SegmentFlag = { partial: 1, correction: 2, partitionShift: 16 } as const
 export const entityWords = 16
@@ -93,6 +97,9 @@ export function* encodeInSteps(segment: Segment, names: EdgeNames): Generator<nu
     if (++written % entitiesPerStep === 0) yield entitiesPerStep
   }
   const columnNames = segment.columns.map(c => stringOf(counterNames[c.counter]))
+  const saidSection = new ByteWriter(64 * (segment.said?.edges.length ?? 1))
+  const places = new Map(segment.said && edgeIds.map((id, i) => [id, i]))
+  writeSaid(saidSection, segment.said, edge => places.get(edge)!, stringOf)
   yield work
 
   out.skip(headerWords * 4)
@@ -106,6 +113,7 @@ export function* encodeInSteps(segment: Segment, names: EdgeNames): Generator<nu
   out.bytes(byteView(segment.entryAt))
   out.bytes(byteView(segment.entries))
   out.align()
+  out.bytes(saidSection.finish())
   yield work
 
   const bytes = out.finish()
@@ -119,12 +127,18 @@ export function* encodeInSteps(segment: Segment, names: EdgeNames): Generator<nu
   return bytes
 }
 
-/** Edges of the rows, in their order, then those that only have a gauge. */
+/** Edges of the rows, in their order, then those that only have a gauge or something that was said. */
 function edgesOf(segment: Segment): EdgeId[] {
   const ids = Array.from(segment.edges)
-  if (segment.open.edges.length === 0) return ids
-  const inRows = new Set(ids)
-  for (const edge of segment.open.edges) if (!inRows.has(edge)) ids.push(edge)
+  const { open, said } = segment
+  if (open.edges.length === 0 && said === undefined) return ids
+  const listed = new Set(ids)
+  for (const edges of [open.edges, said?.edges ?? []])
+    for (const edge of edges) {
+      if (listed.has(edge)) continue
+      listed.add(edge)
+      ids.push(edge)
+    }
   return ids
 }
 

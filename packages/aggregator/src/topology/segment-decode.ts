@@ -4,12 +4,15 @@ import { identityOfText } from '../resolve/kube-identity.ts'
 import { counterNames } from './counters.ts'
 import { latencyKeys } from './latency-entries.ts'
 import { lossPlaceCount } from './open-minute.ts'
+import { readSaid } from './said-bytes.ts'
+import type { SaidSegment } from './said-segment.ts'
 import type { SegmentColumn, SegmentHead } from './segment.ts'
 import {
   checksumOf,
   edgeWords,
   entityWords,
   headerWords,
+  oldestSegmentVersion,
   SegmentFlag,
   segmentHeader,
   segmentMagic,
@@ -30,6 +33,8 @@ export interface DecodedSegment {
   readonly columns: readonly SegmentColumn[]
   readonly entryAt: Uint32Array
   readonly entries: Uint16Array
+  /** Its edges are indexes, too. */
+  readonly said: SaidSegment | undefined
 }
 
 export type SegmentDecodeResult =
@@ -42,7 +47,8 @@ export function decodeSegment(bytes: Uint8Array): SegmentDecodeResult {
   const reader = createReader(bytes)
   const field = (name: keyof typeof segmentHeader) => reader.view.getUint32(segmentHeader[name] * 4, true)
   if (field('magic') !== segmentMagic) return { ok: false, reason: 'not_a_segment' }
-  if (field('version') !== segmentVersion) return { ok: false, reason: 'unknown_version' }
+  const isKnown = field('version') >= oldestSegmentVersion && field('version') <= segmentVersion
+  if (!isKnown) return { ok: false, reason: 'unknown_version' }
   if (field('byteLength') !== bytes.length || bytes.length % 4 !== 0)
     return { ok: false, reason: 'truncated' }
   if (field('checksum') !== checksumOf(bytes)) return { ok: false, reason: 'checksum' }
@@ -110,8 +116,9 @@ function readSections(reader: Reader, field: Field): DecodedSegment {
   const entries = reader.u16(field('entries'))
   reader.align()
   checkEntries(entryAt, entries)
+  const said = field('version') < 3 ? undefined : readSaid(reader, field('edges'), strings, check)
   check(reader.atEnd())
-  return { head, entities, edges, rows, gauges, losses, columns, entryAt, entries }
+  return { head, entities, edges, rows, gauges, losses, columns, entryAt, entries, said }
 }
 
 function readHead(field: Field): SegmentHead {

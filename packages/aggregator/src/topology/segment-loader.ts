@@ -1,5 +1,7 @@
 import type { EntityIndex } from '../resolve/entity-index.ts'
 import type { EdgeTable } from './edge-table.ts'
+import type { SaidSegment } from './said-segment.ts'
+import { narrowest } from './said-segment.ts'
 import type { OpenGauges, Segment, SegmentHead } from './segment.ts'
 import type { SegmentArchive } from './segment-archive.ts'
 import { edgeWords } from './segment-bytes.ts'
@@ -76,7 +78,8 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
       const ids = internEdges(decoded)
       if (!ids) return refuse('cardinality_cap')
       if (hasRepeated(ids)) return refuse('inconsistent')
-      const segment = adopt(decoded, ids)
+      const said = decoded.said && adoptSaid(decoded.said, ids)
+      const segment = { ...adopt(decoded, ids), ...(said && { said }) }
       archive.add(segment)
       onLoaded(segment)
       return { ok: true, segment }
@@ -133,6 +136,36 @@ function adopt(decoded: DecodedSegment, ids: Uint32Array): Segment {
     open,
     losses,
   }
+}
+
+/** Rows in order of this process' edge ids. */
+function adoptSaid(said: SaidSegment, ids: Uint32Array): SaidSegment {
+  const edges = said.edges.map(index => ids[index])
+  if (isRisingOrEqual(edges)) return { ...said, edges }
+  const order = orderOf(edges)
+  const column = (of: SaidSegment['operation']) => narrowest(Float64Array.from(order, row => of[row]))
+  const entryAt = new Uint32Array(order.length + 1)
+  const entries = new Uint16Array(said.entries.length)
+  order.forEach((row, at) => {
+    const taken = said.entries.subarray(said.entryAt[row], said.entryAt[row + 1])
+    entries.set(taken, entryAt[at])
+    entryAt[at + 1] = entryAt[at] + taken.length
+  })
+  return {
+    operations: said.operations,
+    edges: Uint32Array.from(order, row => edges[row]),
+    operation: column(said.operation),
+    status: Uint32Array.from(order, row => said.status[row]),
+    flags: Uint8Array.from(order, row => said.flags[row]),
+    sums: said.sums.map(column),
+    entryAt,
+    entries,
+  }
+}
+
+function isRisingOrEqual(ids: Uint32Array): boolean {
+  for (let i = 1; i < ids.length; i++) if (ids[i] < ids[i - 1]) return false
+  return true
 }
 
 /** Rows in order of their ids. Both together fit a whole number, and numbers sort without a comparison function. */

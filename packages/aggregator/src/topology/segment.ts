@@ -1,5 +1,6 @@
 import { counterCount } from './counters.ts'
 import { createEntryList, createLatencySums, drainSums, type LatencySums } from './latency-entries.ts'
+import { type SaidSegment, saidBytes } from './said-segment.ts'
 
 /** One counter of all rows of a segment: narrow cells, and beside them the few values that don't fit (or are < 0). */
 export interface SegmentColumn {
@@ -44,6 +45,8 @@ export interface Segment extends SegmentHead {
   /** Latency entries of row r are `[entryAt[r], entryAt[r + 1])`. */
   readonly entryAt: Uint32Array
   readonly entries: Uint16Array
+  /** What was said on the edges, which need not have a row; undefined where nothing was. */
+  readonly said?: SaidSegment
   readonly open: OpenGauges
   readonly losses: Float64Array
   /** Set where the rows are exactly those that were open before: what stands for them. */
@@ -202,6 +205,7 @@ export function segmentBytes(segment: Segment): number {
   for (const c of segment.columns)
     bytes += (c.cells?.byteLength ?? 0) + c.wideRows.byteLength + c.wideValues.byteLength
   const { edges, client, server, joined } = segment.open
+  bytes += saidBytes(segment.said)
   return bytes + edges.byteLength + client.byteLength + server.byteLength + joined.byteLength + 300
 }
 

@@ -132,6 +132,8 @@ export type L7Column = keyof typeof l7ColumnFields
  * `l7BucketIndex` and `l7BucketValue`. Rows' buckets follow each other.
  */
 export interface L7Columns {
+  /** Some record says what its connection speaks. */
+  speaksAny: boolean
   rowCount: number
   bucketCount: number
   readonly u32: { readonly [C in L7Column]: Uint32Array }

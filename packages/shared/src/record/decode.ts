@@ -12,7 +12,7 @@ import {
 } from './columns.ts'
 import { checkL7, checkL7Lengths, copyL7, hasL7 } from './decode-l7.ts'
 import { decodeDnsName, decodeNumberPair, isSaneTime, operations, owners, texts } from './decode-parts.ts'
-import { EndReason, Kind, protocolOf, reasonOf, roleOf, State, stateOf } from './kind.ts'
+import { EndReason, Kind, l7ProtocolOf, protocolOf, reasonOf, roleOf, State, stateOf } from './kind.ts'
 import { batchLimits, schemaVersion } from './limits.ts'
 import { ProtoReader, WireType } from './proto-reader.ts'
 
@@ -316,6 +316,7 @@ function checkRecords(into: FlowColumns, count: number): MalformedReason | undef
     known &= knownKind[bits & kindMask]
   }
   if (known === 0) return 'bad_value'
+  into.l7.speaksAny = l7ProtocolOf(anyBits) !== 0
   if (!allBelow(owner, count, into.header.owners.length)) return 'owner_index'
   if (!allBelow(atMs, count, batchLimits.recordSpanMs)) return 'time_out_of_range'
   return (anyBits & Kind.v6) === 0 ? undefined : checkAddresses(into, count)

@@ -87,5 +87,5 @@ function createL7Columns(): L7Columns {
     const isBucket = name === 'l7BucketIndex' || name === 'l7BucketValue'
     u32[name] = new Uint32Array(isBucket ? batchLimits.l7Buckets : batchLimits.l7Rows)
   }
-  return { rowCount: 0, bucketCount: 0, u32 }
+  return { speaksAny: false, rowCount: 0, bucketCount: 0, u32 }
 }

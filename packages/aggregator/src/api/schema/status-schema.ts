@@ -74,6 +74,19 @@ export const ingestStatusSchema = Type.Object(
         serverOnly: Type.Integer(),
         tombstones: Type.Integer(),
         evicted: Type.Integer(),
+        said: Type.Object(
+          {
+            unbooked: Type.Integer({ description: 'of records that came late or found a table full' }),
+            other: Type.Integer({ description: 'booked as {other}: the edge had too many operations' }),
+            unmovable: Type.Integer({
+              description: 'stay on a one-sided edge, because too many waited for the other end',
+            }),
+          },
+          {
+            ...strict,
+            description: 'messages of application protocols that are not where one would look for them',
+          },
+        ),
       },
       strict,
     ),

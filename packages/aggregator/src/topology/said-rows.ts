@@ -1,0 +1,227 @@
+import { type L7Columns, L7Protocol, type Operation } from '@skybraid/shared'
+import { createBucketSpans, firstOf, widthOf } from './bucket-spans.ts'
+import type { EdgeId } from './edge-book.ts'
+
+/** What is added up of what was said; the position is that in a row's sums. */
+export const saidSums = ['count', 'requestBytes', 'responseBytes', 'firstByteUs', 'lastByteUs'] as const
+export const saidSumCount = saidSums.length
+/** Bits of a row's flags: those of `l7_flags`, and the end that saw it. */
+export const SaidFlag = { error: 1, timeless: 2, mask: 3, server: 4 } as const
+/** The status of what no response was seen to. */
+export const unknownStatus = 0xffff_ffff
+
+/** Named operations of an edge and protocol; the rest is booked as `{other}`. */
+export const mostOperations = 200
+const other = '{other}'
+const keyWords = 4
+const firstRows = 16
+const protocolSpan = 32
+
+/** One row, in whatever form it is kept. */
+export interface SaidRow {
+  readonly edge: EdgeId
+  readonly operation: Operation
+  readonly status: number
+  /** Of `SaidFlag`. */
+  readonly flags: number
+}
+
+/**
+ * What was said on edges in one span of time: per edge, end, operation, status and flags the sums, and the times to the
+ * first byte as counts by bucket (`bucketSlot`). Whole numbers; corrections take back. Operations have numbers of their
+ * own here, so that nobody has to free them.
+ */
+export class SaidRows {
+  readonly operations: Operation[] = []
+  rowCount = 0
+  /** Messages booked as `{other}` because an edge had too many operations. */
+  capped = 0
+  /** Edge, operation, status, flags. */
+  keys = new Uint32Array(firstRows * keyWords)
+  sums = new Float64Array(firstRows * saidSumCount)
+  #spans = new Int32Array(firstRows * 2)
+  #slots = new Int32Array(firstRows * 2)
+  readonly #buckets = createBucketSpans()
+  readonly #known = new WeakMap<Operation, number>()
+  readonly #byText = new Map<string, number>()
+  readonly #named = new Map<number, Set<number>>()
+  readonly #most: number
+
+  constructor(most = mostOperations) {
+    this.#most = most
+  }
+
+  /** The number of an operation here. */
+  operation(operation: Operation): number {
+    const known = this.#known.get(operation)
+    if (known !== undefined) return known
+    const key = operationKey(operation)
+    let number = this.#byText.get(key)
+    if (number === undefined) {
+      number = this.operations.push(operation) - 1
+      this.#byText.set(key, number)
+    }
+    this.#known.set(operation, number)
+    return number
+  }
+
+  /** The number of a row, which is made if there is none. */
+  row(edge: EdgeId, operation: number, status: number, flags: number): number {
+    const at = this.#find(edge, operation, status, flags)
+    if (this.#slots[at] !== 0) return this.#slots[at] - 1
+    const named = this.#nameOf(edge, operation)
+    return named === operation
+      ? this.#add(at, edge, operation, status, flags)
+      : this.row(edge, named, status, flags)
+  }
+
+  add(row: number, sum: number, amount: number): void {
+    this.sums[row * saidSumCount + sum] += amount
+  }
+
+  addBucket(row: number, slot: number, count: number): void {
+    const cell = this.#buckets.cellOf(this.#spans, row * 2, slot)
+    this.#buckets.counts[cell] += count
+  }
+
+  /** Adds a row of a batch, so many times as it stands for connections. */
+  addDecoded(
+    edge: EdgeId,
+    operation: number,
+    side: number,
+    l7: L7Columns,
+    at: number,
+    bucketAt: number,
+    weight: number,
+  ): void {
+    const { u32 } = l7
+    const flags = (u32.l7Flags[at] & SaidFlag.mask) | (side === 0 ? 0 : SaidFlag.server)
+    const row = this.row(edge, operation, u32.l7Status[at], flags)
+    const first = row * saidSumCount
+    if (this.keys[row * keyWords + 1] !== operation) this.capped += u32.l7Count[at] * weight
+    const { sums } = this
+    sums[first] += u32.l7Count[at] * weight
+    sums[first + 1] += u32.l7RequestBytes[at] * weight
+    sums[first + 2] += u32.l7ResponseBytes[at] * weight
+    sums[first + 3] += u32.l7FirstByteSumUs[at] * weight
+    sums[first + 4] += u32.l7LastByteSumUs[at] * weight
+    const end = bucketAt + u32.l7BucketCount[at]
+    for (let b = bucketAt; b < end; b++)
+      this.addBucket(row, (u32.l7BucketIndex[b] | 0) + 2, u32.l7BucketValue[b] * weight)
+  }
+
+  edgeOf(row: number): EdgeId {
+    return this.keys[row * keyWords]
+  }
+
+  operationOf(row: number): number {
+    return this.keys[row * keyWords + 1]
+  }
+
+  statusOf(row: number): number {
+    return this.keys[row * keyWords + 2]
+  }
+
+  flagsOf(row: number): number {
+    return this.keys[row * keyWords + 3]
+  }
+
+  eachBucket(row: number, each: (slot: number, count: number) => void): void {
+    const shape = this.#spans[row * 2 + 1]
+    if (shape === 0) return
+    const start = this.#spans[row * 2]
+    const { counts } = this.#buckets
+    for (let i = 0; i < 1 << widthOf(shape); i++)
+      if (counts[start + i] !== 0) each(firstOf(shape) + i, counts[start + i])
+  }
+
+  /** The operation itself while the edge has few of its protocol, otherwise `{other}` of that. */
+  #nameOf(edge: EdgeId, operation: number): number {
+    const { protocol, name } = this.operations[operation]
+    if (name === other) return operation
+    const key = edge * protocolSpan + protocol
+    let named = this.#named.get(key)
+    if (named === undefined) {
+      named = new Set()
+      this.#named.set(key, named)
+    }
+    if (named.has(operation)) return operation
+    if (named.size >= this.#most) return this.operation(otherOf(protocol))
+    named.add(operation)
+    return operation
+  }
+
+  #find(edge: EdgeId, operation: number, status: number, flags: number): number {
+    const { keys } = this
+    const mask = this.#slots.length - 1
+    let at = hashOf(edge, operation, status, flags) & mask
+    for (; this.#slots[at] !== 0; at = (at + 1) & mask) {
+      const k = (this.#slots[at] - 1) * keyWords
+      if (keys[k] === edge && keys[k + 1] === operation && keys[k + 2] === status && keys[k + 3] === flags)
+        break
+    }
+    return at
+  }
+
+  #add(at: number, edge: EdgeId, operation: number, status: number, flags: number): number {
+    const row = this.rowCount
+    if (row * keyWords === this.keys.length) {
+      this.#grow()
+      at = this.#find(edge, operation, status, flags)
+    }
+    this.keys.set([edge, operation, status, flags], row * keyWords)
+    this.#slots[at] = row + 1
+    this.rowCount++
+    return row
+  }
+
+  #grow(): void {
+    const rows = this.rowCount
+    this.keys = copied(this.keys, new Uint32Array(rows * 2 * keyWords))
+    this.sums = copied(this.sums, new Float64Array(rows * 2 * saidSumCount))
+    this.#spans = copied(this.#spans, new Int32Array(rows * 2 * 2))
+    this.#slots = new Int32Array(rows * 2 * 2)
+    for (let row = 0; row < rows; row++) {
+      const [edge, operation, status, flags] = this.keys.subarray(row * keyWords, (row + 1) * keyWords)
+      this.#slots[this.#find(edge, operation, status, flags)] = row + 1
+    }
+  }
+}
+
+const others = new Map<number, Operation>()
+
+/** What stands for all further operations of a protocol. */
+export function otherOf(protocol: number): Operation {
+  let operation = others.get(protocol)
+  if (operation === undefined) {
+    operation = { protocol, name: other, host: '' }
+    others.set(protocol, operation)
+  }
+  return operation
+}
+
+/** Equal for equal operations; names are printable, so that a line break separates. */
+export function operationKey({ protocol, name, host }: Operation): string {
+  return `${protocol}\n${name}\n${host}`
+}
+
+const protocolNames = new Map<number, string>(
+  Object.entries(L7Protocol).map(([name, number]) => [number, name]),
+)
+
+/** A protocol that is younger than this program has its number for a name. */
+export function l7ProtocolName(protocol: number): string {
+  return protocolNames.get(protocol) ?? `protocol${protocol}`
+}
+
+function hashOf(edge: number, operation: number, status: number, flags: number): number {
+  let h = Math.imul(edge, 0x9e3779b1) ^ Math.imul(operation, 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 15) ^ status, 0xc2b2ae35)
+  h = Math.imul(h ^ (h >>> 13) ^ flags, 0x27d4eb2f)
+  return h ^ (h >>> 16)
+}
+
+function copied<A extends Uint32Array | Float64Array | Int32Array>(from: A, to: A): A {
+  to.set(from)
+  return to
+}
