@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Boots a Debian cloud kernel in an emulated machine, runs the built product there on real traffic, and prints what
-# its API answered between two marker lines. Usage: boot.sh 6.1|6.12   (needs qemu-system-x86, busybox-static, cpio,
-# e2fsprogs; the project must be built). Nothing outside .cache/vm is written; nothing stays running.
+# its API answered between two marker lines. Usage: boot.sh 6.1|6.12 [KERNEL PARAMETERS]   (needs qemu-system-x86,
+# busybox-static, cpio, e2fsprogs; the project must be built). Nothing outside .cache/vm is written; nothing stays running.
 set -euo pipefail
 series=${1:?kernel series, for example 6.1}
+parameters=${2:-}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cache="$root/.cache/vm"
 kernel_dir="$cache/kernel-$series"
@@ -81,4 +82,4 @@ build_initramfs
 exec timeout 400 qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 1500 -nographic -no-reboot -nic none \
 	-kernel "$(find "$kernel_dir/boot" -name 'vmlinuz*' | head -n 1)" -initrd "$cache/initramfs-$series.cpio" \
 	-drive "file=$cache/disk.img,format=raw,if=virtio,snapshot=on" \
-	-append 'console=ttyS0 quiet panic=-1 rdinit=/init' </dev/null
+	-append "console=ttyS0 quiet panic=-1 rdinit=/init $parameters" </dev/null

@@ -13,6 +13,7 @@ const api = 'http://127.0.0.1:7100'
 
 const product = spawn('/bin/node', ['packages/cli/dist/main.js', 'standalone', '--flush', '200ms'])
 let productLog = ''
+const ended = once(product, 'exit')
 for (const stream of [product.stdout, product.stderr]) stream.on('data', text => (productLog += text))
 
 async function json(path) {
@@ -45,7 +46,8 @@ async function refused(port) {
 }
 
 async function main() {
-  await until('the product is ready', 180_000, () => json('/status'))
+  const isReady = until('the product is ready', 180_000, () => json('/status')).then(() => true)
+  if (!(await Promise.race([isReady, ended.then(() => false)]))) return
   const server = net.createServer({ allowHalfOpen: true }, socket => {
     socket.resume().on('end', () => socket.end(Buffer.alloc(replyBytes)))
   })
@@ -73,6 +75,6 @@ async function main() {
 console.log(`kernel ${release()}`)
 await main().catch(error => console.log(`failed: ${error.stack}`))
 product.kill('SIGTERM')
-const [code] = await once(product, 'exit')
+const [code] = await ended
 console.log(`@@product\nexit code ${code}\n${productLog}\n@@end`)
 process.exit(0)

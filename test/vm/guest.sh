@@ -5,6 +5,7 @@ bb=/bin/busybox
 $bb mount -t devtmpfs dev /dev
 $bb mount -t proc proc /proc
 $bb mount -t sysfs sys /sys
+$bb mount -t securityfs security /sys/kernel/security
 $bb mount -t cgroup2 cgroup2 /sys/fs/cgroup
 $bb mount -t tmpfs tmp /tmp
 $bb hostname guest

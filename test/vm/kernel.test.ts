@@ -49,4 +49,12 @@ describe.skipIf(absent)(`on other kernels${absent ? ` (${absent} is not installe
     expect(refused).toEqual([truth.refused])
     expect(section(stdout, 'product')).toContain('exit code 0')
   })
+
+  it('says that a locked-down kernel lets nobody look, and ends', { timeout: 450_000 }, async () => {
+    const { stdout } = await run('bash', [boot, '6.1', 'lockdown=confidentiality'], { maxBuffer: 64 << 20 })
+    const product = section(stdout, 'product')
+    expect(product).toContain('exit code 3')
+    expect(product).toContain('The kernel is locked down (confidentiality)')
+    expect(product).not.toMatch(/^ +at /m)
+  })
 })
