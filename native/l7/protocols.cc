@@ -3,6 +3,7 @@
 #include "dns/dns_parser.h"
 #include "http1/http1.h"
 #include "parser.h"
+#include "postgres/postgres.h"
 #include "redis/redis.h"
 
 namespace skybraid::l7 {
@@ -19,6 +20,8 @@ Parser* Make(void* at) {
 const ProtocolRow kProtocolTable[] = {
     {"http1", Protocol::kHttp1, ClassifyHttp1, sizeof(Http1), Make<Http1>},
     {"dns", Protocol::kDns, dns::Classify, sizeof(dns::DnsParser), Make<dns::DnsParser>},
+    {"postgres", Protocol::kPostgres, postgres::Classify, sizeof(postgres::PostgresParser),
+     Make<postgres::PostgresParser>},
     {"redis", Protocol::kRedis, redis::Classify, sizeof(redis::RedisParser), Make<redis::RedisParser>},
 };
 const size_t kProtocolRows = sizeof kProtocolTable / sizeof kProtocolTable[0];
