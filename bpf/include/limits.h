@@ -48,6 +48,31 @@
  */
 #define SB_MPTCP_LISTENERS 1024
 
+/*
+ * l7_streams: one entry per TCP connection that is read for its application protocol, 1.5 MB in all, mapped by the
+ * addon. Inserted by the packet hooks with the connection's first payload; freed by the addon when the connection ends
+ * or has been silent and unread for long. Full within SB_L7_PROBES of its place: SB_C_L7_REFUSED counts each packet of
+ * a connection that is therefore not read.
+ */
+#define SB_L7_STREAMS 16384
+#define SB_L7_PROBES 8
+
+/*
+ * l7_ring: pieces of streams, apart from `ring` so that they never push out a connection's end. Written by the packet
+ * hooks, emptied by KernelSource::DrainPieces. Full: SB_C_L7_RING_FULL.
+ */
+#define SB_L7_RING_BYTES (1 << 20)
+
+/* The most that one piece holds, and what is copied of one packet from the server as long as the addon says nothing. */
+#define SB_L7_PIECE 4032
+#define SB_L7_ANSWER 960
+
+/* The most that is copied in one direction before the other one has its say: heads of messages, not their bodies. */
+#define SB_L7_RUN 16384
+
+/* A segment that claims to be further off than this is not of the stream. */
+#define SB_L7_STEP (1 << 28)
+
 /* IPv6 extension headers skipped in search of the UDP header; a datagram with more is not counted. */
 #define SB_MAX_EXTENSION_HEADERS 4
 

@@ -10,6 +10,8 @@
 #include <linux/types.h>
 #endif
 
+#include "limits.h"
+
 #define SB_ROW_VERSION 1
 #define SB_COMM_LEN 16
 #define SB_DNS_BYTES 512
@@ -110,6 +112,67 @@ struct sb_cgroup_row {
 	char path[SB_CGROUP_PATH]; /* from the root of the hierarchy */
 };
 
+/*
+ * Application protocols: one direction of a connection that is read. Positions count payload bytes from the
+ * connection's beginning, so that they are the same at both ends. What is marked as an order is written by the addon,
+ * all else by the packet hooks.
+ */
+struct sb_l7_half {
+	__u64 end;        /* of all that passed */
+	__u64 passed_ns;  /* when a byte last passed that is in no row since the latest row; 0: none did */
+	__u64 skip_until; /* order: what is before this position needs no row */
+	__u32 first;      /* sequence number of position 0 */
+	__u32 run;        /* bytes copied since the other direction had its say */
+	__u32 most;       /* order: bytes to copy of one packet */
+	__u32 known;      /* `first` is */
+};
+
+enum sb_l7_order {
+	SB_L7_READ = 0,
+	SB_L7_UNREAD = 1, /* nothing of it needs a row, for good */
+};
+
+/* Entry of l7_streams, which the addon has mapped. */
+struct sb_l7_stream {
+	__u64 cookie; /* 0: free, SB_L7_CLAIMED: being filled, with SB_L7_STALE: of a connection before on this socket */
+	__u32 generation; /* of the socket's store: one cookie can be several connections */
+	__u8 order;       /* enum sb_l7_order */
+	__u8 last_in;     /* direction of the latest payload */
+	__u8 role;
+	__u8 guessed;
+	struct sb_l7_half half[2]; /* sent, received */
+};
+
+/* Where a connection's entry may be: SB_L7_PROBES places in a row. */
+static inline __u32 sb_l7_slot_of(__u64 cookie, __u32 probe)
+{
+	return ((__u32)(cookie * 0x9e3779b97f4a7c15ull >> 40) + probe) & (SB_L7_STREAMS - 1);
+}
+
+#define SB_L7_CLAIMED (~0ull)
+#define SB_L7_STALE (1ull << 63)
+#define SB_L7_NO_SLOT (~0u)
+
+/* A piece of a stream, in the ring of their own. `captured` bytes of it follow. */
+struct sb_l7_row {
+	__u64 cookie; /* 0: payload that came with the end of the handshake; its socket was not there yet */
+	__u64 ns;
+	__u64 passed_ns; /* when the byte before it passed, if that is in no row and was in an earlier packet; else 0 */
+	__u64 offset;
+	__u64 prior_end; /* of all that had passed before */
+	__u32 length;    /* from the offset to the end of the packet */
+	__u32 captured;
+	__u32 slot;
+	__u32 generation;
+	__u32 ports;     /* local in the high half */
+	__u32 peer_isn;  /* if there is no cookie */
+	__u8 in;
+	__u8 role;
+	__u8 guessed;
+	__u8 pad[5];
+	__u8 bytes[];
+};
+
 /* Per-CPU counters, summed by user space. The index is the position in the array. */
 enum sb_counter {
 	SB_C_RING_PRODUCED = 0, /* rows put into the ring */
@@ -123,6 +186,8 @@ enum sb_counter {
 	SB_C_MISSED = 8,        /* state changes that interrupted the handling of another one and went unseen */
 	SB_C_DIALS_FULL = 9,    /* diallers that found no room in their table and got storage instead: slower, not lost */
 	SB_C_MADE_UP_FOR = 10,  /* ends that went unseen and that the iterator found */
+	SB_C_L7_RING_FULL = 11, /* pieces of streams that found no room in their ring */
+	SB_C_L7_REFUSED = 12,   /* packets with payload whose connection found no room among those that are read */
 	SB_COUNTERS = 16,
 };
 
@@ -131,5 +196,7 @@ _Static_assert(sizeof(struct sb_tcp_row) == 168, "sb_tcp_row");
 _Static_assert(sizeof(struct sb_udp_row) == 136, "sb_udp_row");
 _Static_assert(sizeof(struct sb_dns_row) == 624, "sb_dns_row");
 _Static_assert(sizeof(struct sb_cgroup_row) == 624, "sb_cgroup_row");
+_Static_assert(sizeof(struct sb_l7_stream) == 96, "sb_l7_stream");
+_Static_assert(sizeof(struct sb_l7_row) == 72, "sb_l7_row");
 
 #endif

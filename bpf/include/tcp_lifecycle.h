@@ -6,6 +6,7 @@
 #ifndef SKYBRAID_TCP_LIFECYCLE_H
 #define SKYBRAID_TCP_LIFECYCLE_H
 
+#include "l7_streams.h"
 #include "tcp_row.h"
 
 /* NULL: outside the observed subtree, or refused by the kernel (then *refused is set). */
@@ -60,8 +61,10 @@ SB_INLINE bool sb_tcp_dial_noted(struct tcp_sock *tp)
 		return false;
 	store.opened_ns = bpf_ktime_get_ns();
 	store.cookie = bpf_get_socket_cookie((void *)tp);
-	if (cookie)
+	if (cookie) {
 		store.generation = (__u32)(store.opened_ns >> 10) | 1;
+		sb_l7_over(cookie);
+	}
 	sb_tcp_note_owner(&store, tp);
 	store.stage = SB_STAGE_DIALLING;
 	if (bpf_map_update_elem(&tcp_dials, &address, &store, BPF_ANY) == 0)
@@ -78,6 +81,7 @@ SB_INLINE void sb_tcp_on_open(struct tcp_sock *tp, __u8 stage)
 
 	if (entry) {
 		entry->store.generation++;
+		sb_l7_over(((struct sock *)tp)->__sk_common.skc_cookie.counter);
 	} else {
 		if (!sb_in_scope((struct sock *)tp))
 			return;

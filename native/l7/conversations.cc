@@ -9,16 +9,55 @@ Conversations::~Conversations() {
   for (auto& [connection, entry] : entries_) ledger_.Take(RowsOf(entry), [](const LedgerRow&) {});
 }
 
-void Conversations::Feed(uint64_t connection, const Piece& piece) {
-  if (piece.length == 0) return;
-  Entry& entry = Touch(connection);
+void Conversations::Feed(uint64_t connection, const Piece& given, const Origin& from) {
+  Entry& entry = Touch(connection, from);
+  Piece piece = given;
+  if (entry.turned) piece.side = Other(piece.side);
   if (entry.speaker)
     entry.speaker->feeder.Feed(piece, *entry.speaker->parser, entry.speaker->pairing);
-  else if (entry.waiting)
+  else if (entry.waiting && piece.length > 0)
     Ask(entry, piece);
+  if (orders_ != nullptr) Order(entry, piece.side);
 }
 
-Conversations::Entry& Conversations::Touch(uint64_t connection) {
+void Conversations::Order(const Entry& entry, Side side) {
+  if (!entry.speaker && !entry.waiting) return orders_->Unread(entry.from);
+  if (!entry.speaker) return;
+  const uint64_t skippable = entry.speaker->parser->Skippable(side);
+  if (skippable < kWorthSkipping) return;
+  const uint64_t next = entry.speaker->feeder.Next(side);
+  const bool in = (side == Side::kToServer) == (entry.from.server != entry.turned);
+  orders_->SkipUntil(entry.from, in, skippable > UINT64_MAX - next ? UINT64_MAX : next + skippable);
+}
+
+bool Conversations::Passes(uint64_t connection, Side side, uint64_t position) const {
+  const auto found = entries_.find(connection);
+  if (found == entries_.end() || !found->second.speaker) return false;
+  const Speaker& speaker = *found->second.speaker;
+  const Side as = found->second.turned ? Other(side) : side;
+  const uint64_t next = speaker.feeder.Next(as);
+  return next != Feeder::kAnywhere && position >= next && position - next <= speaker.parser->Skippable(as);
+}
+
+void Conversations::CatchUp(uint64_t connection, Side side, uint64_t position, uint64_t ns) {
+  const auto found = entries_.find(connection);
+  if (found == entries_.end() || !found->second.speaker) return;
+  Speaker& speaker = *found->second.speaker;
+  const Side as = found->second.turned ? Other(side) : side;
+  const uint64_t next = speaker.feeder.Next(as);
+  if (next == Feeder::kAnywhere || position <= next) return;
+  const uint64_t passed = std::min(position - next, speaker.parser->Skippable(as));
+  if (passed > 0) speaker.feeder.Feed({as, next + passed, 0, 0, nullptr, ns}, *speaker.parser, speaker.pairing);
+}
+
+void Conversations::Ignore(uint64_t connection) {
+  const auto found = entries_.find(connection);
+  if (found == entries_.end()) return;
+  GiveUp(found->second, false);
+  ledger_.Take(found->second.rows, [](const LedgerRow&) {});
+}
+
+Conversations::Entry& Conversations::Touch(uint64_t connection, const Origin& from) {
   const auto found = entries_.find(connection);
   if (found != entries_.end()) {
     used_.splice(used_.end(), used_, found->second.use);
@@ -29,16 +68,22 @@ Conversations::Entry& Conversations::Touch(uint64_t connection) {
   Entry& entry = entries_[connection];
   entry.use = used_.insert(used_.end(), connection);
   entry.waiting = std::make_unique<Waiting>();
+  entry.from = from;
   bytes_ += sizeof(Waiting);
   return entry;
 }
 
 // Looks at the begin of both directions until a protocol says that it is its own.
-void Conversations::Ask(Entry& entry, const Piece& piece) {
+void Conversations::Ask(Entry& entry, const Piece& asked) {
   Waiting& waiting = *entry.waiting;
+  Piece piece = asked;
   const bool held = Hold(waiting.held[Index(piece.side)], piece);
   bool may_be = false;
-  const ProtocolRow* row = Judge(waiting, may_be);
+  const ProtocolRow* row = Judge(waiting, false, may_be);
+  if (row == nullptr && entry.from.guessed) {
+    row = Judge(waiting, true, may_be);
+    if (row != nullptr) Turn(entry, piece);
+  }
   if (row != nullptr) return Begin(entry, *row, piece, held);
   // What is told from neither direction's begin is told from none of what follows, but another message may
   // tell.
@@ -51,6 +96,12 @@ void Conversations::Ask(Entry& entry, const Piece& piece) {
   entry.waiting.reset();
   bytes_ -= sizeof(Waiting);
   ++counters_.verdicts[static_cast<size_t>(Protocol::kUnknown)];
+}
+
+void Conversations::Turn(Entry& entry, Piece& piece) {
+  entry.turned = !entry.turned;
+  piece.side = Other(piece.side);
+  std::swap(entry.waiting->held[0], entry.waiting->held[1]);
 }
 
 // Whether all that was seen of the direction is held now.
@@ -70,14 +121,14 @@ bool Conversations::Hold(Held& held, const Piece& piece) {
   return held.captured == held.length;
 }
 
-const ProtocolRow* Conversations::Judge(const Waiting& waiting, bool& may_be) const {
+const ProtocolRow* Conversations::Judge(const Waiting& waiting, bool turned, bool& may_be) const {
   for (size_t i = 0; i < kProtocolRows; i++) {
     const ProtocolRow& row = kProtocolTable[i];
     if ((options_.protocols >> static_cast<uint32_t>(row.protocol) & 1) == 0) continue;
     for (const Side side : {Side::kToServer, Side::kToClient}) {
       const Held& held = waiting.held[Index(side)];
       if (held.captured == 0) continue;
-      const Verdict verdict = row.classify(side, held.bytes, held.captured);
+      const Verdict verdict = row.classify(turned ? Other(side) : side, held.bytes, held.captured);
       if (verdict == Verdict::kYes) return &row;
       may_be = may_be || verdict == Verdict::kMaybe;
     }
@@ -119,11 +170,11 @@ void Conversations::Begin(Entry& entry, const ProtocolRow& row, const Piece& pie
 
 void Conversations::MakeRoom(size_t bytes) {
   for (auto at = used_.begin(); bytes_ + bytes > options_.max_bytes && at != used_.end(); ++at)
-    GiveUp(entries_[*at]);
+    GiveUp(entries_[*at], true);
 }
 
 // Its memory goes to others; what was said until now stays.
-void Conversations::GiveUp(Entry& entry) {
+void Conversations::GiveUp(Entry& entry, bool counted) {
   if (entry.waiting) bytes_ -= sizeof(Waiting);
   if (entry.speaker) {
     entry.speaker->pairing.OutOfStep(Side::kToServer);
@@ -134,7 +185,8 @@ void Conversations::GiveUp(Entry& entry) {
     return;
   }
   entry.waiting.reset();
-  ++counters_.given_up;
+  counters_.given_up += counted;
+  if (orders_ != nullptr) orders_->Unread(entry.from);
 }
 
 void Conversations::Close(uint64_t connection) {
@@ -148,22 +200,29 @@ void Conversations::Close(uint64_t connection) {
     bytes_ -= entry.speaker->bytes;
     entry.speaker.reset();
   }
-  if (entry.waiting) bytes_ -= sizeof(Waiting);
+  if (entry.waiting) {
+    bytes_ -= sizeof(Waiting);
+    ++counters_.verdicts[static_cast<size_t>(Protocol::kUnknown)];
+  }
   entry.waiting.reset();
 }
 
 void Conversations::Erase(Entries::iterator at) {
   Entry& entry = at->second;
-  GiveUp(entry);
+  GiveUp(entry, true);
   ledger_.Take(entry.rows, [this](const LedgerRow& row) { counters_.forgotten += row.count; });
-  used_.erase(entry.use);
+  Forget(at);
+}
+
+void Conversations::Forget(Entries::iterator at) {
+  if (orders_ != nullptr) orders_->Release(at->second.from);
+  used_.erase(at->second.use);
   entries_.erase(at);
 }
 
-void Conversations::GiveUpBefore(uint64_t ns) {
-  for (auto& [connection, entry] : entries_) {
-    if (entry.speaker) entry.speaker->pairing.GiveUpBefore(ns);
-  }
+const Origin* Conversations::From(uint64_t connection) const {
+  const auto found = entries_.find(connection);
+  return found == entries_.end() ? nullptr : &found->second.from;
 }
 
 Protocol Conversations::Speaks(uint64_t connection) const {

@@ -9,13 +9,14 @@
 #include <unordered_map>
 
 #include "ledger.h"
+#include "orders.h"
 #include "pairing.h"
 #include "parser.h"
 
 namespace skybraid::l7 {
 
 struct ConversationOptions {
-  size_t max_bytes = 6u << 20;  // with the ledger's rows and the kernel's part 8 MB in all
+  size_t max_bytes = 9u << 19;  // with the ledger's rows and the kernel's part 8 MB in all
   uint32_t max_connections = 16384;
   uint32_t protocols = UINT32_MAX;  // bit per Protocol: those that are switched on
 };
@@ -29,28 +30,44 @@ struct ConversationCounters {
 
 class Conversations {
  public:
-  explicit Conversations(Ledger& ledger, const ConversationOptions& options = {})
-      : ledger_(ledger), options_(options) {}
+  explicit Conversations(Ledger& ledger, const ConversationOptions& options = {}, Orders* orders = nullptr)
+      : ledger_(ledger), options_(options), orders_(orders) {}
   ~Conversations();
   Conversations(const Conversations&) = delete;
   Conversations& operator=(const Conversations&) = delete;
 
   // Pieces of one direction come in the order of the stream; those before the first are not known unless it
   // begins at 0.
-  void Feed(uint64_t connection, const Piece& piece);
+  void Feed(uint64_t connection, const Piece& piece, const Origin& from = {});
+  // Of the bytes from where it stands to `position`, is none needed?
+  bool Passes(uint64_t connection, Side side, uint64_t position) const;
+  // Bytes up to `position` passed, the last at `ns`. Only what is not needed is passed over.
+  void CatchUp(uint64_t connection, Side side, uint64_t position, uint64_t ns);
+  // Nothing of it is wanted.
+  void Ignore(uint64_t connection);
   // No piece follows: open requests end as they are. What was said stays until it is taken.
   void Close(uint64_t connection);
   // Requests that began before this and have no response are unknown for good.
-  void GiveUpBefore(uint64_t ns);
+  void GiveUpBefore(uint64_t ns) {
+    GiveUpBefore(ns, [](uint64_t) {});
+  }
+  // Calls back with each connection that had such a request.
+  template <typename Each>
+  void GiveUpBefore(uint64_t ns, Each&& each) {
+    for (auto& [connection, entry] : entries_)
+      if (entry.speaker && entry.speaker->pairing.GiveUpBefore(ns)) each(connection);
+  }
 
   Protocol Speaks(uint64_t connection) const;
+  // Where its pieces come from; nullptr if it is not known.
+  const Origin* From(uint64_t connection) const;
   // What was said since the last time, row by row; a closed connection is forgotten by it.
   template <typename Each>
   void Take(uint64_t connection, Each&& each) {
     const auto found = entries_.find(connection);
     if (found == entries_.end()) return;
     ledger_.Take(RowsOf(found->second), each);
-    if (found->second.closed) Erase(found);
+    if (found->second.closed) Forget(found);
   }
 
   size_t Bytes() const { return bytes_; }
@@ -58,6 +75,7 @@ class Conversations {
 
  private:
   static constexpr size_t kHeldBytes = 64;
+  static constexpr uint64_t kWorthSkipping = 4096;
   static constexpr uint32_t kMostPieces = 8;  // without a verdict, then the connection is unknown for good
 
   // The begin of a direction, kept until there is a verdict.
@@ -87,24 +105,30 @@ class Conversations {
     std::unique_ptr<Waiting> waiting;
     std::unique_ptr<Speaker> speaker;
     std::list<uint64_t>::iterator use;
+    Origin from;
     uint32_t rows = kNone;  // left by a speaker that was given up
     Protocol protocol = Protocol::kUnknown;
     bool closed = false;
+    bool turned = false;  // which end is which was guessed wrong
   };
   using Entries = std::unordered_map<uint64_t, Entry>;
 
   uint32_t& RowsOf(Entry& entry) { return entry.speaker ? entry.speaker->pairing.Rows() : entry.rows; }
-  Entry& Touch(uint64_t connection);
+  Entry& Touch(uint64_t connection, const Origin& from);
   void Ask(Entry& entry, const Piece& piece);
+  void Turn(Entry& entry, Piece& piece);
+  void Order(const Entry& entry, Side side);
   bool Hold(Held& held, const Piece& piece);
-  const ProtocolRow* Judge(const Waiting& waiting, bool& may_be) const;
+  const ProtocolRow* Judge(const Waiting& waiting, bool turned, bool& may_be) const;
   void Begin(Entry& entry, const ProtocolRow& row, const Piece& piece, bool held);
   void MakeRoom(size_t bytes);
-  void GiveUp(Entry& entry);
+  void GiveUp(Entry& entry, bool counted);
   void Erase(Entries::iterator at);
+  void Forget(Entries::iterator at);
 
   Ledger& ledger_;
   ConversationOptions options_;
+  Orders* orders_;
   ConversationCounters counters_;
   Entries entries_;
   std::list<uint64_t> used_;  // the longest unused first

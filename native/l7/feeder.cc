@@ -16,7 +16,8 @@ void Feeder::Feed(const Piece& piece, Parser& parser, Sink& sink) {
     parser.Lost(piece.side, piece.ns, sink);
     next = piece.offset;
   }
-  if (piece.offset > next) Miss(piece.side, piece.offset - next, piece.ns, parser, sink);
+  const uint64_t before_ns = piece.passed_ns != 0 ? piece.passed_ns : piece.ns;
+  if (piece.offset > next) Miss(piece.side, piece.offset - next, before_ns, parser, sink);
   const uint64_t end = piece.offset + piece.length;
   // Bytes that were seen before are not eaten again.
   const uint64_t seen = piece.offset < next ? next - piece.offset : 0;

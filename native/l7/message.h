@@ -70,6 +70,7 @@ struct Piece {
   uint32_t captured;
   const uint8_t* bytes;
   uint64_t ns;
+  uint64_t passed_ns = 0;  // when the byte before it passed, if that is in no piece and passed earlier
 };
 
 // Gives pieces in the order of the stream to a parser, and tells it of gaps.
@@ -78,9 +79,11 @@ class Feeder {
   void Feed(const Piece& piece, Parser& parser, Sink& sink);
   // The stream is joined in its middle: the next piece begins where it says.
   void Join(Side side) { next_[Index(side)] = kAnywhere; }
+  // Where the next piece begins if nothing is missing; kAnywhere: not known.
+  uint64_t Next(Side side) const { return next_[Index(side)]; }
+  static constexpr uint64_t kAnywhere = ~0ull;
 
  private:
-  static constexpr uint64_t kAnywhere = ~0ull;
   void Miss(Side side, uint64_t count, uint64_t ns, Parser& parser, Sink& sink);
   uint64_t next_[2] = {0, 0};
 };

@@ -139,11 +139,14 @@ void Pairing::OutOfStep(Side) {
   beyond_ = 0;
 }
 
-void Pairing::GiveUpBefore(uint64_t ns) {
+bool Pairing::GiveUpBefore(uint64_t ns) {
+  bool any = false;
   while (count_ > 0 && At(0).first_ns < ns && At(0).response_ns == 0) {
     BookUnknown(At(0));
     Remove(0);
+    any = true;
   }
+  return any;
 }
 
 void Pairing::Close() {

@@ -24,8 +24,8 @@ class Pairing final : public Sink {
   void OutOfStep(Side side) override;
   void Gap(Side) override { ++counters_.gaps; }
 
-  // Open requests that began before this are given up as unknown.
-  void GiveUpBefore(uint64_t ns);
+  // Open requests that began before this are given up as unknown. Whether there were any.
+  bool GiveUpBefore(uint64_t ns);
   // The connection ended: what has a response ends with it, all else as unknown.
   void Close();
 

@@ -229,6 +229,9 @@ bool ReadCount(const Napi::Object& options, const char* name, uint32_t most, uin
 
 bool ReadOptions(const Napi::Object& from, CaptureOptions& to) {
   to.source.udp = from.Get("udp").ToBoolean();
+  const Napi::Value l7 = from.Get("l7");
+  to.l7.protocols = l7.IsNumber() ? l7.As<Napi::Number>().Uint32Value() : 0;
+  to.source.l7 = to.l7.protocols != 0;
   to.source.task_files = from.Get("taskFiles").ToBoolean();
   return ReadText(from, "objectDir", to.source.object_dir) &&
          ReadText(from, "cgroupPath", to.source.cgroup_path) &&

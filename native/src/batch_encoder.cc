@@ -76,7 +76,8 @@ BatchEncoder::BatchEncoder(uint32_t partitions, Owners& owners, DnsNames& names)
 }
 
 void BatchEncoder::Encode(const std::vector<FlowRecord>& records, uint64_t minute, uint64_t now_ns,
-                          double at_unix_ms, std::vector<uint8_t>& out) {
+                          double at_unix_ms, std::vector<uint8_t>& out, const L7Rows& said) {
+  said_ = &said;
   now_ns_ = now_ns;
   base_ms_ = minute * kMinuteMs;
   // Counting sort by partition keeps the order of a flow's records.
@@ -117,6 +118,7 @@ void BatchEncoder::StartFrame() {
   wide_high_.clear();
   plain_.clear();
   addresses_.clear();
+  l7_.Clear();
 }
 
 // Fills a frame with as many records as fit and returns how many: at least one.
@@ -132,7 +134,7 @@ size_t BatchEncoder::Frame(const std::vector<FlowRecord>& records, size_t from, 
 size_t BatchEncoder::BodyBytes(size_t count, uint32_t mask32, uint32_t mask64, size_t wides) const {
   const size_t per_record = 4u * static_cast<size_t>(__builtin_popcount(mask32)) +
                             8u * static_cast<size_t>(__builtin_popcount(mask64));
-  return kColumnOverhead + plain_.size() + addresses_.size() + 8 * wides + count * per_record;
+  return kColumnOverhead + plain_.size() + addresses_.size() + 8 * wides + count * per_record + l7_.Bytes();
 }
 
 // Adds a record with everything it refers to, unless the frame would grow too large.
@@ -155,6 +157,7 @@ bool BatchEncoder::Admit(const FlowRecord& record) {
   size_t bytes = BodyBytes(count_ + 1, mask32, mask64, wide_at_.size() + wides) + (v6 ? 32 : 0);
   if (owner.frame != frame_) bytes += Encoded(owner.message.size());
   if (name != nullptr && name->frame != frame_) bytes += Encoded(name->message.size());
+  bytes += l7_.BytesOf(*said_, record.first_said, record.said);
   if (count_ > 0 && bytes > kMaxBody) return false;
 
   if (owner.frame != frame_) {
@@ -178,6 +181,7 @@ bool BatchEncoder::Admit(const FlowRecord& record) {
     wide_at_.push_back(static_cast<uint32_t>(count_) << 8 | kU32Fields[kFirstDelta + i]);
     wide_high_.push_back(high);
   }
+  l7_.Add(*said_, record.first_said, record.said, static_cast<uint32_t>(count_));
   ++count_;
   return true;
 }
@@ -267,6 +271,7 @@ void BatchEncoder::WriteColumns(std::vector<uint8_t>& out) const {
     wire::PutBytes(out, kWideHighField, wide_high_.data(), 4 * wide_high_.size());
   }
   if (!addresses_.empty()) wire::PutBytes(out, kV6Field, addresses_.data(), addresses_.size());
+  l7_.Write(out);
 }
 
 void BatchEncoder::WriteFrame(uint32_t partition, uint64_t minute, double at_unix_ms,

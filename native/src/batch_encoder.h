@@ -1,5 +1,5 @@
 // Records → frames of a flush: the columns of one FlowBatch each (proto/skybraid/v1/flow.proto, fields 20 to
-// 62), behind the head that native/index.d.ts describes. Scratch space is allocated once; nothing per record.
+// 76), behind the head that native/index.d.ts describes. Scratch space is allocated once; nothing per record.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,8 @@
 
 #include "dns_names.h"
 #include "flow_record.h"
+#include "l7_columns.h"
+#include "l7_rows.h"
 #include "owners.h"
 
 namespace skybraid {
@@ -21,7 +23,7 @@ class BatchEncoder {
   // Appends the frames of all records of one minute (unix time / 60 s); records of other minutes are left
   // alone.
   void Encode(const std::vector<FlowRecord>& records, uint64_t minute, uint64_t now_ns, double at_unix_ms,
-              std::vector<uint8_t>& out);
+              std::vector<uint8_t>& out, const L7Rows& said = {});
 
   // Appends, for every partition, the frame that says that nothing of this minute follows.
   void CompleteMinute(uint64_t minute, double at_unix_ms, std::vector<uint8_t>& out);
@@ -68,6 +70,8 @@ class BatchEncoder {
   std::vector<uint32_t> wide_high_;
   std::vector<uint8_t> plain_;      // owners and names, encoded
   std::vector<uint8_t> addresses_;  // v6, 16 bytes each
+  L7Columns l7_;
+  const L7Rows* said_ = nullptr;
   struct AddressSlot {
     uint64_t frame = 0;
     uint32_t index = 0;

@@ -1,6 +1,7 @@
 #include "capture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 
@@ -15,6 +16,10 @@ namespace {
 
 constexpr uint64_t kMs = 1'000'000;
 constexpr uint64_t kDrainMs = 50;  // a ring of 1 MB then takes 120,000 rows a second
+constexpr uint64_t kPiecesMs = 20;  // with application protocols: their ring fills faster
+constexpr double kComfortable = 0.125;  // of that ring between two drains
+constexpr int kDrainTries = 200;
+constexpr size_t kMaxSaidBytes = 30 * 1024;  // of one record
 constexpr uint64_t kSweepNs = 10'000 * kMs;
 constexpr int kSweepTries = 10;
 constexpr size_t kMaxPending = 4096;          // records that wait for a flush; more go out early
@@ -71,6 +76,8 @@ Capture::~Capture() { Stop(); }
 OpenResult Capture::Start() {
   const WithoutSignals quiet;
   OpenResult result = source_->Open(options_.source);
+  if (result.ok && source_->Streams() != nullptr)
+    l7_ = std::make_unique<L7Reader>(source_->Streams(), options_.l7);
   if (result.ok) thread_ = std::thread([this] { Run(); });
   return result;
 }
@@ -109,7 +116,7 @@ uint64_t Capture::Step(Clocks now) {
   clock_.Measure(now.mono_ns, now.unix_ns);
   table_.SetSampling(sampling_);
   // With a reader that is far behind, rows stay in the ring, and what it can't hold is counted there.
-  if (!reader_.has_room()) return now.mono_ns + kDrainMs * kMs;
+  if (!reader_.has_room()) return now.mono_ns + DrainMs() * kMs;
   const uint64_t minute = NowMs() / kMinuteMs;
   if (minute_ == 0 || minute < minute_) {  // start, or the clock was set back
     minute_ = minute;
@@ -167,7 +174,7 @@ void Capture::PlanFlush() {
 uint64_t Capture::NextStepNs() const {
   const uint64_t now_ms = NowMs();
   const uint64_t end_ms = (minute_ + 1) * kMinuteMs;
-  uint64_t next_ms = std::min(now_ms + std::min<uint64_t>(kDrainMs, options_.flush_ms), next_flush_ms_);
+  uint64_t next_ms = std::min(now_ms + std::min<uint64_t>(DrainMs(), options_.flush_ms), next_flush_ms_);
   const uint64_t lead_ms = std::min<uint64_t>(kLeadMs + 2 * read_ns_ / kMs, options_.flush_ms / 2);
   if (!minute_read_) next_ms = std::min(next_ms, end_ms - lead_ms);
   if (next_ms >= end_ms) next_ms = end_ms + kSettleMs;
@@ -176,7 +183,30 @@ uint64_t Capture::NextStepNs() const {
 
 // ---- rows
 
-void Capture::Drain() { ring_consumed_ += source_->Drain(*this); }
+void Capture::Drain() {
+  ring_consumed_ += source_->Drain(*this);
+  if (!l7_) return;
+  bool all;
+  pieces_filled_ = source_->DrainPieces(*this, &all);
+  l7_->Tick(now_.mono_ns, [this](uint64_t flow_id) { table_.Touch(flow_id); });
+}
+
+// Soon again if much came, so that a burst finds room.
+uint64_t Capture::DrainMs() const {
+  if (!l7_) return kDrainMs;
+  if (pieces_filled_ <= kComfortable) return kPiecesMs;
+  return std::max<uint64_t>(static_cast<uint64_t>(static_cast<double>(kPiecesMs) * kComfortable / pieces_filled_), 1);
+}
+
+// Whoever ended has its pieces in the ring already, unless one is being written at this moment.
+void Capture::DrainAllPieces() {
+  bool all = false;
+  for (int tries = 0; tries < kDrainTries; tries++) {
+    source_->DrainPieces(*this, &all);
+    if (all) return;
+    sched_yield();
+  }
+}
 
 void Capture::Read() {
   const uint64_t begin = ClockNs(CLOCK_MONOTONIC);
@@ -251,9 +281,70 @@ void Capture::Collect(bool minute_end) {
   while (!table_.Collect(now_.mono_ns, NowMs(), minute_end, kMaxPending)) Deliver(minute_);
 }
 
+// Puts what was said on each flow to its latest record.
+void Capture::Said() {
+  table_.TakeMuted(muted_);
+  said_.Clear();
+  if (!l7_) return;
+  if (!records_.empty()) DrainAllPieces();
+  for (const FlowTable::Muted& muted : muted_) {
+    l7_->Ignore(muted.flow_id);
+    if (muted.ended) l7_->Take(muted.flow_id, true, said_);
+  }
+  said_.Clear();
+  bool divide = false;
+  for (size_t i = records_.size(); i-- > 0;) {
+    SayFor(records_[i]);
+    divide = divide || records_[i].said > 1;
+  }
+  if (!divide) return;
+  divided_.clear();
+  for (const FlowRecord& record : records_) Divide(record);
+  records_.swap(divided_);
+}
+
+void Capture::SayFor(FlowRecord& record) {
+  const uint32_t state = (record.kind & kind::kStateMask) >> kind::kStateShift;
+  const bool ended = state != static_cast<uint32_t>(FlowState::kOpen);
+  record.first_said = static_cast<uint32_t>(said_.rows.size());
+  if ((record.kind & 3) != kind::kTcp || state == static_cast<uint32_t>(FlowState::kHalfOpen)) return;
+  const auto speaks = static_cast<uint32_t>(l7_->Speaks(record.flow_id));
+  record.kind |= speaks << kind::kSpeaksShift;
+  l7_->Take(record.flow_id, ended, said_);
+  record.said = static_cast<uint32_t>(said_.rows.size()) - record.first_said;
+}
+
+// A flow on which more was said than fits with it in a batch gets several records. All but the last are of an open
+// flow, and all but the first say nothing else.
+void Capture::Divide(const FlowRecord& record) {
+  FlowRecord part = record;
+  part.said = 0;
+  size_t bytes = 0;
+  for (uint32_t i = record.first_said; i < record.first_said + record.said; i++) {
+    bytes += EncodedAtMost(said_.rows[i]);
+    if (bytes > kMaxSaidBytes && part.said > 0) {
+      FlowRecord before = part;
+      before.kind = (part.kind & ~(kind::kStateMask | kind::kReasonMask)) |
+                    static_cast<uint32_t>(FlowState::kOpen) << kind::kStateShift;
+      before.min_rtt_us = 0;
+      divided_.push_back(before);
+      table_.CountMade(1);
+      part.kind &= ~kind::kFirst;
+      part.handshake_us = 0;
+      part.delta = {};
+      part.first_said = i;
+      part.said = 0;
+      bytes = EncodedAtMost(said_.rows[i]);
+    }
+    ++part.said;
+  }
+  divided_.push_back(part);
+}
+
 // Hands out all pending records, a flush per minute in order, and the marks of minutes that are complete.
 void Capture::Deliver(uint64_t complete_below) {
   table_.Take(records_);
+  Said();
   minutes_.clear();
   for (const FlowRecord& record : records_) {
     const uint64_t minute = record.wall_ms / kMinuteMs;
@@ -273,7 +364,7 @@ void Capture::Deliver(uint64_t complete_below) {
 void Capture::DeliverMinute(uint64_t minute, bool complete) {
   Flush flush;
   const double at_ms = static_cast<double>(NowMs());
-  encoder_.Encode(records_, minute, now_.mono_ns, at_ms, flush);
+  encoder_.Encode(records_, minute, now_.mono_ns, at_ms, flush, said_);
   if (complete) encoder_.CompleteMinute(minute, at_ms, flush);
   if (!flush.empty()) reader_.deliver(std::move(flush));
 }
@@ -285,6 +376,7 @@ void Capture::Publish() {
   counters.ring_consumed = ring_consumed_;
   counters.open_flows = table_.OpenFlows();
   counters.dns_malformed = dns_malformed_;
+  if (l7_) counters.l7 = l7_->Counters();
   const std::lock_guard<std::mutex> lock(mutex_);
   published_ = counters;
 }

@@ -16,6 +16,7 @@
 #include "dns_names.h"
 #include "flow_table.h"
 #include "kernel_source.h"
+#include "l7_reader.h"
 #include "owners.h"
 #include "wall_clock.h"
 
@@ -28,6 +29,7 @@ struct CaptureOptions {
   uint32_t max_flows = 1u << 17;
   uint32_t report_ms = 10'000;
   uint32_t announce_ms = 300'000;
+  L7Options l7;  // if the source reads application protocols
 };
 
 struct CaptureCounters {
@@ -36,6 +38,7 @@ struct CaptureCounters {
   uint64_t ring_consumed = 0;
   uint64_t open_flows = 0;
   uint64_t dns_malformed = 0;
+  L7Counters l7;
 };
 
 // Both clocks, so that tests can bring their own.
@@ -77,9 +80,15 @@ class Capture final : private RowSink {
   void OnUdp(const sb_udp_row& row) override;
   void OnDns(const sb_dns_row& row) override;
   void OnCgroup(const sb_cgroup_row& row) override;
+  void OnPiece(const sb_l7_row& row) override { l7_->OnPiece(row); }
 
   void Run();
   void Drain();
+  void DrainAllPieces();
+  void Said();
+  void SayFor(FlowRecord& record);
+  void Divide(const FlowRecord& record);
+  uint64_t DrainMs() const;
   void Read();
   void SweepIfEndsWereMissed();
   void Collect(bool minute_end);
@@ -113,6 +122,11 @@ class Capture final : private RowSink {
   std::atomic<uint32_t> sampling_{0};
   std::vector<uint64_t> minutes_;
   std::vector<FlowRecord> records_;
+  std::vector<FlowRecord> divided_;
+  std::vector<FlowTable::Muted> muted_;
+  std::unique_ptr<L7Reader> l7_;  // nullptr: application protocols are not read
+  L7Rows said_;
+  double pieces_filled_ = 0;  // how full the ring of pieces was at the last drain
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

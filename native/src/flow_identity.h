@@ -23,11 +23,14 @@ inline uint64_t HalfOpenKey(const sb_tcp_row& row) {
 }
 
 // A socket can dial again after a dial that failed: then it is another flow of the same cookie.
+inline uint64_t TcpFlowId(uint64_t cookie, uint32_t generation) {
+  if (generation == 0) return cookie;
+  return (Mix64(cookie ^ Mix64(generation)) | kMadeTcpIdBit) & ~kUdpIdBit;
+}
+
 inline uint64_t TcpFlowId(const sb_tcp_row& row) {
-  const sb_head& head = row.head;
-  if (head.kind == SB_ROW_TCP_HALF_OPEN) return (HalfOpenKey(row) | kMadeTcpIdBit) & ~kUdpIdBit;
-  if (head.generation == 0) return head.cookie;
-  return (Mix64(head.cookie ^ Mix64(head.generation)) | kMadeTcpIdBit) & ~kUdpIdBit;
+  if (row.head.kind == SB_ROW_TCP_HALF_OPEN) return (HalfOpenKey(row) | kMadeTcpIdBit) & ~kUdpIdBit;
+  return TcpFlowId(row.head.cookie, row.head.generation);
 }
 
 }  // namespace skybraid

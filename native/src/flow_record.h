@@ -21,6 +21,7 @@ constexpr uint32_t kStateMask = 7u << kStateShift, kReasonMask = 15u << kReasonS
 constexpr uint32_t kFirst = 1u << 13, kAdopted = 1u << 14, kInherited = 1u << 15, kQuiet = 1u << 16;
 constexpr uint32_t kAnnouncedAgain = 1u << 17, kMptcp = 1u << 18;
 constexpr uint32_t kSamplingShift = 19;
+constexpr uint32_t kSpeaksShift = 23;
 }  // namespace kind
 
 enum class FlowState : uint32_t { kOpen = 1, kClosed = 2, kFailed = 3, kHalfOpen = 4 };
@@ -65,6 +66,9 @@ struct FlowRecord {
   uint32_t handshake_us;
   uint32_t srtt_us;
   uint32_t min_rtt_us;
+  // What was said, in the rows that are encoded with it.
+  uint32_t first_said;
+  uint32_t said;
 };
 
 // The partition's hash of the dialler's part of a record's key; flow.proto defines it.

@@ -273,6 +273,7 @@ void FlowTable::Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bo
   if (state == FlowState::kOpen || state == FlowState::kClosed) Choose(flow);
   if (flow.muted) {
     ++counters_.sampled_out;
+    if (flow.protocol == kind::kTcp) NoteMuted(flow, state == FlowState::kClosed);
     return Report(flow, at);
   }
   const bool joins =
@@ -299,6 +300,10 @@ void FlowTable::Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bo
   record.age_ms = ToMs(Since(at.ns, flow.opened_ns));
   Describe(record, flow, state);
   Report(flow, at);
+}
+
+void FlowTable::NoteMuted(const Flow& flow, bool ended) {
+  if (ended || !flow.reported_once) muted_.push_back({flow.flow_id, ended});
 }
 
 // Everything up to now is told, or left out on purpose.
@@ -343,6 +348,13 @@ void FlowTable::Describe(FlowRecord& record, const Flow& flow, FlowState state) 
                  bit(SB_F_ROLE_GUESSED, kind::kRoleGuessed) | bit(SB_F_ADOPTED, kind::kAdopted) |
                  bit(SB_F_INHERITED, kind::kInherited) | bit(SB_F_QUIET, kind::kQuiet) |
                  bit(SB_F_MPTCP, kind::kMptcp) | static_cast<uint32_t>(flow.sampling) << kind::kSamplingShift;
+}
+
+void FlowTable::Touch(uint64_t flow_id) {
+  const uint32_t slot = slots_.FindTcp(flow_id);
+  if (slot == kNone) return;
+  slots_.At(slot).dirty = true;
+  Schedule(slot);
 }
 
 // ---- time

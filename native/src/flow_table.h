@@ -53,6 +53,22 @@ class FlowTable {
   // Of connections that begin to be recorded from here on, one in 2^exponent is; failed dials always are.
   void SetSampling(uint32_t exponent) { sampling_ = exponent; }
 
+  // Something is to be said of an open flow although nothing of it moved: it gets a record when one is due.
+  void Touch(uint64_t flow_id);
+
+  // More records of a flow than the table made: one was divided.
+  void CountMade(uint64_t records) { counters_.made += records; }
+
+  // Flows that sampling left out, and those of them that ended, since the last call.
+  struct Muted {
+    uint64_t flow_id;
+    bool ended;
+  };
+  void TakeMuted(std::vector<Muted>& into) {
+    into.clear();
+    into.swap(muted_);
+  }
+
   // The records made since the last call, by swap: `into` is emptied and its memory is used for the next
   // ones.
   void Take(std::vector<FlowRecord>& into);
@@ -93,6 +109,7 @@ class FlowTable {
   void SettleMinute(Flow& flow, uint64_t wall_ms);
   void Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bool announce);
   void Choose(Flow& flow);
+  void NoteMuted(const Flow& flow, bool ended);
   void Report(Flow& flow, Moment at);
   void Describe(FlowRecord& record, const Flow& flow, FlowState state);
   void Schedule(uint32_t slot);
@@ -107,6 +124,7 @@ class FlowTable {
   FlowSlots slots_;
   HalfOpenDials half_open_;
   std::vector<FlowRecord> out_;
+  std::vector<Muted> muted_;
   std::vector<uint64_t> closed_;  // flow ids closed lately, by hash: readings of them come too late
   uint32_t epoch_ = 1;            // of out_: tells whether a flow's pending record is still in it
   uint32_t sweep_ = 1;

@@ -17,6 +17,7 @@
 #include "kernel_globals.h"
 #include "kernel_hooks.h"
 #include "kernel_iterator.h"
+#include "kernel_pieces.h"
 #include "kernel_udp.h"
 
 namespace skybraid {
@@ -106,6 +107,14 @@ class LibbpfSource final : public KernelSource {
     return read.complete && Counters()[SB_C_KEY_UNSETTLED] == unsettled;
   }
 
+  double DrainPieces(RowSink& sink, bool* all) override {
+    *all = true;
+    if (!pieces_) return 0;
+    return static_cast<double>(pieces_->Drain(sink, all)) / SB_L7_RING_BYTES;
+  }
+
+  sb_l7_stream* Streams() override { return pieces_ ? pieces_->Streams() : nullptr; }
+
   uint64_t ReadUdpFlows(RowSink& sink) override { return udp_ ? udp_->Read(sink) : 0; }
 
   KernelCounters Counters() override {
@@ -139,6 +148,8 @@ class LibbpfSource final : public KernelSource {
   int AttachOne(const Hook& hook, bpf_program* program, int cgroup_fd);
   LinkPtr* IteratorPlace(const Hook& hook);
   std::string OpenRing();
+  void OpenPieces(OpenResult& result);
+  bool ReadsProtocols() const { return l7_ && AreLoaded(kPacketHooks); }
   IteratorRead ReadOpen(RowSink& sink);
   void Adopt(uint64_t now_ns);
   void Close();
@@ -172,6 +183,8 @@ class LibbpfSource final : public KernelSource {
   uint32_t adopting_ = kAdoptConnections | kAdoptListeners;
   uint32_t adopting_always_ = 0;  // whatever the gate says
   std::unique_ptr<UdpFlowReader> udp_;
+  std::unique_ptr<PieceReader> pieces_;
+  bool l7_ = false;
   Draining drain_;
   std::vector<char> buffer_;
   std::array<bool, kHooks.size()> off_{};  // not loaded: see the reports
@@ -189,6 +202,7 @@ std::string LibbpfSource::Start(const SourceOptions& options, OpenResult& result
     return "The kernel's own description of its types can't be read: " + ExplainKernelError(errno) + ".";
   if (std::string error = Load(options, place, types.get(), result); !error.empty()) return error;
   if (std::string error = AttachAll(options, result); !error.empty()) return error;
+  if (options.l7) OpenPieces(result);
   return OpenRing();
 }
 
@@ -220,7 +234,12 @@ std::string LibbpfSource::Load(const SourceOptions& options, const CgroupPlace& 
       result.hooks[i].consequence = kHooks[i].consequence;
     }
   };
+  l7_ = options.l7;
   int code = LoadOnce(path, options, place);
+  if (code != 0 && code != EPERM && l7_) {
+    l7_ = false;
+    code = LoadOnce(path, options, place);
+  }
   if (code != 0 && code != EPERM) {
     drop([](const Hook& hook) { return hook.kind == HookKind::kCgroup; });
     code = LoadOnce(path, options, place);
@@ -261,6 +280,7 @@ bool LibbpfSource::Configure(const SourceOptions& options, const CgroupPlace& pl
          SetGlobal<uint64_t>(".rodata", "sb_scope_cgroup", place.id) &&
          SetGlobal<uint32_t>(".rodata", "sb_scope_level", place.level) &&
          SetGlobal<uint32_t>(".rodata", "sb_packet_hooks", AreLoaded(kPacketHooks) ? 1 : 0) &&
+         SetGlobal<uint32_t>(".rodata", "sb_l7", ReadsProtocols() ? 1 : 0) &&
          SetGlobal<uint32_t>(".rodata", "sb_dial_table", IsLoaded(HookKind::kDialIterator) ? 1 : 0) &&
          SetGlobal<uint32_t>(".rodata", "sb_pid_ns", OwnPidNamespace());
 }
@@ -295,6 +315,22 @@ std::string LibbpfSource::AttachAll(const SourceOptions& options, OpenResult& re
   adopting_always_ =
       bpf_map_get_next_key(MapFd("mptcp_listeners"), nullptr, &first) == 0 ? kAdoptListeners : 0;
   return error;
+}
+
+void LibbpfSource::OpenPieces(OpenResult& result) {
+  HookReport report{"application protocols", false, {}, {}};
+  if (!ReadsProtocols()) {
+    report.reason = l7_ ? "the packet hooks are not attached" : "this kernel's program check refuses it";
+  } else {
+    pieces_ = PieceReader::Map(MapFd("l7_ring"), SB_L7_RING_BYTES, MapFd("l7_streams"));
+    if (!pieces_) report.reason = ExplainKernelError(errno);
+  }
+  report.attached = pieces_ != nullptr;
+  if (report.attached)
+    result.capabilities |= kProtocols;
+  else
+    report.consequence = "what connections speak is not observed";
+  result.hooks.push_back(report);
 }
 
 // Where the link of an iterator is kept that runs again; nullptr if once is enough.
@@ -349,6 +385,7 @@ void LibbpfSource::Close() {
   dials_.reset();
   files_.reset();
   udp_.reset();
+  pieces_.reset();
   ring_.reset();
   object_.reset();
 }

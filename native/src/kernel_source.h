@@ -18,6 +18,7 @@ struct SourceOptions {
   std::string cgroup_path;  // cgroup2 directory: its whole subtree is observed
   uint32_t ring_bytes = 1 << 20;
   bool udp = true;         // attach the packet hooks (UDP, DNS, adoption of older TCP sockets)
+  bool l7 = false;         // read application protocols; needs the packet hooks
   bool task_files = true;  // find older sockets and their programs through open files at start
 };
 
@@ -37,6 +38,7 @@ enum Capability : uint64_t {
   kOpenCounters = 1u << 4,  // readings of open connections
   kPacketHooks = 1u << 5,   // UDP, DNS, adoption on the first packet
   kTaskFiles = 1u << 6,     // adoption at start, with the owning program
+  kProtocols = 1u << 7,     // application protocols
 };
 
 struct OpenResult {
@@ -53,6 +55,7 @@ class RowSink {
   virtual void OnUdp(const sb_udp_row& row) = 0;
   virtual void OnDns(const sb_dns_row& row) = 0;
   virtual void OnCgroup(const sb_cgroup_row&) {}
+  virtual void OnPiece(const sb_l7_row&) {}
 };
 
 using KernelCounters = std::array<uint64_t, SB_COUNTERS>;
@@ -68,6 +71,13 @@ class KernelSource {
   // Every open TCP socket once, moved or not: finds connections whose closing row found no room in the ring.
   // False if that can't be done; then such connections stay in the table.
   virtual bool ReadAllSockets(RowSink&) { return false; }
+  // Pieces of streams: how much of their ring was read, as a part of it. *all: nothing that was there is left.
+  virtual double DrainPieces(RowSink&, bool* all) {
+    *all = true;
+    return 0;
+  }
+  // SB_L7_STREAMS entries shared with the programs; nullptr if application protocols are not read.
+  virtual sb_l7_stream* Streams() { return nullptr; }
   virtual KernelCounters Counters() = 0;
 };
 

@@ -1,10 +1,25 @@
 // Prints how many instructions the kernel's verifier went through for each program of an object, as one JSON
-// object.
+// object, with everything switched on.
 //   verifier-cost bpf/build/skybraid.bpf.o
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <cstdint>
 #include <cstdio>
+#include <cstring>
+
+#include "kernel_globals.h"
+
+namespace {
+
+bool SwitchOn(const bpf_object* object, const char* name) {
+  void* at = skybraid::GlobalVariable(object, ".rodata", name);
+  const uint32_t on = 1;
+  if (at != nullptr) memcpy(at, &on, sizeof on);
+  return at != nullptr;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) {
@@ -12,7 +27,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   bpf_object* object = bpf_object__open_file(argv[1], nullptr);
-  if (object == nullptr || bpf_object__load(object) != 0) {
+  if (object == nullptr || !SwitchOn(object, "sb_l7") || bpf_object__load(object) != 0) {
     fprintf(stderr, "%s can't be loaded\n", argv[1]);
     return 1;
   }
