@@ -10,6 +10,8 @@ export interface CaptureOptions {
   /** Capacity of the table of open flows. */
   readonly maxFlows: number
   readonly udp: boolean
+  /** Application protocols that are read: bit per number of L7Protocol in flow.proto; none unless told. */
+  readonly l7?: number
   readonly taskFiles: boolean
   /** How often the counters of a long-lived connection are reported, in milliseconds. */
   readonly reportMs: number
@@ -56,13 +58,31 @@ export interface CaptureCounters {
   readonly rowsAfterClose: number
   /** Rows with a counter below an earlier one (torn); that counter was held where it was. */
   readonly rowsRegressed: number
+  readonly l7: ProtocolCounters
+}
+
+/** What became of application protocols; the causes are those of L7Cause in flow.proto. */
+export interface ProtocolCounters {
+  /** Pieces of streams that were read. */
+  readonly pieces: number
+  readonly ringFull: number
+  readonly givenUp: number
+  readonly gap: number
+  readonly unpaired: number
+  readonly outOfStep: number
+  readonly operationsFull: number
+  readonly stateRefused: number
+  readonly rowsFull: number
+  readonly late: number
+  /** Connections by what they speak, by number of L7Protocol. */
+  readonly verdicts: readonly number[]
 }
 
 /**
  * A flush is one ArrayBuffer: a sequence of frames, each a 32-byte little-endian head followed by `bodyBytes` bytes,
  * padded to a multiple of 8:
  *   u32 partition, u32 recordCount, f64 baseUnixMs (start of the records' minute), u32 bodyBytes, u32 reserved, f64 atUnixMs
- * The body is the part of a FlowBatch after its plain header: owners, names and columns (fields 20 to 62), so that
+ * The body is the part of a FlowBatch after its plain header: owners, names and columns (fields 20 to 76), so that
  * header bytes put in front of it make a complete message. A frame has at most 1,000 records and 46 KB.
  * A frame with recordCount 0 and bodyBytes 0 says that the minute `baseUnixMs` is complete in that partition.
  * There are no other frames without records. All frames of one flush belong to one minute.

@@ -47,7 +47,8 @@ void Conversations::CatchUp(uint64_t connection, Side side, uint64_t position, u
   const uint64_t next = speaker.feeder.Next(as);
   if (next == Feeder::kAnywhere || position <= next) return;
   const uint64_t passed = std::min(position - next, speaker.parser->Skippable(as));
-  if (passed > 0) speaker.feeder.Feed({as, next + passed, 0, 0, nullptr, ns}, *speaker.parser, speaker.pairing);
+  if (passed > 0)
+    speaker.feeder.Feed({as, next + passed, 0, 0, nullptr, ns}, *speaker.parser, speaker.pairing);
 }
 
 void Conversations::Ignore(uint64_t connection) {

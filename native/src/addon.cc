@@ -192,6 +192,29 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("dialsFull", c.kernel[SB_C_DIALS_FULL]);
     set("rowsAfterClose", c.flows.after_close);
     set("rowsRegressed", c.flows.regressed);
+    object.Set("l7", ProtocolCounters(info.Env(), c));
+    return object;
+  }
+
+  static Napi::Object ProtocolCounters(Napi::Env env, const CaptureCounters& c) {
+    Napi::Object object = Napi::Object::New(env);
+    const auto set = [&object](const char* name, uint64_t value) {
+      object.Set(name, static_cast<double>(value));
+    };
+    const l7::ConversationCounters& said = c.l7.conversations;
+    set("pieces", c.l7.pieces);
+    set("ringFull", c.kernel[SB_C_L7_RING_FULL]);
+    set("stateRefused", c.kernel[SB_C_L7_REFUSED]);
+    set("gap", c.l7.gaps);
+    set("late", c.l7.late);
+    set("givenUp", said.given_up);
+    set("unpaired", said.pairing.unpaired);
+    set("outOfStep", said.pairing.out_of_step);
+    set("operationsFull", c.l7.ledger.other);
+    set("rowsFull", c.l7.ledger.lost + said.forgotten);
+    Napi::Array verdicts = Napi::Array::New(env, l7::kProtocols);
+    for (uint32_t i = 0; i < l7::kProtocols; i++) verdicts.Set(i, static_cast<double>(said.verdicts[i]));
+    object.Set("verdicts", verdicts);
     return object;
   }
 

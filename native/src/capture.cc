@@ -15,8 +15,8 @@ namespace skybraid {
 namespace {
 
 constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kDrainMs = 50;  // a ring of 1 MB then takes 120,000 rows a second
-constexpr uint64_t kPiecesMs = 20;  // with application protocols: their ring fills faster
+constexpr uint64_t kDrainMs = 50;       // a ring of 1 MB then takes 120,000 rows a second
+constexpr uint64_t kPiecesMs = 20;      // with application protocols: their ring fills faster
 constexpr double kComfortable = 0.125;  // of that ring between two drains
 constexpr int kDrainTries = 200;
 constexpr size_t kMaxSaidBytes = 30 * 1024;  // of one record
@@ -195,7 +195,8 @@ void Capture::Drain() {
 uint64_t Capture::DrainMs() const {
   if (!l7_) return kDrainMs;
   if (pieces_filled_ <= kComfortable) return kPiecesMs;
-  return std::max<uint64_t>(static_cast<uint64_t>(static_cast<double>(kPiecesMs) * kComfortable / pieces_filled_), 1);
+  return std::max<uint64_t>(
+      static_cast<uint64_t>(static_cast<double>(kPiecesMs) * kComfortable / pieces_filled_), 1);
 }
 
 // Whoever ended has its pieces in the ring already, unless one is being written at this moment.
@@ -314,8 +315,8 @@ void Capture::SayFor(FlowRecord& record) {
   record.said = static_cast<uint32_t>(said_.rows.size()) - record.first_said;
 }
 
-// A flow on which more was said than fits with it in a batch gets several records. All but the last are of an open
-// flow, and all but the first say nothing else.
+// A flow on which more was said than fits with it in a batch gets several records. All but the last are of an
+// open flow, and all but the first say nothing else.
 void Capture::Divide(const FlowRecord& record) {
   FlowRecord part = record;
   part.said = 0;

@@ -1,6 +1,6 @@
-// The ring that the kernel programs copy pieces of streams into, and the table of connections that are read. Both are
-// mapped: orders to the programs are stores to memory. A reader of our own, since it has to tell whether all that was
-// there is read.
+// The ring that the kernel programs copy pieces of streams into, and the table of connections that are read.
+// Both are mapped: orders to the programs are stores to memory. A reader of our own, since it has to tell
+// whether all that was there is read.
 #pragma once
 
 #include <cstddef>

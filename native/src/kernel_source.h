@@ -71,7 +71,8 @@ class KernelSource {
   // Every open TCP socket once, moved or not: finds connections whose closing row found no room in the ring.
   // False if that can't be done; then such connections stay in the table.
   virtual bool ReadAllSockets(RowSink&) { return false; }
-  // Pieces of streams: how much of their ring was read, as a part of it. *all: nothing that was there is left.
+  // Pieces of streams: how much of their ring was read, as a part of it. *all: nothing that was there is
+  // left.
   virtual double DrainPieces(RowSink&, bool* all) {
     *all = true;
     return 0;

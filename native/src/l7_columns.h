@@ -34,7 +34,9 @@ class L7Columns {
     kBucketValue,
     kColumns
   };
-  bool Has(uint32_t operation) const { return operation < index_.size() && index_[operation].frame == frame_; }
+  bool Has(uint32_t operation) const {
+    return operation < index_.size() && index_[operation].frame == frame_;
+  }
   uint32_t IndexOf(const L7Row& row);
 
   struct Index {

@@ -47,8 +47,13 @@ void L7Reader::OnPiece(const sb_l7_row& row) {
   if (stream->order == SB_L7_UNREAD) return;
   const uint64_t flow_id = TcpFlowId(row.cookie, row.generation);
   if (from.server && !early_.empty()) FeedEarly(flow_id, row, from);
-  const l7::Piece piece{SideOf(row.in != 0, from.server), row.offset, row.length,   row.captured,
-                        row.bytes,                        row.ns,     row.passed_ns};
+  const l7::Piece piece{SideOf(row.in != 0, from.server),
+                        row.offset,
+                        row.length,
+                        row.captured,
+                        row.bytes,
+                        row.ns,
+                        row.passed_ns};
   if ((!holes_.empty() || row.prior_end < row.offset) && Hold(flow_id, from, row, piece)) return;
   conversations_.Feed(flow_id, piece, from);
 }
@@ -103,7 +108,8 @@ bool L7Reader::Hold(uint64_t flow_id, const l7::Origin& from, const sb_l7_row& r
   }
   const auto at = std::upper_bound(hole.held.begin(), hole.held.end(), row.offset,
                                    [](uint64_t offset, const Held& held) { return offset < held.offset; });
-  hole.held.insert(at, {row.offset, row.ns, row.passed_ns, row.length, {row.bytes, row.bytes + row.captured}});
+  hole.held.insert(at,
+                   {row.offset, row.ns, row.passed_ns, row.length, {row.bytes, row.bytes + row.captured}});
   held_bytes_ += sizeof(Held) + row.captured;
   if (hole.held.size() > kMaxHeldPieces || held_bytes_ > options_.max_held_bytes)
     LetGo(flow_id, holes, in, true);
@@ -122,10 +128,11 @@ void L7Reader::LetGo(uint64_t flow_id, Holes& holes, bool in, bool all) {
     }
     hole.next = std::max<uint64_t>(hole.next, held.offset + held.length);
     held_bytes_ -= sizeof(Held) + held.bytes.size();
-    conversations_.Feed(flow_id,
-                        {SideOf(in, holes.from.server), held.offset, held.length,
-                         static_cast<uint32_t>(held.bytes.size()), held.bytes.data(), held.ns, held.passed_ns},
-                        holes.from);
+    conversations_.Feed(
+        flow_id,
+        {SideOf(in, holes.from.server), held.offset, held.length, static_cast<uint32_t>(held.bytes.size()),
+         held.bytes.data(), held.ns, held.passed_ns},
+        holes.from);
   }
   hole.held.erase(hole.held.begin(), hole.held.begin() + static_cast<std::ptrdiff_t>(count));
   if (hole.held.empty() && holes.in[!in].held.empty()) holes_.erase(flow_id);
@@ -179,9 +186,10 @@ void L7Reader::Take(uint64_t flow_id, bool closed, L7Rows& into) {
     const auto first = static_cast<uint32_t>(into.buckets.size());
     for (uint32_t at = row.buckets; at != l7::kNone; at = ledger_.Bucket(at).next)
       into.buckets.push_back({ledger_.Bucket(at).index, ledger_.Bucket(at).value});
-    into.rows.push_back({ledger_.Name(row.operation), row.operation, ledger_.ProtocolOf(row.operation), row.flags,
-                         row.status, row.count, row.request_bytes, row.response_bytes, row.first_byte_sum_us,
-                         row.last_byte_sum_us, first, static_cast<uint32_t>(into.buckets.size()) - first});
+    into.rows.push_back({ledger_.Name(row.operation), row.operation, ledger_.ProtocolOf(row.operation),
+                         row.flags, row.status, row.count, row.request_bytes, row.response_bytes,
+                         row.first_byte_sum_us, row.last_byte_sum_us, first,
+                         static_cast<uint32_t>(into.buckets.size()) - first});
   });
 }
 

@@ -1,5 +1,5 @@
-// From the pieces of streams that the kernel copies to what was said on each flow. Pieces are put in order here;
-// which bytes are not needed is told to the kernel programs through the table that they share with us.
+// From the pieces of streams that the kernel copies to what was said on each flow. Pieces are put in order
+// here; which bytes are not needed is told to the kernel programs through the table that they share with us.
 //
 // Time comes in as an argument or with the pieces: CLOCK_MONOTONIC in nanoseconds.
 #pragma once
@@ -16,10 +16,10 @@
 namespace skybraid {
 
 struct L7Options {
-  uint32_t protocols = UINT32_MAX;            // bit per l7::Protocol
-  size_t max_held_bytes = 256u << 10;         // of pieces that wait for one that is missing
-  uint64_t held_ns = 1'000'000'000;           // so long
-  uint64_t unanswered_ns = 60'000'000'000;    // after that a request has no response
+  uint32_t protocols = UINT32_MAX;          // bit per l7::Protocol
+  size_t max_held_bytes = 256u << 10;       // of pieces that wait for one that is missing
+  uint64_t held_ns = 1'000'000'000;         // so long
+  uint64_t unanswered_ns = 60'000'000'000;  // after that a request has no response
 };
 
 struct L7Counters {
@@ -36,8 +36,8 @@ class L7Reader final : private l7::Orders {
   L7Reader(sb_l7_stream* streams, const L7Options& options);
 
   void OnPiece(const sb_l7_row& row);
-  // Lets go of pieces that waited long enough and gives up on responses. Calls back with each flow of which there is
-  // something to say now although nothing of it moved.
+  // Lets go of pieces that waited long enough and gives up on responses. Calls back with each flow of which
+  // there is something to say now although nothing of it moved.
   template <typename Each>
   void Tick(uint64_t now_ns, Each&& each) {
     LetGoBefore(now_ns - std::min(now_ns, options_.held_ns));

@@ -16,6 +16,7 @@ export function configOn(cgroup: string, change: Partial<CollectorConfig> = {}):
     partitions: 4,
     ring: 1 << 20,
     udp: true,
+    l7: 'off',
     taskFiles: false,
     maxFlows: 131_072,
     report: 10_000,

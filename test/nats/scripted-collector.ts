@@ -44,6 +44,7 @@ export const scriptConfig: CollectorConfig = {
   partitions: 2,
   ring: 1 << 20,
   udp: true,
+  l7: 'off',
   taskFiles: false,
   maxFlows: 100,
   report: 10_000,

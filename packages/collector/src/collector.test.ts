@@ -24,6 +24,7 @@ const config: CollectorConfig = {
   partitions: 2,
   ring: 1 << 20,
   udp: true,
+  l7: 'off',
   taskFiles: false,
   maxFlows: 100,
   report: 10_000,

@@ -10,6 +10,7 @@ import { collectorCounters, noCounters } from './counters.ts'
 import { freeBytes } from './free-bytes.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { Log } from './log.ts'
+import { protocolBits } from './protocol-list.ts'
 import { defaultBudgetCores, parseSampling, type SamplingMode } from './sampling/sampling-control.ts'
 import { driveSampling, type Sampling } from './sampling/sampling-driver.ts'
 import { type Capture, type HookReport, type OpenCaptureOptions, openCapture } from './source/open-capture.ts'
@@ -235,6 +236,7 @@ function captureOptions({ config, objectDir }: CollectorOptions): Omit<OpenCaptu
     ringBytes: config.ring,
     maxFlows: config.maxFlows,
     udp: config.udp,
+    l7: protocolBits(config.l7) ?? 0,
     taskFiles: config.taskFiles,
     reportMs: config.report,
     announceMs: config.announce,

@@ -1,4 +1,5 @@
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
+import { protocolBits, protocolNames } from './protocol-list.ts'
 import { parseSampling } from './sampling/sampling-control.ts'
 
 /** Options of one collector, to be joined with those of the program it runs in. */
@@ -57,6 +58,17 @@ export const collectorConfigSchema = defineOptions({
       'Do without the packet hooks: no UDP, no names from DNS, no adoption of idle older connections',
     env: 'SKYBRAID_UDP',
     default: true,
+  },
+  l7: {
+    type: 'string',
+    description: `Application protocols that are read: ${protocolNames.join(',')}, some of them, all or off`,
+    env: 'SKYBRAID_L7',
+    default: 'off',
+    placeholder: 'LIST',
+    check: text =>
+      protocolBits(text) === undefined
+        ? `must be all, off, or some of ${protocolNames.join(', ')} with commas between`
+        : undefined,
   },
   'task-files': {
     type: 'boolean',

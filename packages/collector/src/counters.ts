@@ -1,5 +1,6 @@
+import { L7Cause } from '@skybraid/shared'
 import type { SealCounters } from './batch/seal.ts'
-import type { CaptureCounters } from './source/open-capture.ts'
+import type { CaptureCounters, ProtocolCounters } from './source/open-capture.ts'
 
 /**
  * Counters of both identities, as every batch carries them.
@@ -19,12 +20,24 @@ export function collectorCounters(
     recordsSampledOut: capture.recordsSampledOut,
     ringProduced: capture.ringProduced + capture.ringFull,
     ringConsumed: capture.ringConsumed,
+    ...protocolCounts(capture.l7),
     lost: {
       ring_full: capture.ringFull,
       storage_refused: capture.storageRefused + capture.udpMapFull,
       flow_table_full: capture.flowTableFull,
       spool_full: spool.lostRecords,
     },
+  }
+}
+
+/** What the header says of application protocols; nothing while none is read. */
+function protocolCounts(l7: ProtocolCounters): Pick<SealCounters, 'l7Counts' | 'l7Verdicts'> {
+  const causes = Object.entries(L7Cause) as [keyof typeof L7Cause, number][]
+  return {
+    l7Counts: causes.flatMap(([name, cause]) => (l7[name] > 0 ? [{ cause, count: l7[name] }] : [])),
+    l7Verdicts: l7.verdicts.flatMap((connections, protocol) =>
+      connections > 0 ? [{ protocol, connections }] : [],
+    ),
   }
 }
 
@@ -48,4 +61,17 @@ export const noCounters: CaptureCounters = {
   dialsFull: 0,
   rowsAfterClose: 0,
   rowsRegressed: 0,
+  l7: {
+    pieces: 0,
+    ringFull: 0,
+    givenUp: 0,
+    gap: 0,
+    unpaired: 0,
+    outOfStep: 0,
+    operationsFull: 0,
+    stateRefused: 0,
+    rowsFull: 0,
+    late: 0,
+    verdicts: [],
+  },
 }

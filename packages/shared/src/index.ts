@@ -78,6 +78,7 @@ export {
   EndReason,
   isV6,
   Kind,
+  L7Cause,
   L7Protocol,
   l7ProtocolOf,
   Protocol,

@@ -1,4 +1,12 @@
-import { type BusMessage, encodeHeader, type LossCount, lossPlaces, schemaVersion } from '@skybraid/shared'
+import {
+  type BusMessage,
+  encodeHeader,
+  type L7Count,
+  type L7Verdict,
+  type LossCount,
+  lossPlaces,
+  schemaVersion,
+} from '@skybraid/shared'
 import type { SpoolEntry } from '../spool/spool.ts'
 
 /** What never changes while a collector runs. */
@@ -20,6 +28,8 @@ export interface SealCounters {
   readonly recordsSampledOut: number
   readonly ringProduced: number
   readonly ringConsumed: number
+  readonly l7Counts?: L7Count[]
+  readonly l7Verdicts?: L7Verdict[]
   readonly lost: Readonly<Record<'ring_full' | 'storage_refused' | 'flow_table_full' | 'spool_full', number>>
 }
 

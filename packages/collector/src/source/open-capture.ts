@@ -2,9 +2,15 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Capture, CaptureCounters, CaptureOptions, HookReport } from '../../../../native/index.d.ts'
+import type {
+  Capture,
+  CaptureCounters,
+  CaptureOptions,
+  HookReport,
+  ProtocolCounters,
+} from '../../../../native/index.d.ts'
 
-export type { Capture, CaptureCounters, CaptureOptions, HookReport }
+export type { Capture, CaptureCounters, CaptureOptions, HookReport, ProtocolCounters }
 
 interface Addon {
   open(options: CaptureOptions, onFlush: (flush: ArrayBuffer) => void): Capture
@@ -86,13 +92,14 @@ const ranges = {
   partitions: [1, 256, ''],
   ringBytes: [4096, 1 << 28, 'bytes'],
   maxFlows: [1, 1 << 24, 'flows'],
+  l7: [0, 2 ** 31, ''],
   reportMs: [10, 3_600_000, 'milliseconds'],
   announceMs: [1000, 3_600_000, 'milliseconds'],
 } as const
 
 function checkRanges(options: OpenCaptureOptions): void {
   for (const [name, [min, max, unit]] of Object.entries(ranges)) {
-    const value = options[name as keyof typeof ranges]
+    const value = options[name as keyof typeof ranges] ?? 0
     if (!Number.isInteger(value) || value < min || value > max)
       throw new Error(
         `The capture option ${name} is ${value}: it must be a whole number from ${min} to ${max}${unit && ` ${unit}`}.`,

@@ -31,6 +31,19 @@ export const L7Protocol = {
   mqtt: 9,
 } as const
 
+/** Why something of an application protocol is in no operation; the numbers are those of L7Cause in flow.proto. */
+export const L7Cause = {
+  ringFull: 1,
+  givenUp: 2,
+  gap: 3,
+  unpaired: 4,
+  outOfStep: 5,
+  operationsFull: 6,
+  stateRefused: 7,
+  rowsFull: 8,
+  late: 9,
+} as const
+
 export const Kind = {
   protocolMask: 0x3,
   v6: 1 << 2,
