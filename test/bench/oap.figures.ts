@@ -224,7 +224,10 @@ async function measureVisible(): Promise<(Figure | Skipped)[]> {
     node: 'node',
     source: {
       mark: () => undefined,
-      take: async () => ({ minutes: world.pairs.drain(Date.now()), settled: () => undefined }),
+      take: async () => ({
+        minutes: world.pairs.drain(Date.now()).map(each => ({ ...each, requests: [], figures: [] })),
+        settled: () => undefined,
+      }),
       flush: async () => undefined,
     },
     figures: { leftOut: () => world.pairs.counts, foldedNames: () => 0 },

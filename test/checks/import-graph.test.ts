@@ -29,6 +29,7 @@ const pureFolders = [
   'packages/aggregator/src/resolve',
   'packages/cli/src/flow-lines',
   'packages/aggregator/src/export/oap/interval',
+  'packages/aggregator/src/export/otlp',
 ]
 /** Data structures that pure code may use: they touch nothing outside themselves. */
 const pureLibraries = ['@skybraid/shared', 'lru-cache']

@@ -23,6 +23,8 @@ export interface OapOptions {
 }
 
 const config = fileURLToPath(new URL('config', import.meta.url))
+/** The rules that are shipped for those who run OAP. */
+const rules = fileURLToPath(new URL('../../helm/skybraid/files/oap', import.meta.url))
 const logs = fileURLToPath(new URL('../../.cache/oap', import.meta.url))
 const mainClass = 'org.apache.skywalking.oap.server.starter.OAPServerStartUp'
 /** On a busy machine; a quiet one takes 10 s. */
@@ -162,7 +164,7 @@ export class Oap {
       '-Duser.timezone=UTC',
       `-Dlog4j2.configurationFile=${join(config, 'log4j2.xml')}`,
       '-cp',
-      `${this.#jars}/*:${config}`,
+      `${this.#jars}/*:${config}:${rules}`,
       mainClass,
     ]
     const env = {

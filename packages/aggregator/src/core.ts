@@ -13,7 +13,7 @@ import type { OutsideRanges } from './resolve/address-range.ts'
 import { createEntityIndex, type EntityIndex } from './resolve/entity-index.ts'
 import type { NameSource } from './resolve/name-source.ts'
 import type { IngestStatus, MissingPartitions } from './topology/answer.ts'
-import type { OnEdgeDelta } from './topology/partition-deltas.ts'
+import type { OnEdgeDelta, OnEdgeFinal } from './topology/partition-deltas.ts'
 import type { Segment } from './topology/segment.ts'
 import { createTopology, type Topology } from './topology/topology.ts'
 
@@ -34,6 +34,8 @@ export interface CoreOptions {
   readonly outside?: OutsideRanges
   /** Makes what gets the growth of edges, for exports. */
   readonly onDelta?: (index: EntityIndex) => OnEdgeDelta
+  /** Gets the rows of minutes that are closed. */
+  readonly onFinal?: OnEdgeFinal | undefined
 }
 
 /** Names, join, topology and ingest, wired together. It has no timers and no files: time and messages come in. */
@@ -74,6 +76,7 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   const topology = createTopology({
     index,
     ...(onDelta && { onDelta }),
+    ...(options.onFinal && { onFinal: options.onFinal }),
     startMs: options.startMs,
     maxEdges: options.maxEdges,
     minutesKept: Math.min(120, keptMinutes),

@@ -23,6 +23,7 @@ export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
     },
     leftOut: leftOutByReason(status),
     http: status.http,
+    metrics: { sent: sent?.metricPoints ?? 0, unknown: sent?.unknownMetricPoints ?? 0 },
     ...(notes && {
       notes: {
         unknownBefore: notes.unknownBefore,

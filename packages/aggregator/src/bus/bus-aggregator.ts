@@ -77,7 +77,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
-    ...(books && { onDelta: books.onDelta }),
+    ...(books && { onDelta: books.onDelta, onFinal: books.onFinal }),
     partitions: () => ({
       count: config.partitions,
       missing: bus.partitions?.missing() ?? [],
@@ -148,7 +148,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
       bus.exports = createPartitionExports({
         topology: core.topology,
         notes: createExportNotes(bus.link, config.cluster, config, owner),
-        pairsOf: books.renew,
+        bookOf: books.renew,
         nowMs: Date.now,
         takeNow: oap.takeNow,
       })

@@ -1,5 +1,5 @@
-import { mergePairs } from '../export/oap/interval/merge-pairs.ts'
-import type { MinutePairs, PairBook } from '../export/oap/interval/pair-book.ts'
+import type { ExportBook, MinuteTake } from '../export/oap/interval/export-book.ts'
+import { mergeTakes } from '../export/oap/interval/merge-takes.ts'
 import type { ExportSource, Taken } from '../export/oap/oap-exporter.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { ExportNote, ExportNotes } from './export-notes.ts'
@@ -40,21 +40,21 @@ export interface ExportsStatus {
 export interface PartitionExportsDeps {
   readonly topology: Pick<Topology, 'markDeltas' | 'takeDeltas'>
   readonly notes: ExportNotes
-  readonly pairsOf: (partition: number) => PairBook
+  readonly bookOf: (partition: number) => ExportBook
   readonly nowMs: () => number
   /** Has the exporter take what one partition has. */
   readonly takeNow: (partition: number) => Promise<void>
 }
 
 interface Part {
-  readonly pairs: PairBook
+  readonly book: ExportBook
   readonly clock: PartitionClock
   /** What was exported before, until it is passed. */
   replay: (ExportNote & { isMarked: boolean }) | undefined
   position: number
   markedAt: number
   /** Taken, and not noted yet. */
-  carried: MinutePairs[]
+  carried: MinuteTake[]
 }
 
 const attemptsPerRound = 3
@@ -76,7 +76,7 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     if (sequence <= replay.takenAt) return
     part.clock.advance(replay.clockMs)
     topology.takeDeltas(partition)
-    part.pairs.drain(nowMs())
+    part.book.drain(nowMs())
     part.replay = undefined
   }
 
@@ -84,11 +84,11 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     return [...parts].filter(([p, { replay }]) => replay === undefined && (only === undefined || p === only))
   }
 
-  async function takeOne(partition: number, part: Part): Promise<readonly MinutePairs[] | undefined> {
+  async function takeOne(partition: number, part: Part): Promise<readonly MinuteTake[] | undefined> {
     topology.takeDeltas(partition)
-    const drained = part.pairs.drain(nowMs())
+    const drained = part.book.drain(nowMs())
     if (drained.length === 0 && part.carried.length === 0) return undefined
-    const all = mergePairs([part.carried, drained])
+    const all = mergeTakes([part.carried, drained])
     part.carried = [...all]
     const { position: takenAt, markedAt } = part
     const clockMs = Math.max(0, part.clock.nowMs() ?? 0)
@@ -106,7 +106,7 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     )
     const noted = taken.filter(({ minutes }) => minutes !== undefined)
     return {
-      minutes: mergePairs(noted.map(({ minutes }) => minutes!)),
+      minutes: mergeTakes(noted.map(({ minutes }) => minutes!)),
       settled() {
         for (const { partition } of noted) notes.settle(partition)
       },
@@ -134,7 +134,7 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
       without.delete(partition)
       unknownBefore += begun.unsettled
       parts.set(partition, {
-        pairs: deps.pairsOf(partition),
+        book: deps.bookOf(partition),
         clock,
         replay: begun.note && { ...begun.note, isMarked: false },
         position: begun.note?.takenAt ?? 0,

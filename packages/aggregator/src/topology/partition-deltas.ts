@@ -2,8 +2,10 @@ import { createDeltaBook, type DeltaRows, type OnDelta } from './delta-book.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
 import type { EdgeTable } from './edge-table.ts'
 import type { MinuteBookOptions } from './minute-book.ts'
+import type { OpenMinute } from './open-minute.ts'
 import type { PartitionBooks } from './partition-books.ts'
-import type { RowPool } from './row-pool.ts'
+import type { RowLatencies } from './row-latencies.ts'
+import { type RowPool, rowStride } from './row-pool.ts'
 
 /** What an export needs to know of an edge. */
 export interface DeltaEdge {
@@ -23,6 +25,19 @@ export type OnEdgeDelta = (
   partition: number,
 ) => void
 
+/** A row that is written no more. */
+export interface FinalRow {
+  readonly counters: Float64Array
+  /** Of the row's first counter. */
+  readonly offset: number
+  readonly latencies: RowLatencies
+  /** Its number among the latencies. */
+  readonly row: number
+}
+
+/** `edge` is reused. */
+export type OnEdgeFinal = (edge: DeltaEdge, unixMinute: number, row: FinalRow, partition: number) => void
+
 export interface PartitionDeltasDeps {
   readonly edges: EdgeTable
   readonly pool: RowPool
@@ -30,6 +45,7 @@ export interface PartitionDeltasDeps {
   /** Whether nobody reported for this end. */
   readonly isAddress: (id: EntityId) => boolean
   readonly onDelta: OnEdgeDelta | undefined
+  readonly onFinal: OnEdgeFinal | undefined
 }
 
 /** What edges grew by, partition by partition; see `DeltaBook`. */
@@ -45,15 +61,29 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
 
   const told = { client: -1, server: -1, protocol: 0, dialled: -1, dialledPort: 0 }
 
+  function edgeOf(e: EdgeId): DeltaEdge {
+    const isVia = edges.via[e] >= 0
+    told.client = edges.client[e]
+    told.server = edges.server[e]
+    told.protocol = edges.protocol[e]
+    told.dialled = isVia ? edges.via[e] : edges.server[e]
+    told.dialledPort = isVia ? edges.viaPort[e] : edges.port[e]
+    return told
+  }
+
   function tellOf(partition: number): OnDelta {
-    return (e, minute, delta) => {
-      const isVia = edges.via[e] >= 0
-      told.client = edges.client[e]
-      told.server = edges.server[e]
-      told.protocol = edges.protocol[e]
-      told.dialled = isVia ? edges.via[e] : edges.server[e]
-      told.dialledPort = isVia ? edges.viaPort[e] : edges.port[e]
-      deps.onDelta?.(told, minute, delta, partition)
+    return (e, minute, delta) => deps.onDelta?.(edgeOf(e), minute, delta, partition)
+  }
+
+  function tellFinal(
+    { minute, edges: own, rows, latencies }: OpenMinute,
+    counters: Float64Array,
+    partition: number,
+  ) {
+    if (deps.onFinal === undefined) return
+    for (let i = 0; i < rows.length; i++) {
+      const row = { counters, offset: rows[i] * rowStride, latencies, row: rows[i] }
+      deps.onFinal(edgeOf(own[i]), minute, row, partition)
     }
   }
 
@@ -77,6 +107,9 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
     take(one) {
       for (const partition of these(one)) deltas.take(rowsOf(partition), tellOf(partition))
     },
-    onFreeze: (minute, counters, partition) => deltas.finish({ minute, counters }, tellOf(partition)),
+    onFreeze(minute, counters, partition) {
+      if (deps.onDelta) deltas.finish({ minute, counters }, tellOf(partition))
+      tellFinal(minute, counters, partition)
+    },
   }
 }

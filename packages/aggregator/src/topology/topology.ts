@@ -30,7 +30,7 @@ import type { Fold } from './fold.ts'
 import { createFoldCache } from './fold-cache.ts'
 import { correctableMinutes, type MinuteBook, type MinuteBookOptions } from './minute-book.ts'
 import { type BookStart, createPartitionBooks } from './partition-books.ts'
-import { createPartitionDeltas, type OnEdgeDelta } from './partition-deltas.ts'
+import { createPartitionDeltas, type OnEdgeDelta, type OnEdgeFinal } from './partition-deltas.ts'
 import { createSumsScratch, type RangeParts } from './range-sums.ts'
 import { createRowPool } from './row-pool.ts'
 import { type ArchiveOptions, createSegmentArchive } from './segment-archive.ts'
@@ -56,6 +56,8 @@ export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, Minut
   readonly losses?: (fromMs: number, toMs: number, nowMs: number) => Readonly<Record<string, number>>
   /** Gets what edges grew by, at each `takeDeltas` and when a minute closes; see `deltaCounters`. */
   readonly onDelta?: OnEdgeDelta
+  /** Gets the rows of every minute, and of corrections to one, once nothing is written to them any more. */
+  readonly onFinal?: OnEdgeFinal
 }
 
 export interface TopologyStats {
@@ -134,11 +136,11 @@ export function createTopology(options: TopologyOptions): Topology {
   const folds = createFoldCache(edges, index)
   const pool = createRowPool(Math.min(options.maxOpenRows ?? 400_000, 500_000))
   const work = createWorkQueue()
-  const { onDelta } = options
-  const deltas = createPartitionDeltas({ edges, pool, books: () => books, isAddress, onDelta })
+  const { onDelta, onFinal } = options
+  const deltas = createPartitionDeltas({ edges, pool, books: () => books, isAddress, onDelta, onFinal })
   const books = createPartitionBooks({
     ...options,
-    ...(onDelta && { onFreeze: deltas.onFreeze }),
+    ...((onDelta || onFinal) && { onFreeze: deltas.onFreeze }),
     edges,
     archive,
     pool,

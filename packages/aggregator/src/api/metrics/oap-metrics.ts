@@ -41,6 +41,13 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   )
   http(status.http.seen, { result: 'seen' })
   http(status.http.sent, { result: 'sent' })
+  const points = out.family(
+    'skybraid_oap_metric_points_total',
+    'counter',
+    'Points of OpenTelemetry metrics, by what became of them.',
+  )
+  points(sent?.metricPoints ?? 0, { result: 'sent' })
+  points(sent?.unknownMetricPoints ?? 0, { result: 'unknown' })
   out.family(
     'skybraid_oap_http_sampling_factor',
     'gauge',

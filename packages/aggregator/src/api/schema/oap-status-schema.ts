@@ -45,6 +45,10 @@ export const oapStatusSchema = Type.Object(
       },
       strict,
     ),
+    metrics: Type.Object(
+      { sent: Type.Integer(), unknown: Type.Integer() },
+      { ...strict, description: 'points of OpenTelemetry metrics (--oap-metrics)' },
+    ),
     notes: Type.Optional(
       Type.Object(
         {

@@ -39,13 +39,17 @@ export interface OapConnection {
   probe(): Promise<OapAnswer>
   /** Sends one stream, at OAP's pace, and waits until it was read. */
   send(messages: Iterable<FramedMessages>): Promise<OapAnswer>
-  /** A call of the management service. */
-  call(method: 'keepAlive' | 'reportInstanceProperties', request: Uint8Array): Promise<OapAnswer>
+  /** A call with one request. */
+  call(method: keyof typeof calls, request: Uint8Array): Promise<OapAnswer>
   close(): void
 }
 
 const collect = '/skywalking.v3.EBPFAccessLogService/collect'
-const management = '/skywalking.v3.ManagementService'
+const calls = {
+  keepAlive: '/skywalking.v3.ManagementService/keepAlive',
+  reportInstanceProperties: '/skywalking.v3.ManagementService/reportInstanceProperties',
+  metrics: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+} as const
 /** Reserved for names that never exist. */
 const nameOfNone = 'oap.invalid'
 const answerMs = 10_000
@@ -90,7 +94,7 @@ export function createOapConnection(address: string, config: OapConfig): OapConn
         metadata =>
           new Promise(resolve => {
             client.makeUnaryRequest(
-              `${management}/${method}`,
+              calls[method],
               asBuffer,
               asIs,
               request,

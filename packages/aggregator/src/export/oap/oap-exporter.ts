@@ -1,11 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { encodeInterval, noCounts, type OapInterval } from './interval/access-log.ts'
+import type { MinuteTake } from './interval/export-book.ts'
 import { messagesOf } from './interval/framed-messages.ts'
 import { type HttpRequests, sampleRequests } from './interval/http-requests.ts'
 import { createIntervalQueue } from './interval/interval-queue.ts'
+import { figuresInWords } from './interval/oap-metrics.ts'
 import { packPairs } from './interval/packed-pairs.ts'
-import type { MinutePairs, PairCounts } from './interval/pair-book.ts'
+import type { PairCounts } from './interval/pair-book.ts'
 import { createPodBook } from './interval/pod-book.ts'
+import { createRequestBudget } from './interval/request-budget.ts'
 import { readAccessLog } from './oap-protocol.ts'
 import { startOapSender } from './oap-sender.ts'
 import type { OapStatus } from './oap-status.ts'
@@ -22,7 +25,7 @@ export interface ExportSource {
 }
 
 export interface Taken {
-  readonly minutes: readonly MinutePairs[]
+  readonly minutes: readonly MinuteTake[]
   /** To be called once it is known what became of all of it. */
   settled(): void
 }
@@ -49,8 +52,6 @@ export interface ExporterDeps {
 export interface OapExporter {
   /** Takes what one partition has right now, beside the intervals. */
   takeNow(partition: number): Promise<void>
-  /** Requests of application protocols that were seen in a minute; they go with the next interval. */
-  addRequests(unixMinute: number, requests: readonly HttpRequests[]): void
   status(): OapStatus
   /** Sends what there is, if OAP is there and takes it within some seconds. Idempotent. */
   close(): Promise<void>
@@ -68,7 +69,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
   const queue = createIntervalQueue(queueLimits)
   const pods = createPodBook()
   const http = { seen: 0, sent: 0, lastSeen: 0, lastSent: 0 }
-  let requests = new Map<number, HttpRequests[]>()
+  const budget = createRequestBudget(config.oapHttpLogsPerSecond, nowMs())
   const sender =
     config.oap.length === 0
       ? undefined
@@ -85,27 +86,21 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
   /** Makes intervals of what was gathered and hands them on, one time after the other. */
   function take(only?: number): Promise<void> {
     taking = taking
-      .then(async () => handOn(await source.take(only), only === undefined))
+      .then(async () => handOn(await source.take(only)))
       .catch((error: unknown) => log.error({ err: error }, 'an interval for OAP could not be taken'))
     return taking
   }
 
-  function handOn(taken: Taken, withRequests: boolean): void {
+  function handOn(taken: Taken): void {
     const atMs = nowMs()
-    const minutes = new Map<number, OapInterval>()
-    for (const { unixMinute, pairs } of taken.minutes)
-      minutes.set(unixMinute, { unixMinute, pairs: packPairs(pairs), http: [] })
-    for (const [unixMinute, sampled] of withRequests ? sampledRequests() : [])
-      minutes.set(unixMinute, {
-        unixMinute,
-        pairs: minutes.get(unixMinute)?.pairs ?? packPairs([]),
-        http: sampled,
-      })
-    let unsettled = minutes.size
+    const sampled = sampledRequests(taken.minutes, atMs)
+    let unsettled = taken.minutes.length
     const settled = () => {
       if (--unsettled === 0) taken.settled()
     }
-    for (const interval of minutes.values()) {
+    for (const { unixMinute, pairs, figures } of taken.minutes) {
+      const http = sampled.get(unixMinute) ?? []
+      const interval: OapInterval = { unixMinute, pairs: packPairs(pairs), http, figures }
       if (sender === undefined) {
         dryRun(interval)
         settled()
@@ -117,11 +112,12 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
     sender?.wake()
   }
 
-  function sampledRequests(): Map<number, readonly HttpRequests[]> {
-    const budget = (config.oapHttpLogsPerSecond * intervalMs) / 1000
-    const all = [...requests].flatMap(([unixMinute, list]) => list.map(one => ({ ...one, unixMinute })))
-    requests = new Map()
-    const { requests: kept, seen, sent } = sampleRequests(all, budget)
+  /** What of all requests is told one by one, by minute; of what is taken at once everything in the same share. */
+  function sampledRequests(minutes: readonly MinuteTake[], atMs: number): Map<number, HttpRequests[]> {
+    const all = minutes.flatMap(({ unixMinute, requests }) => requests.map(one => ({ ...one, unixMinute })))
+    if (all.length === 0) return new Map()
+    const { requests: kept, seen, sent } = sampleRequests(all, budget.left(atMs))
+    budget.spend(sent)
     Object.assign(http, { seen: http.seen + seen, sent: http.sent + sent, lastSeen: seen, lastSent: sent })
     return Map.groupBy(kept as typeof all, ({ unixMinute }) => unixMinute)
   }
@@ -130,6 +126,8 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
     const options = { node: deps.node, cluster: config.oapCluster, nowMs: nowMs() }
     for (const message of messagesOf(encodeInterval(interval, options, noCounts())))
       deps.write(`${JSON.stringify({ oap: readAccessLog(message) })}\n`)
+    for (const metrics of figuresInWords(interval.unixMinute, interval.figures ?? []))
+      deps.write(`${JSON.stringify({ oapMetrics: metrics })}\n`)
   }
 
   async function finish(): Promise<void> {
@@ -143,11 +141,6 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
   let closing: Promise<void> | undefined
   return {
     takeNow: take,
-    addRequests(unixMinute, list) {
-      const known = requests.get(unixMinute) ?? []
-      known.push(...list)
-      requests.set(unixMinute, known)
-    },
     status() {
       const oldestMs = queue.oldestMs()
       const { lastSeen, lastSent, seen, sent } = http
@@ -158,7 +151,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
         sent: sender?.counts,
         queue: queue.counts(),
         oldestQueuedMs: oldestMs === undefined ? undefined : nowMs() - oldestMs,
-        http: { seen, sent, factor: lastSeen === lastSent ? 1 : lastSeen / lastSent },
+        http: { seen, sent, factor: lastSeen === lastSent ? 1 : lastSeen / Math.max(1, lastSent) },
         leftOut: figures.leftOut(),
         foldedNames: figures.foldedNames(),
         pods: pods.size,

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type EncodeCounts, encodeInterval, noCounts } from './interval/access-log.ts'
 import type { IntervalQueue, QueuedInterval } from './interval/interval-queue.ts'
+import { encodeFigures, type OapMetrics } from './interval/oap-metrics.ts'
 import type { Announcement } from './interval/pod-book.ts'
 import { retryDelayMs, type Trouble } from './interval/retry-delay.ts'
 import { createOapConnection, type OapAnswer, OapCode, type OapConnection } from './oap-connection.ts'
@@ -26,6 +27,9 @@ export interface SenderCounts {
   /** In flight when the stream broke: whether OAP counted them, nobody knows. They are never sent again. */
   unknownIntervals: number
   unknownLogs: number
+  /** Points of metrics that OAP took, and those of which nobody knows: they are never sent again, either. */
+  metricPoints: number
+  unknownMetricPoints: number
   announced: number
   announceFailures: number
   readonly refused: EncodeCounts['refused']
@@ -58,6 +62,8 @@ export function startOapSender(deps: SenderDeps): OapSender {
     logs: 0,
     unknownIntervals: 0,
     unknownLogs: 0,
+    metricPoints: 0,
+    unknownMetricPoints: 0,
     announced: 0,
     announceFailures: 0,
     refused: {},
@@ -110,6 +116,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
       counts.intervals++
       counts.messages += encoded.messages
       counts.logs += encoded.logs
+      await sendMetrics(interval, to)
       interval.settled?.()
       return
     }
@@ -118,11 +125,23 @@ export function startOapSender(deps: SenderDeps): OapSender {
     if (isTurnedAway(answer)) return queue.unshift(interval)
     counts.unknownIntervals++
     counts.unknownLogs += encoded.logs
+    for (const { points } of metricsOf(interval)) counts.unknownMetricPoints += points
     interval.settled?.()
     log.warn(
       { minute: interval.unixMinute, code: answer.code },
       'an interval was in flight when the stream to OAP broke: unknown whether it counted',
     )
+  }
+
+  async function sendMetrics(interval: QueuedInterval, to: OapConnection): Promise<void> {
+    for (const { request, points } of metricsOf(interval)) {
+      const answer = await to.call('metrics', request)
+      if (answer.code === OapCode.ok) counts.metricPoints += points
+      else {
+        counts.unknownMetricPoints += points
+        lastError = `${to.address}: ${explainMetrics(answer)}`
+      }
+    }
   }
 
   async function announce(to: OapConnection): Promise<void> {
@@ -202,6 +221,16 @@ export function startOapSender(deps: SenderDeps): OapSender {
     wake()
     await running
   }
+}
+
+function metricsOf({ unixMinute, figures = [] }: QueuedInterval): Iterable<OapMetrics> {
+  return encodeFigures(unixMinute, figures)
+}
+
+function explainMetrics(answer: OapAnswer): string {
+  if (answer.code === OapCode.unimplemented)
+    return 'this OAP takes no OpenTelemetry metrics (--oap-metrics): its module receiver-otel is off, or has no handler otlp-metrics'
+  return explain(answer)
 }
 
 function troubleOf({ code }: OapAnswer): Trouble {

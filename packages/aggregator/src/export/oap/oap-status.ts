@@ -18,6 +18,8 @@ export interface OapStatus {
         readonly logs: number
         readonly unknownIntervals: number
         readonly unknownLogs: number
+        readonly metricPoints: number
+        readonly unknownMetricPoints: number
         readonly announced: number
         readonly announceFailures: number
         readonly refused: EncodeCounts['refused']

@@ -3,7 +3,8 @@ import { SkybraidError } from '@skybraid/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Core, CoreOptions } from '../../core.ts'
 import { createEndNames, type EndNames } from './interval/end-names.ts'
-import { createPairBook, noPairCounts, type PairBook } from './interval/pair-book.ts'
+import { createExportBook, type ExportBook } from './interval/export-book.ts'
+import { noPairCounts } from './interval/pair-book.ts'
 import { createOapConnection } from './oap-connection.ts'
 import { type ExportFigures, type ExportSource, type OapExporter, startOapExporter } from './oap-exporter.ts'
 import { type OapConfig, oapConfigProblem } from './options.ts'
@@ -19,21 +20,23 @@ export interface OapSurroundings {
 /** The books of what is exported. Made before the core, which fills them. */
 export interface OapBooks extends ExportFigures {
   readonly onDelta: NonNullable<CoreOptions['onDelta']>
+  /** Undefined where nothing is wanted that the access log has no place for. */
+  readonly onFinal: CoreOptions['onFinal']
   /** The book of a partition. Where nobody asks for one, all partitions have that of number 0. */
-  of(partition: number): PairBook
+  of(partition: number): ExportBook
   /** A book that nothing was added to yet. */
-  renew(partition: number): PairBook
+  renew(partition: number): ExportBook
 }
 
 /** Nothing where nobody asks for it. */
 export function booksForOap(config: OapConfig, isPartitioned: boolean): OapBooks | undefined {
   if (!isWanted(config)) return undefined
   const counts = noPairCounts()
-  const books = new Map<number, PairBook>()
+  const books = new Map<number, ExportBook>()
   let names: EndNames | undefined
   const renew = (partition: number) => {
     if (names === undefined) throw new Error('the core was made without these books')
-    const book = createPairBook({ names, counts })
+    const book = createExportBook({ names, counts, withFigures: config.oapMetrics })
     books.set(partition, book)
     return book
   }
@@ -46,6 +49,9 @@ export function booksForOap(config: OapConfig, isPartitioned: boolean): OapBooks
     renew,
     leftOut: () => counts,
     foldedNames: () => names?.folded() ?? 0,
+    onFinal: config.oapMetrics
+      ? (edge, minute, row, partition) => of(partition).addFinal(edge, minute, row)
+      : undefined,
     onDelta(index) {
       names = createEndNames({ index, cluster: config.oapCluster })
       return (edge, minute, delta, partition) => of(partition).add(edge, minute, delta)

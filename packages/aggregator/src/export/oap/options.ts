@@ -62,6 +62,13 @@ export const oapConfigSchema = defineOptions({
     env: 'SKYBRAID_OAP_TOKEN_FILE',
     placeholder: 'FILE',
   },
+  'oap-metrics': {
+    type: 'boolean',
+    description:
+      'Also send what the access log has no place for, as OpenTelemetry metrics; OAP needs the rules of helm/skybraid/files/oap',
+    env: 'SKYBRAID_OAP_METRICS',
+    default: false,
+  },
   'oap-http-logs-per-second': {
     type: 'number',
     description: 'Most HTTP requests per second that OAP gets one by one; more are sampled evenly',

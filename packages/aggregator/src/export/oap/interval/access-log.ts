@@ -1,4 +1,5 @@
 import { type EndName, fitName, type NameProblem, nameLimits, nameProblem } from './end-name.ts'
+import type { EndFigures } from './figure-book.ts'
 import { type FramedMessages, FrameWriter } from './framed-messages.ts'
 import { type HttpMethod, type HttpRequests, httpMethods, requestCount } from './http-requests.ts'
 import { type PackedPairs, unpackPairs } from './packed-pairs.ts'
@@ -10,6 +11,8 @@ export interface OapInterval {
   readonly unixMinute: number
   readonly pairs: PackedPairs
   readonly http: readonly HttpRequests[]
+  /** What goes as metrics beside the stream. */
+  readonly figures?: readonly EndFigures[]
 }
 
 export interface EncodeOptions {

@@ -33,6 +33,7 @@ export interface IntervalQueue {
 
 const bytesPerEnd = 16
 const bytesPerRequestGroup = 200
+const bytesPerFigures = 700
 
 export function createIntervalQueue({ maxAgeMs, maxBytes }: QueueLimits): IntervalQueue {
   const waiting: QueuedInterval[] = []
@@ -75,6 +76,7 @@ export function createIntervalQueue({ maxAgeMs, maxBytes }: QueueLimits): Interv
   }
 }
 
-function sizeOf({ pairs, http }: OapInterval): number {
-  return pairs.bytes.length + pairs.ends.length * bytesPerEnd + http.length * bytesPerRequestGroup
+function sizeOf({ pairs, http, figures = [] }: OapInterval): number {
+  const others = http.length * bytesPerRequestGroup + figures.length * bytesPerFigures
+  return pairs.bytes.length + pairs.ends.length * bytesPerEnd + others
 }

@@ -39,6 +39,13 @@ export class WireWriter {
     this.#varint(value)
   }
 
+  /** Eight bytes, the lower ones first; 0 is written, too. */
+  fixed64(field: number, value: bigint): void {
+    this.#reserve(16)
+    this.#varint(field * 8 + 1)
+    for (let i = 0, rest = value; i < 8; i++, rest >>= 8n) this.#bytes[this.length++] = Number(rest & 0xffn)
+  }
+
   text(field: number, value: string): void {
     if (value === '') return
     const most = value.length * 3

@@ -1,9 +1,9 @@
 import type { EndName } from './end-name.ts'
-import type { MinutePairs } from './pair-book.ts'
+import type { MinuteTake } from './export-book.ts'
 import { amountCount, type PodPair } from './pod-pair.ts'
 
 /** Several lists as one, the older minutes first: what is about the same two ends and role is added up. */
-export function mergePairs(lists: readonly (readonly MinutePairs[])[]): readonly MinutePairs[] {
+export function mergeTakes(lists: readonly (readonly MinuteTake[])[]): readonly MinuteTake[] {
   const filled = lists.filter(list => list.length > 0)
   if (filled.length <= 1) return filled[0] ?? []
   const minutes = Map.groupBy(filled.flat(), ({ unixMinute }) => unixMinute)
@@ -12,6 +12,8 @@ export function mergePairs(lists: readonly (readonly MinutePairs[])[]): readonly
     .map(([unixMinute, all]) => ({
       unixMinute,
       pairs: all.length === 1 ? all[0].pairs : mergeMinute(all.flatMap(({ pairs }) => pairs)),
+      requests: all.flatMap(({ requests }) => requests),
+      figures: all.flatMap(({ figures }) => figures),
     }))
 }
 

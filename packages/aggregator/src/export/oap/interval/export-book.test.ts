@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest'
+import { ShopCluster } from '../shop-cluster.testing.ts'
+import type { BookedOperation } from './booked-operation.ts'
+import { createEndNames } from './end-names.ts'
+import { createExportBook } from './export-book.ts'
+import { createFigureBook } from './figure-book.ts'
+import { figuresInWords } from './oap-metrics.ts'
+import { createRequestBudget } from './request-budget.ts'
+
+const minute = 29_500_000
+const shop = new ShopCluster()
+const names = createEndNames({ index: shop.index, cluster: '' })
+const web = shop.process('web-0', 'node-a')
+const api = shop.process('api-0', 'node-a')
+const edge = { client: web, server: api, protocol: 1, dialled: api, dialledPort: 80 }
+
+function operation(of: Partial<BookedOperation>): BookedOperation {
+  return {
+    role: 1,
+    protocol: 'http1',
+    name: 'GET /items/{id}',
+    status: 200,
+    isError: false,
+    count: 3,
+    latencies: [
+      [100, 1],
+      [300, 2],
+    ],
+    requestBytes: 30,
+    responseBytes: 900,
+    ...of,
+  }
+}
+
+function requestsOf(of: Partial<BookedOperation>) {
+  const book = createExportBook({ names, withFigures: true })
+  book.addOperation(edge, minute, operation(of))
+  const [taken] = book.drain(minute * 60_000)
+  return taken!
+}
+
+describe('operations of application protocols', () => {
+  it('are requests of the access log where they are HTTP, under the names of both ends', () => {
+    const { requests, pairs } = requestsOf({})
+    expect(pairs).toEqual([])
+    expect(requests).toMatchObject([
+      {
+        role: 1,
+        local: { service: 'orders.shop', pod: 'api-0' },
+        remote: { service: 'web.shop', pod: 'web-0' },
+        method: 'GET',
+        path: '/items/{id}',
+        status: 200,
+        version: 1,
+        requestBodyBytes: 30,
+        responseBodyBytes: 900,
+      },
+    ])
+    expect(requestsOf({ role: 0 }).requests[0]).toMatchObject({ local: { service: 'web.shop' } })
+  })
+
+  it('of gRPC have its status as HTTP would say it', () => {
+    const of = (status: number) =>
+      requestsOf({ protocol: 'grpc', name: '/shop.Orders/Put', status }).requests[0]
+    expect(of(0)).toMatchObject({ method: 'POST', path: '/shop.Orders/Put', status: 200, version: 2 })
+    expect([5, 14, 13].map(status => of(status)?.status)).toEqual([404, 503, 500])
+  })
+
+  it('that have no place in the access log, or no answer, are told as metrics alone', () => {
+    expect(requestsOf({ protocol: 'redis', name: 'GET', status: 0 }).requests).toEqual([])
+    const { requests, figures } = requestsOf({ status: undefined, latencies: [] })
+    expect(requests).toEqual([])
+    expect([...figuresInWords(minute, figures)]).toEqual([
+      {
+        minute,
+        name: 'skybraid_requests',
+        side: 'server',
+        service: 'orders.shop',
+        client: 'web.shop',
+        server: 'orders.shop',
+        protocol: 'http1',
+        outcome: 'unanswered',
+        value: 3,
+      },
+    ])
+  })
+
+  it('without a latency of their own count as long as the others took', () => {
+    expect(requestsOf({ count: 5 }).requests[0]!.latencies).toEqual([
+      [100, 1],
+      [300, 2],
+      [233, 2],
+    ])
+  })
+})
+
+describe('figures of pairs of services', () => {
+  it('of too many pairs are told without the peer, and nothing is lost', () => {
+    const book = createFigureBook(2)
+    for (const peer of ['a', 'b', 'c', 'd'])
+      book.addOperation(
+        { service: 'web', pod: '', properties: [] },
+        { service: peer, pod: '', properties: [] },
+        minute,
+        operation({ protocol: 'redis', status: 0 }),
+      )
+    const counts = [...figuresInWords(minute, book.drain().get(minute)!)] as {
+      name: string
+      client: string
+      value: number
+    }[]
+    const requests = counts.filter(({ name }) => name === 'skybraid_requests')
+    expect(requests.map(({ client, value }) => [client, value])).toEqual([
+      ['a', 3],
+      ['b', 3],
+      ['external', 6],
+    ])
+  })
+})
+
+describe('the budget of requests', () => {
+  it('grows with time up to ten seconds’ worth, and is spent', () => {
+    const budget = createRequestBudget(100, 0)
+    expect(budget.left(1_000)).toBe(100)
+    budget.spend(90)
+    expect(budget.left(2_000)).toBe(110)
+    expect(budget.left(600_000)).toBe(1_000)
+  })
+})

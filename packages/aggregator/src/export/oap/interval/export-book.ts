@@ -1,0 +1,85 @@
+import type { DeltaEdge, FinalRow } from '../../../topology/partition-deltas.ts'
+import { type BookedOperation, httpRequestsOf } from './booked-operation.ts'
+import type { EndNames } from './end-names.ts'
+import { createFigureBook, type EndFigures } from './figure-book.ts'
+import type { HttpRequests } from './http-requests.ts'
+import { createPairBook, type MinutePairs, type PairCounts } from './pair-book.ts'
+import { Role } from './pod-pair.ts'
+
+/** Everything of one minute that was not told yet. */
+export interface MinuteTake extends MinutePairs {
+  readonly requests: readonly HttpRequests[]
+  readonly figures: readonly EndFigures[]
+}
+
+export interface ExportBookOptions {
+  readonly names: EndNames
+  readonly counts?: PairCounts
+  /** Figures that the access log has no place for are wanted, too. */
+  readonly withFigures?: boolean
+}
+
+/** What of a partition goes to OAP, from wherever in the aggregator it is booked. */
+export interface ExportBook {
+  /** What an edge grew by; see `deltaCounters`. */
+  add(edge: DeltaEdge, unixMinute: number, delta: Float64Array): void
+  /** What one end of an edge saw of an operation of an application protocol. */
+  addOperation(edge: DeltaEdge, unixMinute: number, operation: BookedOperation): void
+  /** A row of a minute, or of corrections to one, that is written no more. */
+  addFinal(edge: DeltaEdge, unixMinute: number, row: FinalRow): void
+  /** What was added since the last time, one entry per minute, the older first. */
+  drain(nowMs: number): MinuteTake[]
+  readonly counts: Readonly<PairCounts>
+}
+
+const tcp = 1
+
+export function createExportBook(options: ExportBookOptions): ExportBook {
+  const { names, withFigures = false } = options
+  const pairs = createPairBook(options)
+  const figures = createFigureBook()
+  let requests = new Map<number, HttpRequests[]>()
+
+  /** As of the end of the minute: what was learnt during it counts. */
+  function endsOf(edge: DeltaEdge, unixMinute: number) {
+    const atMs = unixMinute * 60_000 + 59_999
+    const client = names.nameOf(edge.client, atMs)
+    const server = names.nameOfDialled(edge.server, edge.dialled, edge.dialledPort, atMs)
+    return client && server && { client, server }
+  }
+
+  return {
+    counts: pairs.counts,
+    add: pairs.add,
+    addOperation(edge, unixMinute, operation) {
+      const ends = endsOf(edge, unixMinute)
+      if (ends === undefined) return
+      const isClient = operation.role === Role.client
+      const [local, remote] = isClient ? [ends.client, ends.server] : [ends.server, ends.client]
+      if (withFigures) figures.addOperation(local, remote, unixMinute, operation)
+      const http = edge.protocol === tcp ? httpRequestsOf(operation, local, remote) : undefined
+      if (http === undefined) return
+      const known = requests.get(unixMinute)
+      if (known === undefined) requests.set(unixMinute, [http])
+      else known.push(http)
+    },
+    addFinal(edge, unixMinute, row) {
+      const ends = withFigures ? endsOf(edge, unixMinute) : undefined
+      if (ends) figures.addRow(ends.client, ends.server, unixMinute, row)
+    },
+    drain(nowMs) {
+      const [ofPairs, ofFigures, ofRequests] = [pairs.drain(nowMs), figures.drain(), requests]
+      requests = new Map()
+      const byMinute = new Map(ofPairs.map(each => [each.unixMinute, each.pairs]))
+      const all = new Set([...byMinute.keys(), ...ofFigures.keys(), ...ofRequests.keys()])
+      return [...all]
+        .sort((a, b) => a - b)
+        .map(unixMinute => ({
+          unixMinute,
+          pairs: byMinute.get(unixMinute) ?? [],
+          requests: ofRequests.get(unixMinute) ?? [],
+          figures: ofFigures.get(unixMinute) ?? [],
+        }))
+    },
+  }
+}

@@ -1,0 +1,97 @@
+import { type Amount, encodeMetricsRequest, type Metric } from '../../otlp/metrics-request.ts'
+import { externalService } from './end-name.ts'
+import { type EndFigures, sideFigures } from './figure-book.ts'
+import { type LatencyBuckets, latencyBoundsUs } from './latency-buckets.ts'
+import { Role } from './pod-pair.ts'
+
+/** The rules of OAP that read these metrics select by it: helm/skybraid/files/oap/skybraid.yaml. */
+const job = 'skybraid'
+const prefix = 'skybraid_'
+const minuteMs = 60_000
+
+export interface OapMetrics {
+  readonly request: Uint8Array<ArrayBuffer>
+  readonly points: number
+}
+
+/** Figures of one request: OAP evaluates its rules over a request at a time. */
+const figuresAtOnce = 200
+
+/**
+ * What the access log has no place for, as amounts that OAP's rules add up. A request holds one minute, stamped with its
+ * middle. Latencies are counted by the bound of their bucket, as OAP counts them itself. It takes bounds for seconds and
+ * makes milliseconds of them: of milliseconds it makes microseconds, in which it then answers.
+ */
+export function* encodeFigures(unixMinute: number, figures: readonly EndFigures[]): Generator<OapMetrics> {
+  for (let first = 0; first < figures.length; first += figuresAtOnce) {
+    const metrics = metricsOf(figures.slice(first, first + figuresAtOnce))
+    const points = metrics.reduce((sum, { amounts }) => sum + amounts.length, 0)
+    if (points === 0) continue
+    const startMs = unixMinute * minuteMs
+    const [resource, scope, endMs] = [[['service.name', job]] as const, job, startMs + minuteMs / 2]
+    yield { request: encodeMetricsRequest({ resource, scope, startMs, endMs, metrics }), points }
+  }
+}
+
+/** The same, for people. */
+export function* figuresInWords(unixMinute: number, figures: readonly EndFigures[]): Generator<object> {
+  for (const { name, amounts } of metricsOf(figures))
+    for (const { attributes, value } of amounts)
+      yield { minute: unixMinute, name, ...Object.fromEntries(attributes), value }
+}
+
+function metricsOf(figures: readonly EndFigures[]): Metric[] {
+  const metrics = new Map<string, Amount[]>()
+  for (const each of figures) addFigures(metrics, each)
+  return [...metrics].map(([name, amounts]) => ({ name, unit: unitOf(name), amounts }))
+}
+
+function unitOf(name: string): string {
+  return name.endsWith('_us_sum') ? 'us' : '1'
+}
+
+type Attributes = Amount['attributes']
+
+function addFigures(metrics: Map<string, Amount[]>, figures: EndFigures): void {
+  const isClient = figures.role === Role.client
+  const peer = figures.peer || externalService
+  const common: Attributes = [
+    ['side', isClient ? 'client' : 'server'],
+    ['service', figures.service],
+    ['client', isClient ? figures.service : peer],
+    ['server', isClient ? peer : figures.service],
+  ]
+  for (const [i, [name, attribute]] of sideFigures.entries())
+    add(metrics, name, attribute === undefined ? common : [...common, attribute], figures.amounts[i])
+  addLatencies(metrics, 'round_trip', common, figures.roundTrips)
+  for (const { protocol, outcome, count, latencies } of figures.requests.values()) {
+    const own: Attributes = [...common, ['protocol', protocol]]
+    add(metrics, 'requests', [...own, ['outcome', outcome]], count)
+    addLatencies(metrics, 'request', [...own, ['outcome', outcome]], latencies)
+  }
+}
+
+function addLatencies(
+  metrics: Map<string, Amount[]>,
+  name: string,
+  attributes: Attributes,
+  { counts, count, sumUs }: LatencyBuckets,
+): void {
+  if (count <= 0) return
+  add(metrics, `${name}_us_count`, attributes, count)
+  add(metrics, `${name}_us_sum`, attributes, sumUs)
+  for (let bucket = 0; bucket < counts.length; bucket++) {
+    const bound = latencyBoundsUs[bucket]
+    const le = bound === undefined ? 'Infinity' : String(bound / 1000)
+    add(metrics, `${name}_ms_bucket`, [...attributes, ['le', le]], counts[bucket])
+  }
+}
+
+/** Amounts that were taken back after they had been told cannot be; OAP takes no negative ones. */
+function add(metrics: Map<string, Amount[]>, name: string, attributes: Attributes, amount: number): void {
+  const value = Math.round(amount)
+  if (value <= 0) return
+  const known = metrics.get(prefix + name)
+  if (known === undefined) metrics.set(prefix + name, [{ attributes, value }])
+  else known.push({ attributes, value })
+}
