@@ -50,6 +50,18 @@ export default defineConfig({
       {
         resolve,
         ssr,
+        // need etcd and kube-apiserver and no root; each file starts its own on free ports
+        test: {
+          name: 'kube-api',
+          include: ['test/kube-api/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
         // need root and the programs of Kubernetes; each file starts the cluster and takes it down
         test: {
           name: 'kube',

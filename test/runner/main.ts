@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { whyNoCluster } from '../kube/cluster/programs.ts'
+import { whyNoApiServer } from '../kube-api/api-server.ts'
 import { oapObstacle } from '../oap/oap-jars.ts'
 import { check, nativeTests, type Outcome, run, type Stage, vitest } from './stage.ts'
 import { add, nothing } from './tally.ts'
@@ -43,6 +44,7 @@ const stages: Stage[] = [
   check('hostile bytes for the parsers of protocols', 'make', '-j2', '-C', 'native', 'fuzz-l7'),
   vitest('tests of the bus', 'bus', busObstacle()),
   vitest('tests against a real OAP', 'oap', oapObstacle()),
+  vitest('tests against a real API server of Kubernetes', 'kube-api', whyNoApiServer() || undefined),
   vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),
   vitest('tests on a real cluster', 'kube', kernelSkip ?? (whyNoCluster() || undefined)),
 ]

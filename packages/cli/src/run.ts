@@ -22,6 +22,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     about: 'observe one node and publish to NATS',
     load: async () => (await import('./collector/run-collector.ts')).runCollector,
   },
+  'bus-auth': {
+    about: 'let collectors into the bus by the tokens of their pods, each as its own node',
+    load: async () => (await import('./bus-auth/run-bus-auth.ts')).runBusAuth,
+  },
   preflight: {
     about: 'tell what is missing on this machine, or at an OAP',
     load: async () => (await import('./preflight/run-preflight.ts')).runPreflight,

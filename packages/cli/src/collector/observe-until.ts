@@ -16,7 +16,7 @@ import {
   startStatusServer,
 } from '@skybraid/collector/program'
 import { formatHostPort } from '@skybraid/shared'
-import { connectNats, type NatsLink } from '@skybraid/shared/nats'
+import { connectNats, type NatsLink, nodeToken } from '@skybraid/shared/nats'
 import { attachReport } from '../attach-report.ts'
 import { type Console, createConsole } from '../console.ts'
 import { ExitCode } from '../exit-code.ts'
@@ -147,7 +147,14 @@ function connectInBackground(config: NodeConfig, bus: JetStreamPublisher, { log 
   const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>()
   let link: NatsLink | undefined
   const name = `skybraid-collector ${config.node}`
-  const done = connectNats({ config, name, log, signal: waiting.signal, hurry: hurried.signal }).then(
+  const natsInboxPrefix = config.natsInboxPrefix.replace('{node}', nodeToken(config.node))
+  const done = connectNats({
+    config: { ...config, natsInboxPrefix },
+    name,
+    log,
+    signal: waiting.signal,
+    hurry: hurried.signal,
+  }).then(
     connected => {
       link = connected
       bus.use(connected)

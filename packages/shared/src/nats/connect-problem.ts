@@ -20,7 +20,7 @@ export function connectProblem(error: unknown, usesTls: boolean): string {
   if (error instanceof UserAuthenticationExpiredError)
     return 'it refuses the login: the credentials have expired'
   if (error instanceof AuthorizationError)
-    return `it refuses the login (${error.message}); user, password, token, nkey or credentials are not those that it knows`
+    return `it refuses the login (${error.message}); user, password, token, nkey or credentials are not those that it knows, or whoever it asks about them does not answer`
   // one that misses a client certificate says so after the client believes itself connected, and the client drops it
   if (error instanceof errors.TimeoutError)
     return usesTls ? `it does not answer, or ${noCertificate}` : 'it does not answer'

@@ -64,12 +64,13 @@ export const natsConfigSchema = defineOptions({
   },
   'nats-inbox-prefix': {
     type: 'string',
-    description: 'First tokens of the subjects on which the server answers us, where permissions name them',
+    description:
+      'First tokens of the subjects on which the server answers us, where permissions name them; a collector puts its node in place of {node}',
     env: 'SKYBRAID_NATS_INBOX_PREFIX',
     default: '_INBOX',
     placeholder: 'SUBJECT',
     check: text =>
-      /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text)
+      /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text.replace('{node}', 'n'))
         ? undefined
         : "may hold tokens of letters, digits, '_' and '-', separated by dots",
   },

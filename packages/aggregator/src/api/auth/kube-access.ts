@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
-import type { FastifyBaseLogger } from 'fastify'
 import type { AccessReviews, KubeUser } from '../../kube/access-reviews.ts'
+import { createReviewBudget, type ReviewBudget } from '../../kube/review-budget.ts'
+import { createReviewCache } from '../../kube/review-cache.ts'
+import { tokenExpiryMs } from '../../kube/token-expiry.ts'
 import { RequestProblem } from '../problem.ts'
-import { createReviewBudget, type ReviewBudget } from './review-budget.ts'
-import { createReviewCache } from './review-cache.ts'
 import type { OwnPath, Viewer } from './viewer.ts'
 
 export interface KubeAccessOptions {
   readonly reviews: AccessReviews
   /** Namespaces that may occur in answers. One that is missing is hidden. */
   readonly namespaces: () => readonly string[]
-  readonly log: FastifyBaseLogger
+  readonly log: { warn(fields: object, message: string): void }
   /** Unix milliseconds. */
   readonly nowMs: () => number
 }
@@ -85,7 +85,10 @@ export function createKubeAccess(options: KubeAccessOptions): KubeAccess {
   return async function viewerOf(token) {
     if (token.length > longestToken || !tokenForm.test(token)) throw nobody()
     const { user } = await users.get(digestOf(token), () =>
-      asked(tokenBudget, async () => ({ user: await reviews.userOf(token), expiresMs: expiryOf(token) })),
+      asked(tokenBudget, async () => ({
+        user: await reviews.userOf(token),
+        expiresMs: tokenExpiryMs(token),
+      })),
     )
     if (user === undefined) throw nobody()
     const isOfAll = await mayList(user, '')
@@ -104,17 +107,6 @@ function unknown(why: string, retryAfterSeconds: number): RequestProblem {
   return new RequestProblem(503, 'access-unknown', `${why}, and nothing is shown without it; ask again.`, {
     retryAfterSeconds,
   })
-}
-
-/** The time that a JSON web token says it ends at; never, for any other. Only asked of tokens that Kubernetes knows. */
-function expiryOf(token: string): number {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
-    const { exp } = claims as { exp?: unknown }
-    return typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY
-  } catch {
-    return Number.POSITIVE_INFINITY
-  }
 }
 
 /** Tokens are not kept, and rights belong to all that a user is. */
