@@ -9,6 +9,7 @@ const managed = [
   'nats',
   'nats-user',
   'nats-password-file',
+  'nats-token-file',
   'nats-ca-file',
   'nats-inbox-prefix',
   'cluster',

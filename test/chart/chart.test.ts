@@ -1,12 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createAccount } from '@nats-io/nkeys'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { chartFiles } from '../../helm/generate/chart-files.ts'
 import { aggregatorOptions } from '../../packages/cli/src/aggregator/options.ts'
+import { busAuthOptions } from '../../packages/cli/src/bus-auth/run-bus-auth.ts'
 import { collectorOptions } from '../../packages/cli/src/collector/options.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
 
@@ -104,6 +106,7 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     [['nats.enabled=false', 'global.bus.servers={tls://a:4222}'], 'global.bus.collectorSecret'],
     [['global.bus.servers={tls://a:4222}'], 'set nats.enabled=false'],
     [['collector.capabilities.bpf=false'], 'can observe nothing'],
+    [['nats.enabled=false', 'global.bus.perNodeIdentity=true'], 'is for the bus inside'],
   ])('refuses %s in words', (settings, words) => {
     const flags = settings.flatMap(setting => ['--set', setting])
     const { status, output } = run('template', 'shop', chart, '--kube-version', '1.30.0', ...flags)
@@ -180,6 +183,39 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     expect(rules.flatMap(rule => rule.resources)).not.toContain('secrets')
   })
 
+  it('lets each node in by a token of its pod for the bus alone, and knows no password for collectors', () => {
+    const all = rendered('node-identity-values.yaml')
+    const { spec } = podSpecs(all).find(pod => pod.name === 'shop-skybraid-collector')!
+    const bus = spec.volumes.find((volume: { name: string }) => volume.name === 'bus')
+    expect(bus.projected.sources[0].serviceAccountToken).toEqual({
+      path: 'token',
+      audience: 'shop-skybraid-bus.skybraid',
+      expirationSeconds: 3600,
+    })
+    expect(spec.automountServiceAccountToken).toBe(false)
+    expect(JSON.stringify(spec.containers[0].env)).not.toContain('NATS_USER')
+    const collectorSecret = named(all, 'Secret', 'shop-skybraid-bus-collector').stringData
+    expect(Object.keys(collectorSecret)).toEqual(['ca.crt'])
+    const busAuth = parse(named(all, 'ConfigMap', 'shop-skybraid-bus-auth').data['skybraid.yaml'])
+    expect(busAuth).toMatchObject({
+      audience: 'shop-skybraid-bus.skybraid',
+      'service-account': 'shop-skybraid-collectors/shop-skybraid-collector',
+    })
+    const file = named(all, 'ConfigMap', 'shop-skybraid-bus-auth').data['skybraid.yaml']
+    const sources = { args: ['--config', 'c.yaml'], env: {}, readFile: () => file, parseFile: parse }
+    const loaded = loadConfig(busAuthOptions, sources)
+    expect(loaded.ok ? [] : loaded.errors).toEqual([])
+    expect(named(all, 'ClusterRole', 'shop-skybraid-bus-auth-skybraid').rules).toEqual([
+      { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+    ])
+    const nats = podSpecs(all).find(pod => pod.name === 'shop-skybraid-nats')!.spec
+    const [server] = nats.containers
+    const mounts = server.volumeMounts.map((mount: { name: string }) => mount.name)
+    expect(mounts).not.toContain('issuer-secret')
+    const config = named(all, 'Secret', 'shop-skybraid-nats').stringData['users.conf']
+    expect(config).not.toContain('user: "collector"')
+  })
+
   it('may ask about tokens and rights where people come in by those, and create nothing else', () => {
     const asking = ['--set', 'aggregator.config.api-auth=kubernetes']
     const rules = rendered('default-values.yaml', ...asking)
@@ -235,23 +271,29 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
 
   it
     .skipIf(natsServer === undefined)
-    .each(['default-values.yaml', 'three-servers-values.yaml', 'demo-values.yaml'])(
-    'makes a configuration that nats-server takes, with %s',
-    values => {
-      const all = rendered(values)
-      const files = {
-        ...named(all, 'ConfigMap', 'shop-skybraid-nats').data,
-        ...named(all, 'Secret', 'shop-skybraid-nats').stringData,
-      } as Record<string, string>
-      for (const [name, text] of Object.entries(files)) {
-        writeFileSync(join(folder, name), text.replaceAll('/etc/nats', folder))
-      }
-      const { status, stderr } = spawnSync(natsServer!, ['-t', '-c', join(folder, 'nats.conf')], {
-        encoding: 'utf8',
-        env: { ...process.env, POD_NAME: 'shop-skybraid-nats-0' },
-      })
-      expect(stderr).toContain('configuration file')
-      expect(status).toBe(0)
-    },
-  )
+    .each([
+      'default-values.yaml',
+      'three-servers-values.yaml',
+      'demo-values.yaml',
+      'node-identity-values.yaml',
+    ])('makes a configuration that nats-server takes, with %s', values => {
+    const all = rendered(values)
+    const files = {
+      ...named(all, 'ConfigMap', 'shop-skybraid-nats').data,
+      ...named(all, 'Secret', 'shop-skybraid-nats').stringData,
+    } as Record<string, string>
+    for (const [name, text] of Object.entries(files)) {
+      const moved = text.replaceAll('/etc/nats', folder).replace('../nats-issuer', 'nats-issuer')
+      writeFileSync(join(folder, name), moved)
+    }
+    mkdirSync(join(folder, 'nats-issuer'), { recursive: true })
+    const issuer = createAccount().getPublicKey()
+    writeFileSync(join(folder, 'nats-issuer/issuer.conf'), `issuer: "${issuer}"\n`)
+    const { status, stderr } = spawnSync(natsServer!, ['-t', '-c', join(folder, 'nats.conf')], {
+      encoding: 'utf8',
+      env: { ...process.env, POD_NAME: 'shop-skybraid-nats-0' },
+    })
+    expect(stderr).toContain('configuration file')
+    expect(status).toBe(0)
+  })
 })

@@ -99,11 +99,21 @@ capabilities:
 cluster: {{ .root.Values.global.cluster | quote }}
 partitions: {{ .root.Values.global.partitions }}
 nats: {{ include "skybraid.busServers" .root }}
+{{- if and .root.Values.global.bus.perNodeIdentity (eq .role "collector") }}
+nats-token-file: /etc/skybraid-bus/token
+nats-inbox-prefix: _INBOX_{node}
+{{- else }}
 nats-password-file: /etc/skybraid-bus/password
 nats-inbox-prefix: _INBOX_{{ .role }}
+{{- end }}
 {{- if .root.Values.global.bus.tls }}
 nats-ca-file: /etc/skybraid-bus/ca.crt
 {{- end }}
+{{- end -}}
+
+{{/* Whom the tokens of collectors are for: this bus alone. */}}
+{{- define "skybraid.busAudience" -}}
+{{ include "skybraid.fullname" . }}-bus.{{ .Release.Namespace }}
 {{- end -}}
 
 {{- define "skybraid.dnsEgress" -}}

@@ -1,11 +1,21 @@
 {{/* Each role may do what docs/bus.md says, and no more. */}}
 {{- define "skybraid.natsUsers" -}}
 {{- $cluster := .root.Values.global.cluster -}}
-accounts { SKYBRAID { jetstream: enabled, users: [
+accounts {
+{{- if .root.Values.global.bus.perNodeIdentity }}
+# hears what the servers ask about the tokens of collectors, answers, and may do nothing else
+BUS_AUTH { users: [ { user: "bus-auth", password: {{ index .passwords "bus-auth" | quote }}, permissions: {
+    publish: { deny: [">"] }
+    subscribe: { allow: ["$SYS.REQ.USER.AUTH"] }
+    allow_responses: true } } ] }
+{{- end }}
+SKYBRAID { jetstream: enabled, users: [
+{{- if not .root.Values.global.bus.perNodeIdentity }}
 # Pods of one DaemonSet share one secret, so this login may publish for every node.
 { user: "collector", password: {{ .passwords.collector | quote }}, permissions: {
     publish: { allow: ["skybraid.v1.{{ $cluster }}.flow.*.*"] }
     subscribe: { allow: ["_INBOX_collector.>"] } } }
+{{- end }}
 { user: "aggregator", password: {{ .passwords.aggregator | quote }}, permissions: {
     publish: { allow: [
       "skybraid.v1.{{ $cluster }}.rollup.*"
@@ -54,6 +64,17 @@ tls {
 }
 {{- end }}
 include ./users.conf
+{{- if .Values.global.bus.perNodeIdentity }}
+authorization {
+  # a collector gives up after 5
+  timeout: 3
+  auth_callout {
+    include ../nats-issuer/issuer.conf
+    account: BUS_AUTH
+    auth_users: [ "aggregator", "bus-auth" ]
+  }
+}
+{{- end }}
 {{- if gt (int .Values.replicas) 1 }}
 cluster {
   name: {{ include "skybraid.fullname" . }}
@@ -72,4 +93,22 @@ cluster {
   {{- end }}
 }
 {{- end }}
+{{- end -}}
+
+{{- define "skybraid.busAuthCommand" -}}
+[/usr/bin/node, /opt/skybraid/packages/cli/dist/main.js, bus-auth]
+{{- end -}}
+
+{{- define "skybraid.busAuthConfig" -}}
+cluster: {{ .Values.global.cluster | quote }}
+nats: {{ include "skybraid.busServers" . }}
+nats-password-file: /etc/skybraid-bus/password
+{{- if .Values.global.bus.tls }}
+nats-ca-file: /etc/skybraid-bus/ca.crt
+{{- end }}
+issuer-secret-file: /etc/skybraid-bus/issuer
+service-account: {{ include "skybraid.collectorNamespace" . }}/{{ include "skybraid.fullname" . }}-collector
+audience: {{ include "skybraid.busAudience" . }}
+kubernetes: in-cluster
+status-listen: 0.0.0.0:7102
 {{- end -}}
