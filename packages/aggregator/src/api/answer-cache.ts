@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { TopologyAnswer, TopologyQuery } from '../topology/answer.ts'
+import type { OperationsAnswer, OperationsQuery, TopologyAnswer, TopologyQuery } from '../topology/answer.ts'
 import type { ApiReader } from './api-deps.ts'
 
 /**
@@ -11,11 +11,14 @@ export interface AnswerCache {
   /** A short text that changes whenever the answer to this query could change. */
   version(query: TopologyQuery, nowMs: number): string
   answer(query: TopologyQuery, version: string, nowMs: number): TopologyAnswer
+  /** The version must tell what is asked beside the topology's query. */
+  operations(query: OperationsQuery, version: string, nowMs: number): OperationsAnswer
 }
 
 const schemaVersion = '1.0'
 const maxAnswers = 16
 const maxEdgesKept = 60_000
+const maxOperationsKept = 100_000
 /** A node silent for longer may not be expected any more. */
 const forgottenMs = 15 * 60_000
 
@@ -24,6 +27,11 @@ export function createAnswerCache(reader: ApiReader): AnswerCache {
     max: maxAnswers,
     maxSize: maxEdgesKept,
     sizeCalculation: answer => answer.edges.length + answer.nodes.length + 1,
+  })
+  const operations = new LRUCache<string, OperationsAnswer>({
+    max: maxAnswers,
+    maxSize: maxOperationsKept,
+    sizeCalculation: answer => answer.operations.length + 1,
   })
   return {
     version(query, nowMs) {
@@ -43,6 +51,14 @@ export function createAnswerCache(reader: ApiReader): AnswerCache {
       if (answer === undefined) {
         answer = reader.topology(query, nowMs)
         answers.set(version, answer)
+      }
+      return answer
+    },
+    operations(query, version, nowMs) {
+      let answer = operations.get(version)
+      if (answer === undefined) {
+        answer = reader.operations(query, nowMs)
+        operations.set(version, answer)
       }
       return answer
     },

@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => server.app.close())
 
 interface OpenApiPath {
-  readonly get: { summary: string; responses: object; parameters?: object[] }
+  readonly get: { summary: string; responses: object; parameters?: { name: string }[] }
 }
 interface Tree {
   readonly [key: string]: Tree
@@ -377,6 +377,8 @@ describe('/openapi.json', () => {
       'topology',
       'topology/stream',
       'edges',
+      'edges/{id}',
+      'operations',
       'flows',
       'status',
       'metrics',
@@ -389,7 +391,8 @@ describe('/openapi.json', () => {
     for (const [path, { get: operation }] of Object.entries<OpenApiPath>(document.paths)) {
       expect(operation.summary, path).toBeTruthy()
       expect(Object.keys(operation.responses), path).toContain('200')
-      for (const parameter of operation.parameters ?? []) expect(parameter).toMatchObject({ in: 'query' })
+      for (const parameter of operation.parameters ?? [])
+        expect(parameter).toMatchObject({ in: path.endsWith(`{${parameter.name}}`) ? 'path' : 'query' })
     }
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(match => match[1]!)
     expect(references.length).toBeGreaterThan(5)

@@ -16,16 +16,19 @@ import { pageFolder } from './page-files.ts'
 import { createPressureHandler } from './pressure.ts'
 import { RequestProblem, sendProblem, toProblem } from './problem.ts'
 import { checkQuery } from './query-check.ts'
+import { edgeRoute } from './route/edge-route.ts'
 import { edgesRoute } from './route/edges-route.ts'
 import { flowsRoute } from './route/flows-route.ts'
 import { healthRoutes } from './route/health-routes.ts'
 import { metricsRoute } from './route/metrics-route.ts'
 import { openApiRoute } from './route/openapi-route.ts'
+import { operationsRoute } from './route/operations-route.ts'
 import { problemsRoute } from './route/problems-route.ts'
 import { statusRoute } from './route/status-route.ts'
 import { streamRoute } from './route/stream-route.ts'
 import { topologyRoute } from './route/topology-route.ts'
 import { flowListSchema } from './schema/flow-schema.ts'
+import { edgeDetailSchema, operationListSchema } from './schema/operation-list-schema.ts'
 import { problemSchema } from './schema/problem-schema.ts'
 import { healthSchema, statusSchema } from './schema/status-schema.ts'
 import { edgeListSchema, topologySchema } from './schema/topology-schema.ts'
@@ -49,6 +52,8 @@ export async function buildServer(deps: ApiDeps): Promise<ApiServer> {
   for (const schema of [
     topologySchema,
     edgeListSchema,
+    edgeDetailSchema,
+    operationListSchema,
     flowListSchema,
     statusSchema,
     healthSchema,
@@ -86,7 +91,7 @@ function createFastify({ log }: ApiDeps): ApiServer {
     connectionTimeout: 60_000,
     bodyLimit: 16 * 1024,
     http: { headersTimeout: 10_000 },
-    routerOptions: { maxParamLength: 128 },
+    routerOptions: { maxParamLength: 3 * 1024 },
     forceCloseConnections: true,
     ajv: {
       customOptions: { removeAdditional: false, coerceTypes: 'array', useDefaults: false, allErrors: true },
@@ -156,6 +161,8 @@ function apiRoutes(scope: ApiServer, context: ApiContext, hub: StreamHub): void 
   topologyRoute(scope, context)
   streamRoute(scope, context, hub)
   edgesRoute(scope, context)
+  edgeRoute(scope, context)
+  operationsRoute(scope, context)
   flowsRoute(scope, context)
   statusRoute(scope, context)
   metricsRoute(scope, context)

@@ -7,6 +7,7 @@ import type { KubeIdentity } from '../resolve/kube-identity.ts'
 import { hiddenGroupId, isInScope, isOutsideAll, type ViewScope } from '../resolve/view-scope.ts'
 import type { DirectionLoss, FlowEnd, FlowView } from '../topology/answer.ts'
 import type { EntityId } from '../topology/edge-book.ts'
+import { l7ProtocolName } from '../topology/said-rows.ts'
 import { unixMsOf } from './connection-store.ts'
 import { FlowSum, narrowSum, type SlotWords } from './flow-sums.ts'
 import {
@@ -116,9 +117,11 @@ export function viewFlow(
   const protocol = protocolOfFlow(source)
   const state = stateOfFlow(source)
   const first = isPresent(source, 0) ? 0 : 1
+  const application = applicationOf(source)
   const flow: { -readonly [K in keyof FlowView]: FlowView[K] } = {
     id: idOf(source, protocol),
     protocol,
+    ...(application !== 0 && { application: l7ProtocolName(application) }),
     state,
     observed: observedOf(source),
     openedAt: new Date(openedMsAt(source.words, source.start + sideAt(first))).toISOString(),
@@ -131,6 +134,11 @@ export function viewFlow(
     flow[side === 0 ? 'client' : 'server'] = shown[side] ? end : { ...end, ...hiddenEnd }
   }
   return flow
+}
+
+/** What it was found to speak, as a number; 0 if that is not known. */
+function applicationOf({ words, start }: FlowSource): number {
+  return (words[start + Head.flags] >>> SlotFlag.l7Shift) & Kind.l7Mask
 }
 
 const hiddenEnd = { node: '', owner: hiddenGroupId, local: '', remote: '' }

@@ -6,6 +6,7 @@ import { type GroupTexts, groupText } from './group-text.ts'
 import { JsonText, literal } from './json-text.ts'
 import { createLatencyScratch, type LatencyScratch, latencyFigures } from './latency-figures.ts'
 import { allLatencies, type LatencyPlan, mainLatencies } from './latency-plan.ts'
+import { saidText } from './said-text.ts'
 import { createSummaryWriter } from './summary-text.ts'
 
 export interface AnswerFrame {
@@ -99,5 +100,17 @@ export function writerOf(
   scratch: AnswerScratch,
 ): EdgeTextWriter {
   const create = form === 'detail' ? createDetailWriter : createSummaryWriter
-  return create(fold, sums, figures, scratch.headsOf(fold))
+  const writer = create(fold, sums, figures, scratch.headsOf(fold))
+  const { said } = sums
+  if (said === undefined) return writer
+  return {
+    write(out, slot) {
+      writer.write(out, slot)
+      const blocks = said.blocksOf(slot)
+      if (blocks === undefined) return
+      // in the place of the brace that ends the edge
+      out.at--
+      out.text(`,${saidText(blocks, form)}`)
+    },
+  }
 }

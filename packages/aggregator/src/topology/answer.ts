@@ -109,6 +109,63 @@ export interface TcpEdge {
   readonly loss: { readonly clientToServer: DirectionLoss; readonly serverToClient: DirectionLoss }
 }
 
+/** Messages of an application protocol as one end saw them. */
+export interface SaidView {
+  readonly requests: number
+  readonly errors: number
+  /** No response was seen. */
+  readonly unknown: number
+  readonly requestBytes: number
+  readonly responseBytes: number
+  /** Requests by the protocol's own code, those of which no response was seen left out. */
+  readonly statuses: Readonly<Record<string, number>>
+  /** Sum of the times to the last byte, of those whose time says something. */
+  readonly timeUs: number
+  /** From the request's first byte to the response's first byte. */
+  readonly firstByteUs?: Percentiles
+  readonly meanFirstByteUs?: number
+  readonly meanLastByteUs?: number
+}
+
+export interface SaidBlock {
+  readonly protocols: readonly string[]
+  readonly client?: SaidView
+  readonly server?: SaidView
+  /** Mean time to the first byte at the client less that at the server, where both timed the same messages. */
+  readonly networkUs?: number
+}
+
+export type SaidBlocks = { readonly [N in SaidBlockName]?: SaidBlock }
+export type SaidBlockName = 'http' | 'grpc' | 'dns' | 'sql' | 'redis' | 'tls' | 'mqtt' | 'other'
+
+/** One operation of an edge. */
+export interface OperationView {
+  /** Id of the edge. */
+  readonly edge: string
+  readonly source: string
+  readonly target: string
+  readonly block: SaidBlockName
+  readonly protocol: string
+  readonly operation: string
+  readonly host?: string
+  readonly client?: SaidView
+  readonly server?: SaidView
+  readonly networkUs?: number
+}
+
+export interface OperationsQuery extends TopologyQuery {
+  /** Only this edge. */
+  readonly edge?: string
+  /** Only edges with an end of this node id or name. */
+  readonly service?: string
+}
+
+export interface OperationsAnswer
+  extends Pick<TopologyAnswer, 'window' | 'completeness' | 'groupBy' | 'notes'> {
+  /** Those that took the longest altogether come first. */
+  readonly operations: readonly OperationView[]
+}
+
 export interface SideUdp {
   readonly flows: number
   readonly datagramsSent: number
@@ -127,7 +184,7 @@ export interface TopologyNode {
   readonly foundBy: FoundBy
 }
 
-export interface TopologyEdge {
+export interface TopologyEdge extends SaidBlocks {
   readonly id: string
   readonly source: string
   readonly target: string
@@ -187,6 +244,8 @@ export interface FlowEnd {
 export interface FlowView {
   readonly id: string
   readonly protocol: 'tcp' | 'udp'
+  /** What it was found to speak; absent where that is not known. */
+  readonly application?: string
   readonly state: 'open' | 'closed' | 'failed' | 'halfOpen'
   readonly observed: 'client' | 'server' | 'both'
   readonly openedAt: string
@@ -237,6 +296,7 @@ export interface TopologyReader {
   topologyJson?(query: TopologyQuery, nowMs: number, reuse?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>
   /** How the answer to a query differs from the one that `before` marks; writes only the edges that do. */
   changedSince?(query: TopologyQuery, nowMs: number, before: AnswerMark | undefined): TopologyChange
+  operations(query: OperationsQuery, nowMs: number): OperationsAnswer
   flows(
     query: FlowQuery,
     nowMs: number,

@@ -60,13 +60,14 @@ export function markAnswer(found: Evaluation, form: AnswerForm, scratch: AnswerS
 
 function hashesOf({ sums, slots }: Evaluation, figures: Float64Array, perSlot: number): Int32Array {
   const hashes = new Int32Array(slots.length * 2)
-  const { counters, openClient, openServer, openJoined, seen } = sums
+  const { counters, openClient, openServer, openJoined, seen, said } = sums
   const words = new Int32Array(counters.buffer, counters.byteOffset, counters.length * 2)
   const figureWords = new Int32Array(figures.buffer, figures.byteOffset, figures.length * 2)
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i]
     hashes[2 * i] = seen[slot] ^ Math.imul(openClient[slot], 0x9e3779b1)
     hashes[2 * i + 1] = openServer[slot] ^ Math.imul(openJoined[slot], 0x85ebca6b)
+    if (said) hashes[2 * i + 1] ^= said.hashOf(slot)
     addWords(hashes, 2 * i, words, slot * counterCount * 2, counterCount * 2)
     addWords(hashes, 2 * i, figureWords, slot * perSlot * 2, perSlot * 2)
   }

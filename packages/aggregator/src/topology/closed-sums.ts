@@ -3,6 +3,7 @@ import { counterCount } from './counters.ts'
 import type { Fold } from './fold.ts'
 import type { LatencyPlan } from './latency-plan.ts'
 import type { LiveLatencies } from './live-latencies.ts'
+import { type ClosedSaid, createClosedSaid } from './said-sums.ts'
 import type { Segment } from './segment.ts'
 
 /**
@@ -15,10 +16,16 @@ export interface ClosedSums {
   readonly segments: Set<Segment>
   /** Latencies of the same range by plan, once they are asked for a second time. */
   readonly latencies: Map<LatencyPlan, LiveLatencies | undefined>
+  readonly said: ClosedSaid
 }
 
 export function createClosedSums(): ClosedSums {
-  return { counters: new Float64Array(0), segments: new Set(), latencies: new Map() }
+  return {
+    counters: new Float64Array(0),
+    segments: new Set(),
+    latencies: new Map(),
+    said: createClosedSaid(),
+  }
 }
 
 const mostCells = 16 * 1024 * 1024

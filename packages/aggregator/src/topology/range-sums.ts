@@ -4,6 +4,7 @@ import { createLatencyReader, type LatencyReader, type RowListScratch } from './
 import type { OpenMinute } from './open-minute.ts'
 import { lossPlaceCount } from './open-minute.ts'
 import { rowStride } from './row-pool.ts'
+import { type SaidSums, sumSaid } from './said-sums.ts'
 import type { OpenGauges, Segment } from './segment.ts'
 
 /** Everything a range of minutes holds, summed by slot of a fold. */
@@ -17,6 +18,8 @@ export interface RangeSums {
   readonly openServer: Int32Array
   readonly openJoined: Int32Array
   readonly losses: Float64Array
+  /** What was said; undefined where nothing was. */
+  readonly said: SaidSums | undefined
   /** Reads latencies whose keys are below `keyLimit`. */
   latencies(keyLimit: number): LatencyReader
   /** What is kept of such a range, and what the range is made of. */
@@ -95,6 +98,7 @@ export function sumRange(
     openServer: scratch.gauges.subarray(slots, slots * 2),
     openJoined: scratch.gauges.subarray(slots * 2, slots * 3),
     losses,
+    said: sumSaid(parts.segments, parts.open, slotOf, closed.said),
     latencies: keyLimit => createLatencyReader(parts, slotOf, slots, keyLimit, scratch.rows),
     kept: closed,
     parts,

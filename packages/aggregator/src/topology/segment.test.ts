@@ -7,6 +7,7 @@ import { v4MappedWord } from '../resolve/entity-source.ts'
 import type { TopologyAnswer, TopologyQuery } from './answer.ts'
 import { counterCount, histogramNames } from './counters.ts'
 import { bucketValue } from './latency-entries.ts'
+import { saidSumCount, unknownStatus } from './said-rows.ts'
 import { checksumOf } from './segment-bytes.ts'
 import { decodeSegment } from './segment-decode.ts'
 import { createTopology } from './topology.ts'
@@ -21,6 +22,15 @@ interface Booking {
   readonly minute: number
   readonly amounts: readonly (readonly [number, number])[]
   readonly samples: readonly (readonly [number, number])[]
+  readonly said: readonly Said[]
+}
+
+interface Said {
+  readonly operation: string
+  readonly status: number
+  readonly flags: number
+  readonly count: number
+  readonly us: number
 }
 
 const edgeCount = 6
@@ -39,6 +49,16 @@ const bookings = (minutes: number) =>
       samples: fc.array(fc.tuple(fc.nat({ max: histogramNames.length - 1 }), fc.nat({ max: 1e6 })), {
         maxLength: 5,
       }),
+      said: fc.array(
+        fc.record({
+          operation: fc.constantFrom('GET /', 'GET /users/{id}', 'POST /orders'),
+          status: fc.constantFrom(200, 404, 500, unknownStatus),
+          flags: fc.nat({ max: 7 }),
+          count: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constant(2 ** 33)),
+          us: fc.nat({ max: 1e6 }),
+        }),
+        { maxLength: 3 },
+      ),
     }),
     { minLength: 1, maxLength: 30 },
   )
@@ -79,6 +99,13 @@ function setUp(atMs = startMs, running = 0, more: { readonly rowsPerAdvance?: nu
     expect(row).toBeGreaterThanOrEqual(0)
     for (const [counter, amount] of b.amounts) topology.book(0).counters[row + counter] += sign * amount
     for (const [histogram, value] of b.samples) topology.book(0).sample(row, histogram, value, sign)
+    const rows = topology.book(0).said(m0 + b.minute)!
+    for (const { operation, status, flags, count, us } of b.said) {
+      const number = rows.operation({ protocol: 1 + (us % 3), name: operation, host: 'shop' })
+      const at = rows.row(edge(b.edge), number, status, flags)
+      for (let sum = 0; sum < saidSumCount; sum++) rows.add(at, sum, sign * (sum < 3 ? count : count * us))
+      rows.addBucket(at, bucketSlot(us), sign * (count % 1000))
+    }
   }
   const closeUntil = (minute: number) => {
     for (let m = m0; m <= m0 + minute; m++) {
@@ -213,10 +240,10 @@ describe('segments', () => {
 
   it('take a minute out of what was kept that was open when it was put in', () => {
     const booked: Booking[] = [
-      { edge: 0, minute: 0, amounts: [[0, 1]], samples: [[1, 400]] },
-      { edge: 0, minute: 1, amounts: [[8, 1]], samples: [] },
+      { edge: 0, minute: 0, amounts: [[0, 1]], samples: [[1, 400]], said: [] },
+      { edge: 0, minute: 1, amounts: [[8, 1]], samples: [], said: [] },
       // takes the rows of the packed minute over
-      { edge: 2, minute: 3, amounts: [[0, 1]], samples: [[0, 9000]] },
+      { edge: 2, minute: 3, amounts: [[0, 1]], samples: [[0, 9000]], said: [] },
     ]
     const warm = setUp(startMs, 3)
     const cold = setUp(startMs, 3)
@@ -280,8 +307,8 @@ describe('segments', () => {
 
   it('refuse bytes that are not sound, whatever they are', () => {
     const t = setUp()
-    t.book({ edge: 0, minute: 0, amounts: [[3, 70_000]], samples: [[0, 900]] })
-    t.book({ edge: 3, minute: 0, amounts: [[4, 2 ** 40]], samples: [[1, 5]] })
+    t.book({ edge: 0, minute: 0, amounts: [[3, 70_000]], samples: [[0, 900]], said: [] })
+    t.book({ edge: 3, minute: 0, amounts: [[4, 2 ** 40]], samples: [[1, 5]], said: [] })
     t.closeUntil(0)
     const good = t.segments[0]
     expect(decodeSegment(good).ok).toBe(true)
@@ -306,6 +333,7 @@ describe('segments', () => {
         [5, 1],
       ],
       samples: [[0, 900]],
+      said: [],
     })
     t.closeUntil(0)
     const good = t.segments[0]

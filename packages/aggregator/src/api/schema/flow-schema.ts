@@ -38,6 +38,11 @@ export const flowSchema = Type.Object(
   {
     id: Type.String(),
     protocol: Type.Enum(['tcp', 'udp']),
+    application: Type.Optional(
+      Type.String({
+        description: 'what it was found to speak, for example http1; absent where that is not known',
+      }),
+    ),
     state: flowStateSchema,
     observed: Type.Enum(['client', 'server', 'both']),
     openedAt: Type.String({ format: 'date-time' }),

@@ -1,4 +1,10 @@
 import Type from 'typebox'
+import {
+  mainPercentilesSchema,
+  percentilesSchema,
+  saidBlockFields,
+  shortSaidBlockFields,
+} from './operation-schema.ts'
 
 const groupings = [
   'process',
@@ -48,11 +54,6 @@ export const completenessSchema = Type.Object(
     ),
   },
   { ...strict, title: 'Completeness', description: 'How much of the truth this answer holds' },
-)
-
-const percentilesSchema = Type.Object(
-  { count: Type.Number(), p50: Type.Number(), p90: Type.Number(), p99: Type.Number(), max: Type.Number() },
-  { ...strict, title: 'Percentiles' },
 )
 
 const sideTcpFields = {
@@ -177,13 +178,9 @@ export const edgeSchema = Type.Object(
     udp: Type.Optional(
       Type.Object({ client: Type.Optional(sideUdpSchema), server: Type.Optional(sideUdpSchema) }, strict),
     ),
+    ...saidBlockFields,
   },
   { ...strict, title: 'TopologyEdge' },
-)
-
-const mainPercentilesSchema = Type.Object(
-  { p50: Type.Number(), p99: Type.Number() },
-  { ...strict, title: 'MainPercentiles' },
 )
 
 const { bytesSent, bytesReceived, retransmits } = sideTcpFields
@@ -226,7 +223,7 @@ const tcpSummarySchema = Type.Object(
 )
 
 export const edgeSummarySchema = Type.Object(
-  { ...edgeSchema.properties, tcp: Type.Optional(tcpSummarySchema) },
+  { ...edgeSchema.properties, tcp: Type.Optional(tcpSummarySchema), ...shortSaidBlockFields },
   { ...strict, title: 'TopologyEdgeSummary' },
 )
 
