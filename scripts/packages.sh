@@ -16,6 +16,7 @@ test_packages=(
   wrk iperf3 socat netcat-openbsd python3 dnsutils       # more programs under observation
   python3-venv openssl                                   # a consumer of the bus in another language, certificates
   liburing-dev                                           # a client that uses io_uring
+  haproxy                                                # a sidecar to compare with
   libnghttp2-dev                                         # header blocks of HTTP/2, to compare with
   libclang-rt-dev clang-format protobuf-compiler git     # sanitizers, formats
   qemu-system-x86 busybox-static cpio e2fsprogs xz-utils # other kernels

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Lab } from '../lab/lab.ts'
 import { startNginx } from '../lab/nginx.ts'
 import { namespaceCounters } from '../lab/truth/namespace-counters.ts'
+import { type CpuWindow, cpuWindow, wholeUs } from './cpu-window.ts'
 import type { Figure, Measurement } from './figure.ts'
-import { cpuNs } from './process-cost.ts'
 import { startProduct } from './product.ts'
 import { median, spread } from './statistics.ts'
 
@@ -11,20 +11,8 @@ const pairs = 4
 const windowMs = 4_000
 /** Under load before it is measured: by then hot code is compiled, and older sockets have been looked for. */
 const warmUpSeconds = 12
-const pollThread = 'skybraid-poll'
 const cpuName = 'CPU time per nginx short connection, on − off'
 const throughputName = 'throughput of nginx short connections, on : off'
-
-/** CPU time per connection, µs. */
-interface Load {
-  /** nginx and wrk, the kernel's work on their behalf included. */
-  readonly traffic: number
-  /** The product's thread that empties the ring and makes records. */
-  readonly poll: number
-  /** Everything else of the product: collector and aggregator in JavaScript, garbage collection, compiling. */
-  readonly script: number
-  readonly connectionsPerSecond: number
-}
 
 function wrk(lab: Lab, seconds: number) {
   const url = `http://${lab.addresses('a1').v4}:8080/1k`
@@ -32,33 +20,17 @@ function wrk(lab: Lab, seconds: number) {
 }
 
 /** CPU time over the connections of a window in the middle of a run. */
-async function load(lab: Lab, productPid: number | undefined): Promise<Load> {
+async function load(lab: Lab, productPid: number | undefined): Promise<CpuWindow> {
   const client = await wrk(lab, windowMs / 1000 + 1.5)
   await sleep(750) // part of the load: the first connections warm caches up
   const pids = [...(await lab.processes('a1')), client.pid]
-  const read = async () => ({
-    traffic: pids.map(pid => cpuNs(pid)).reduce((a, b) => a + b),
-    poll: productPid === undefined ? 0 : cpuNs(productPid, pollThread),
-    product: productPid === undefined ? 0 : cpuNs(productPid),
-    connections: (await namespaceCounters(lab, 'a2')).TcpActiveOpens!,
-    at: performance.now(),
-  })
-  const before = await read()
-  await sleep(windowMs)
-  const after = await read()
+  const count = async () => (await namespaceCounters(lab, 'a2')).TcpActiveOpens!
+  const window = await cpuWindow({ pids, productPid, count, windowMs })
   await client.ended
-  const connections = after.connections - before.connections
-  const perConnection = (key: 'traffic' | 'poll' | 'product') =>
-    (after[key] - before[key]) / 1000 / connections
-  return {
-    traffic: perConnection('traffic'),
-    poll: perConnection('poll'),
-    script: perConnection('product') - perConnection('poll'),
-    connectionsPerSecond: (connections / (after.at - before.at)) * 1000,
-  }
+  return window
 }
 
-async function loadWithProduct(lab: Lab): Promise<Load> {
+async function loadWithProduct(lab: Lab): Promise<CpuWindow> {
   const product = await startProduct({ a: await lab.nodeCgroup('a') })
   try {
     await (await wrk(lab, warmUpSeconds)).ended
@@ -70,7 +42,7 @@ async function loadWithProduct(lab: Lab): Promise<Load> {
 
 async function measure(): Promise<Figure[]> {
   const lab = await Lab.up({ nodes: 1, pods: 2 })
-  const runs: { off: Load; on: Load }[] = []
+  const runs: { off: CpuWindow; on: CpuWindow }[] = []
   try {
     await startNginx(lab, 'a1', { port: 8080 })
     await load(lab, undefined)
@@ -83,7 +55,7 @@ async function measure(): Promise<Figure[]> {
   return figures(runs)
 }
 
-function figures(runs: readonly { readonly off: Load; readonly on: Load }[]): Figure[] {
+function figures(runs: readonly { readonly off: CpuWindow; readonly on: CpuWindow }[]): Figure[] {
   const method = `wrk -c32 to nginx (one worker), Connection: close, ${pairs} interleaved pairs of ${windowMs} ms, the product ${warmUpSeconds} s under load before, median`
   const part = (name: string, reach: string, values: readonly number[], of: string): Figure => ({
     name,
@@ -96,12 +68,12 @@ function figures(runs: readonly { readonly off: Load; readonly on: Load }[]): Fi
   const extra = runs.map(({ off, on }) => on.traffic - off.traffic)
   const poll = runs.map(({ on }) => on.poll)
   const script = runs.map(({ on }) => on.script)
-  const all = runs.map(({ off, on }) => on.traffic - off.traffic + on.poll + on.script)
-  const ratios = runs.map(({ off, on }) => on.connectionsPerSecond / off.connectionsPerSecond)
+  const all = runs.map(({ off, on }) => wholeUs(on) - wholeUs(off))
+  const ratios = runs.map(({ off, on }) => on.perSecond / off.perSecond)
   return [
     part(cpuName, '<= 8', all, 'of nginx, wrk and the whole product (collector and aggregator)'),
     part(`${cpuName}: nginx and wrk`, '', extra, 'of nginx and wrk, the kernel programs included'),
-    part(`${cpuName}: ring to records`, '', poll, `of the thread ${pollThread}`),
+    part(`${cpuName}: ring to records`, '', poll, 'of the thread that empties the ring'),
     part(`${cpuName}: JavaScript`, '', script, 'of all other threads of collector and aggregator'),
     { name: throughputName, value: median(ratios), unit: '', reach: '', spread: spread(ratios), method },
   ]
