@@ -51,6 +51,7 @@ export async function expectEdges(
   installation: Installation,
   isMeant: (edge: Edge) => boolean,
   expected: readonly TrueEdge[],
+  timeoutMs = 30_000,
 ): Promise<void> {
   let seen: TrueEdge[] = []
   const read = async () => {
@@ -58,7 +59,7 @@ export async function expectEdges(
     seen = edges.filter(edge => edge.tcp !== undefined && isMeant(edge)).map(seenEdge)
     return isDeepStrictEqual(sorted(seen), sorted(expected))
   }
-  await until('the edges are as the programs say', read, { timeoutMs: 30_000, everyMs: 500 }).catch(() =>
+  await until('the edges are as the programs say', read, { timeoutMs, everyMs: 500 }).catch(() =>
     expect(sorted(seen)).toEqual(sorted(expected)),
   )
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { inNamespace } from '../lab/namespaces.ts'
 import { runCommand } from '../lab/run-command.ts'
+import { until } from '../lab/until.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { controlPlane } from './cluster/names.ts'
 import { ensurePrograms } from './cluster/programs.ts'
@@ -78,11 +79,13 @@ export class Installation {
     this.cluster = cluster
   }
 
-  /** Starts the cluster with the images and the namespace; nothing is installed yet. */
+  /** Starts a new cluster with the images and the namespace; nothing is installed yet. */
   static async prepare(): Promise<Installation> {
-    await Cluster.down()
-    const cluster = await Cluster.up({ images: await stageImages(await ensurePrograms()) })
-    await runCommand(['bash', `${root}scripts/images.sh`])
+    const images = await stageImages(await ensurePrograms())
+    const [cluster] = await Promise.all([
+      Cluster.up({ images }),
+      runCommand(['bash', `${root}scripts/images.sh`]),
+    ])
     await cluster.load(archives)
     await cluster.kubectl('create', 'namespace', 'skybraid')
     await cluster.kubectl('label', 'namespace', 'skybraid', 'pod-security.kubernetes.io/enforce=restricted')
@@ -99,19 +102,27 @@ export class Installation {
     }
   }
 
-  /** What the API says. It is asked at the pod's address, which the pod's successor changes. */
+  /**
+   * What the API says. It is asked at the pod's address, which the pod's successor changes. An aggregator that is behind
+   * says so and refuses; it is asked again.
+   */
   async ask<T>(path: string): Promise<T> {
     if (this.#token === '') await this.#readToken()
     if (this.#address === '') await this.#findPod()
     const url = `http://${this.#address}:7100${path}`
     const header = `Authorization: Bearer ${this.#token}`
-    const curl = ['curl', '-sS', '--fail-with-body', '--max-time', '10', '-H', header, url]
-    const { code, stdout, stderr } = await runCommand([...inNamespace(controlPlane), ...curl], {
-      allowFailure: true,
-    })
-    if (code === 0) return JSON.parse(stdout) as T
+    const curl = ['curl', '-sS', '--fail-with-body', '--max-time', '20', '-H', header, url]
+    const answer = await until(
+      `${path} is answered`,
+      async () => {
+        const result = await runCommand([...inNamespace(controlPlane), ...curl], { allowFailure: true })
+        return !result.stdout.includes('/problems#overloaded') && result
+      },
+      { timeoutMs: 60_000, everyMs: 500 },
+    )
+    if (answer.code === 0) return JSON.parse(answer.stdout) as T
     this.#address = ''
-    throw new Error(`${path}: ${stderr}${stdout}`)
+    throw new Error(`${path}: ${answer.stderr}${answer.stdout}`)
   }
 
   async #readToken(): Promise<void> {

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { addEverywhere, readHierarchies } from './hierarchies.ts'
 import {
   controlPlane,
@@ -15,8 +16,20 @@ export type ControlPlaneServer = 'etcd' | 'kube-apiserver' | 'kube-controller-ma
 export const pidFileOf = (server: ControlPlaneServer) => `${controlPlaneDirectory}/${server}.pid`
 export const logOf = (server: ControlPlaneServer) => `${controlPlaneDirectory}/${server}.log`
 
+/** What the API server was asked by the programs under test, one JSON object a line. */
+export const auditLog = `${controlPlaneDirectory}/audit.log`
+const auditPolicyFile = `${controlPlaneDirectory}/audit-policy.json`
+
+const auditPolicy = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived', 'ResponseStarted'],
+  rules: [{ level: 'Metadata', userGroups: ['system:serviceaccounts:skybraid'] }, { level: 'None' }],
+}
+
 /** Starts one of them unless it runs. */
 export async function startControlPlaneServer(programs: Programs, server: ControlPlaneServer): Promise<void> {
+  if (server === 'kube-apiserver') await writeFile(auditPolicyFile, JSON.stringify(auditPolicy))
   const program = server === 'etcd' ? programs.etcd : `${programs.kubernetes}/${server}`
   await startServer({
     argv: ['nsenter', `--net=${netnsPath(controlPlane)}`, '--', program, ...flags[server]],
@@ -56,6 +69,8 @@ const flags: Record<ControlPlaneServer, readonly string[]> = {
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction',
     '--allow-privileged=true',
+    `--audit-policy-file=${auditPolicyFile}`,
+    `--audit-log-path=${auditLog}`,
   ],
   'kube-controller-manager': [
     ...kubeconfig('controllers'),

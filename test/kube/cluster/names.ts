@@ -25,6 +25,8 @@ export const dnsServiceAddress = '10.94.0.10'
 export const registry = 'skybraid.test'
 
 export const nodeDirectory = (node: NodeName) => `${stateDirectory}/${node.name}`
+/** Manifests in it are run by the node's kubelet without the API server. */
+export const staticPodDirectory = (node: NodeName) => `${nodeDirectory(node)}/static-pods`
 export const controlPlaneDirectory = `${stateDirectory}/control-plane`
 export const pkiDirectory = `${stateDirectory}/pki`
 export const adminKubeconfig = `${pkiDirectory}/admin.kubeconfig`

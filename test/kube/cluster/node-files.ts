@@ -1,10 +1,19 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { dnsServiceAddress, type NodeName, nodeDirectory, pkiDirectory, podRange, registry } from './names.ts'
+import {
+  dnsServiceAddress,
+  type NodeName,
+  nodeDirectory,
+  pkiDirectory,
+  podRange,
+  registry,
+  staticPodDirectory,
+} from './names.ts'
 
 /** Writes what containerd, the kubelet, the proxy and the network plugins of a node read. */
 export async function writeNodeFiles(node: NodeName, cniPrograms: string, runc: string): Promise<void> {
   const folder = nodeDirectory(node)
   await mkdir(`${folder}/cni`, { recursive: true })
+  await mkdir(staticPodDirectory(node), { recursive: true })
   await Promise.all([
     writeFile(`${folder}/containerd.toml`, containerdFile(cniPrograms, runc)),
     writeFile(`${folder}/cni/10-skykube.conflist`, cniFile(node)),
@@ -79,6 +88,8 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 volumePluginDir: /var/lib/kubelet/volume-plugins
+staticPodPath: ${staticPodDirectory(node)}
+fileCheckFrequency: 1s
 `
 
 // zeros: the machine's own settings of conntrack stay as they are

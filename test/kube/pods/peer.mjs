@@ -1,12 +1,13 @@
 // What runs in the pods of the tests: it listens, it dials when told to, and it knows exactly what it did.
-//   peer.mjs '{"control":9900,"listen":[8081]}'
+//   peer.mjs '{"control":9900,"listen":[8081],"dial":{"host":"10.0.0.1","port":8081,"count":1}}'
+// What `dial` says is done at once, as the run "boot".
 // Control, over HTTP: GET /totals; POST /run (dials `count` times, one after the other, and answers what came of it);
 // POST /start (dials `every` ms until POST /stop with its name, which answers when the last connection is closed).
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { hostname } from 'node:os'
 
-const { control, listen = [] } = JSON.parse(process.argv[2])
+const { control, listen = [], dial: boot } = JSON.parse(process.argv[2])
 const accepted = {}
 const started = new Map()
 
@@ -48,6 +49,7 @@ function dial({ host, port, bytes = 100 }, totals) {
     socket.on('connect', () => {
       isOpen = true
       totals.opened++
+      totals.firstOpenedMs ??= Date.now()
       socket.end('x'.repeat(bytes))
     })
     socket.on('data', data => {
@@ -71,8 +73,7 @@ function dial({ host, port, bytes = 100 }, totals) {
   })
 }
 
-async function run(target) {
-  const totals = noTotals()
+async function run(target, totals = noTotals()) {
   for (let i = 0; i < target.count; i++) await dial(target, totals)
   return totals
 }
@@ -103,6 +104,11 @@ const totals = () => ({
 const actions = { '/totals': totals, '/run': run, '/start': start, '/stop': stop }
 
 for (const port of listen) serve(port)
+if (boot !== undefined) {
+  const own = noTotals()
+  started.set('boot', { totals: own })
+  void run(boot, own)
+}
 createHttpServer(async (request, response) => {
   let body = ''
   for await (const part of request) body += part

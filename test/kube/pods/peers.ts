@@ -16,6 +16,8 @@ export const namespace = 'proof'
 export interface Dialled {
   readonly dialled: number
   readonly opened: number
+  /** Unix milliseconds; absent as long as none was opened. */
+  readonly firstOpenedMs?: number
   /** By error code. */
   readonly failed: Readonly<Record<string, number>>
   /** Opened, and then broken before the answer. */
@@ -97,6 +99,8 @@ export interface PeerPod {
   readonly listen?: readonly number[]
   readonly control?: number
   readonly hostNetwork?: boolean
+  /** What it dials as soon as it runs. */
+  readonly dial?: Target & { readonly count: number }
 }
 
 /** What a pod of a peer is made of. */
@@ -105,6 +109,7 @@ export function peerPodSpec({
   listen = [],
   control = 9900,
   hostNetwork = false,
+  dial,
 }: Omit<PeerPod, 'name'>) {
   return {
     ...(node !== undefined && { nodeName: node }),
@@ -118,7 +123,14 @@ export function peerPodSpec({
         name: 'peer',
         image: 'skybraid.local/aggregator:0.1.0',
         imagePullPolicy: 'Never',
-        command: ['node', '--input-type=module', '-e', source, 'peer', JSON.stringify({ control, listen })],
+        command: [
+          'node',
+          '--input-type=module',
+          '-e',
+          source,
+          'peer',
+          JSON.stringify({ control, listen, dial }),
+        ],
       },
     ],
   }

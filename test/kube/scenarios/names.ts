@@ -14,6 +14,8 @@ import {
 
 const [first, second] = nodes as [(typeof nodes)[0], (typeof nodes)[0]]
 const ports = { cluster: 8081, node: 8082, headless: 8083, bare: 8084, host: 8085 }
+// where the other scenarios dial the same pod
+const portsOfOthers = [8091, 8092, 8093]
 const nodePort = 30_082
 const isOnPorts =
   (...wanted: number[]) =>
@@ -23,7 +25,7 @@ const isOnPorts =
 const servicePorts = (port: number, targetPort = port) => ({ ports: [{ port, targetPort }] })
 
 const manifests = [
-  deploymentOf({ name: 'server', node: first.name, listen: [ports.cluster, ports.node, ports.headless] }),
+  deploymentOf({ name: 'server', node: first.name, listen: [...Object.values(ports), ...portsOfOthers] }),
   deploymentOf({ name: 'client', node: second.name }),
   podOf({ name: 'bare', node: first.name, listen: [ports.bare] }),
   deploymentOf({ name: 'host-server', node: first.name, listen: [ports.host], hostNetwork: true }),
