@@ -2,6 +2,7 @@
 
 #include "dns/dns_parser.h"
 #include "http1/http1.h"
+#include "mysql/mysql.h"
 #include "parser.h"
 #include "postgres/postgres.h"
 #include "redis/redis.h"
@@ -22,6 +23,7 @@ const ProtocolRow kProtocolTable[] = {
     {"dns", Protocol::kDns, dns::Classify, sizeof(dns::DnsParser), Make<dns::DnsParser>},
     {"postgres", Protocol::kPostgres, postgres::Classify, sizeof(postgres::PostgresParser),
      Make<postgres::PostgresParser>},
+    {"mysql", Protocol::kMysql, mysql::Classify, sizeof(mysql::MysqlParser), Make<mysql::MysqlParser>},
     {"redis", Protocol::kRedis, redis::Classify, sizeof(redis::RedisParser), Make<redis::RedisParser>},
 };
 const size_t kProtocolRows = sizeof kProtocolTable / sizeof kProtocolTable[0];

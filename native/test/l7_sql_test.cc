@@ -120,6 +120,7 @@ const std::vector<Example> kMysql = {
     {"DELETE t1 FROM t1 JOIN t2 USING (id)", "DELETE t1, t2"},
     {"UPDATE a, b SET a.x = b.x", "UPDATE a, b"},
     {"SELECT 1 FROM dual", "SELECT"},
+    {"CREATE PROCEDURE p() BEGIN SELECT 1 FROM secret; END", "CREATE PROCEDURE"},
     {"GRANT ALL ON db.* TO 'ann' IDENTIFIED BY 'secret'", "GRANT"},
 };
 

@@ -95,4 +95,23 @@ TEST("l7 streams: pgbench with unnamed and prepared statements, as often as pg_s
           {{"PREPARE DELETE orders", 0}, 1}});
 }
 
+TEST("l7 streams: the client of MariaDB, as often as its server's counters have each statement") {
+  Expect(Read(Protocol::kMysql, {"mariadb"}), {{{"CONNECT", 0}, 1},
+                                               {{"CREATE DATABASE", 0}, 1},
+                                               {{"INIT_DB", 0}, 1},
+                                               {{"CREATE TABLE orders", 0}, 1},
+                                               {{"CREATE PROCEDURE", 0}, 1},
+                                               {{"INSERT orders", 0}, 1},
+                                               {{"INSERT orders", 1062}, 1},
+                                               {{"SELECT", 0}, 1},
+                                               {{"SELECT orders", 0}, 1},
+                                               {{"SELECT missing", 1146}, 1},
+                                               {{"LOAD orders", 0}, 1},
+                                               {{"PREPARE", 0}, 1},
+                                               {{"SET", 0}, 1},
+                                               {{"EXECUTE", 0}, 1},
+                                               {{"CALL twice", 0}, 1},
+                                               {{"DELETE orders", 0}, 1}});
+}
+
 }  // namespace skybraid::l7

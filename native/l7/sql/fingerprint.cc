@@ -61,13 +61,13 @@ void Fingerprint::EndStatement(bool cut) {
       if (tables_.size() > 0) text_.Add(' ');
       for (const char c : tables_.view()) text_.Add(static_cast<uint8_t>(c));
       // Rows that are only longer hide no table.
-      if (cut && !values_) text_.Add(std::string_view(" {cut}"));
+      if (cut && !values_ && !body_) text_.Add(std::string_view(" {cut}"));
     }
   }
   tables_.Clear();
   verb_ = object_ = {};
   action_ = before_ = Word::kNone;
-  name_before_ = open_before_ = started_ = with_ = values_ = pending_ = dot_ = false;
+  name_before_ = open_before_ = started_ = with_ = values_ = body_ = pending_ = dot_ = false;
   expect_ = Expect::kNothing;
   depth_ = count_ = expressions_ = 0;
   reads_ = lists_ = 0;
@@ -87,6 +87,7 @@ bool Fingerprint::Passes(const Keyword* keyword) const {
 }
 
 void Fingerprint::OnName(std::string_view name, bool quoted, bool whole) {
+  if (body_) return;
   const Keyword* keyword = quoted ? nullptr : FindKeyword(name);
   if (dot_) {
     dot_ = false;
@@ -191,6 +192,8 @@ void Fingerprint::OnKeyword(const Keyword& keyword) {
     case Word::kRelation:
       if (action_ != Word::kDefine || !object_.empty()) return;
       object_ = keyword.text;
+      body_ = keyword.text == "procedure" || keyword.text == "function" || keyword.text == "trigger" ||
+              keyword.text == "event" || keyword.text == "rule";
       if (keyword.word == Word::kObject) return;
       if (verb_ == "drop") Mark(lists_, true);
       return Want(Origin::kTarget);
@@ -233,6 +236,7 @@ void Fingerprint::Settle(bool is_table) {
 }
 
 void Fingerprint::OnValue() {
+  if (body_) return;
   if (pending_) Settle(true);
   expect_ = Expect::kNothing;
   before_ = Word::kNone;
@@ -259,6 +263,7 @@ void Fingerprint::Shut() {
 }
 
 void Fingerprint::OnMark(char mark) {
+  if (body_) return;
   if (mark == ';') return EndStatement(false);
   if (mark == '.') {
     dot_ = true;

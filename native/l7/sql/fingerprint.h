@@ -65,6 +65,7 @@ class Fingerprint final : private TokenSink {
   bool started_ = false;
   bool with_ = false;  // among common table expressions
   bool values_ = false;
+  bool body_ = false;     // of a procedure or the like: statements that are not executed now
   bool pending_ = false;  // a table's name has begun
   bool dot_ = false;
   Expect expect_ = Expect::kNothing;
