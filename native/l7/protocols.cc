@@ -2,6 +2,7 @@
 
 #include "dns/dns_parser.h"
 #include "http1/http1.h"
+#include "mqtt/mqtt.h"
 #include "mysql/mysql.h"
 #include "parser.h"
 #include "postgres/postgres.h"
@@ -24,6 +25,7 @@ const ProtocolRow kProtocolTable[] = {
     {"postgres", Protocol::kPostgres, postgres::Classify, sizeof(postgres::PostgresParser),
      Make<postgres::PostgresParser>},
     {"mysql", Protocol::kMysql, mysql::Classify, sizeof(mysql::MysqlParser), Make<mysql::MysqlParser>},
+    {"mqtt", Protocol::kMqtt, mqtt::Classify, sizeof(mqtt::MqttParser), Make<mqtt::MqttParser>},
     {"redis", Protocol::kRedis, redis::Classify, sizeof(redis::RedisParser), Make<redis::RedisParser>},
 };
 const size_t kProtocolRows = sizeof kProtocolTable / sizeof kProtocolTable[0];
