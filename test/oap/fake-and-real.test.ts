@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { checkOap } from '../../packages/aggregator/src/export/oap/check-oap.ts'
 import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
@@ -65,6 +66,7 @@ const both = (
     bytesReceived: sent,
     packetsSent: received / 100,
     packetsReceived: sent / 100,
+    retransmits: 2,
   }),
 ]
 
@@ -112,6 +114,9 @@ function intervals(minute: number): OapInterval[] {
     requests(1, api[0], web[0], 'POST', '/orders', 503, [[2_000_999, 3]]),
     requests(0, web[0], api[0], 'GET', '/items/{id}', 404, [[999, 2]]),
     requests(1, api[1], web[1], 'DELETE', `/${'x'.repeat(200)}`, 301, [[0, 1]]),
+    requests(1, api[1], web[1], 'GET', '/stream', 101, [[5_000, 1]]),
+    requests(1, api[1], web[1], 'GET', '/missing', 404, [[5_000, 1]]),
+    ...[101, 200, 302, 502].map(status => requests(0, web[0], api[0], 'GET', '/all', status, [[4_000, 2]])),
   ]
   return [
     { unixMinute: minute - 1, pairs: packPairs(both(web[0], api[0], 2, 200, 100)), http: [] },
@@ -119,6 +124,17 @@ function intervals(minute: number): OapInterval[] {
     // the same minute once more, as the next interval brings it
     { unixMinute: minute, pairs: packPairs(both(web[0], api[0], 5, 700, 800)), http: [http[0]!] },
   ]
+}
+
+/** Metrics that the list of docs/oap-metrics.md calls fed, of the version that is run here. */
+function fedMetrics(): string[] {
+  const list = readFileSync(new URL('../../docs/oap-metrics.md', import.meta.url), 'utf8')
+  const rows = [...list.matchAll(/^\| `(kubernetes_\w+)` \| (yes)? \| (?:yes)? \| (.*) \|$/gm)].map(row =>
+    row.slice(1),
+  )
+  const inThisVersion = rows.filter(([, has]) => has === 'yes')
+  expect(inThisVersion).toHaveLength(283)
+  return inThisVersion.filter(([, , state]) => state!.startsWith('fed')).map(([name]) => name!)
 }
 
 function optionsOf(args: readonly string[]): OapConfig {
@@ -214,6 +230,8 @@ describe.skipIf(missing !== '')(`the fake OAP and the real one ${missing}`, () =
       { timeout: 30_000, interval: 2_000 },
     )
     expect(encodeLimits.readPackets).toBeLessThan(5e9)
+    const filled = new Set(wanted.map(([key]) => key.split(' @ ')[0]!))
+    expect(fedMetrics().filter(name => !filled.has(name))).toEqual([])
   })
 
   it('is told from one without a receiver before anything is sent', async () => {

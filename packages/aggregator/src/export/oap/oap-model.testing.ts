@@ -168,21 +168,31 @@ export class OapModel {
     this.#known(ends)
     const endpoint = `${methods[request?.method ?? 0]}:${request?.path ?? ''}`
     if (endpoint.length > 150 || !request?.path) this.broken.push('an endpoint name that does not fit')
+    const isSuccess = status < 500 ? 1 : 0
+    const latencyMs = Math.floor(this.#duration(http) / 1e6)
     const figures: Record<string, number> = {
       http_call_cpm: 1,
-      http_call_duration: Math.floor(this.#duration(http) / 1e6),
-      http_call_success_count: status < 500 ? 1 : 0,
+      http_call_duration: latencyMs,
       http_req_header_size: request?.sizeOfHeadersBytes ?? 0,
       http_req_body_size: request?.sizeOfBodyBytes ?? 0,
       http_resp_header_size: response?.sizeOfHeadersBytes ?? 0,
       http_resp_body_size: response?.sizeOfBodyBytes ?? 0,
       [`http_status_${Math.floor(status / 100)}xx_cpm`]: 1,
     }
-    for (const [name, value] of Object.entries(figures)) {
+    for (const [name, value] of Object.entries({ ...figures, http_success_cpm: isSuccess }))
       this.#addRelation(ends, `~${name}`, value, minute)
-      if (ends.side === 'client') continue
-      this.#addOwn(ends, name, value, minute)
-      this.#sum('kubernetes_service_endpoint_', name, `${ends.own.service} | ${endpoint}`, value, minute)
+    if (ends.side === 'server') {
+      for (const [name, value] of Object.entries({ ...figures, http_call_success_count: isSuccess }))
+        this.#addOwn(ends, name, value, minute)
+      const ofEndpoint = {
+        ...figures,
+        http_call_success_cpm: isSuccess,
+        call_cpm: 1,
+        call_success_cpm: isSuccess,
+        call_duration: isSuccess * latencyMs,
+      }
+      for (const [name, value] of Object.entries(ofEndpoint))
+        this.#sum('kubernetes_service_endpoint_', name, `${ends.own.service} | ${endpoint}`, value, minute)
     }
     if (ends.side === 'server') this.endpoints.add(`${ends.own.service} | ${endpoint}`)
   }

@@ -59,6 +59,8 @@ export function createPairBook(options: PairBookOptions): PairBook {
   const retracted = new RetractedAmounts(counts)
   let minutes = new Map<number, Map<EndName, Map<EndName, MutablePair>>[]>()
   let held = 0
+  /** Something was taken back since the last time. */
+  let hasNegative = false
 
   function pairOf(role: Role, local: EndName, remote: EndName, minute: number): MutablePair | undefined {
     const roles = minutes.get(minute) ?? [new Map(), new Map()]
@@ -96,8 +98,15 @@ export function createPairBook(options: PairBookOptions): PairBook {
       counts.tooManyPairs += events
       return
     }
-    for (let i = 0; i < sideAmounts; i++) pair.amounts[i] += delta[role * sideAmounts + i]
-    if (role === Role.client) pair.amounts[Amount.failed] += delta[failedDelta]
+    const { amounts } = pair
+    const first = role * sideAmounts
+    for (let i = 0; i < sideAmounts; i++) {
+      amounts[i] += delta[first + i]
+      hasNegative ||= delta[first + i] < 0
+    }
+    if (role !== Role.client) return
+    amounts[Amount.failed] += delta[failedDelta]
+    hasNegative ||= delta[failedDelta] < 0
   }
 
   return {
@@ -120,17 +129,24 @@ export function createPairBook(options: PairBookOptions): PairBook {
         const pairs: PodPair[] = []
         for (const locals of roles)
           for (const remotes of locals.values()) {
-            retracted.settle(unixMinute, [...remotes.values()])
-            for (const pair of remotes.values()) if (pair.amounts.some(n => n > 0)) pairs.push(pair)
+            if (hasNegative || retracted.owesIn(unixMinute))
+              retracted.settle(unixMinute, [...remotes.values()])
+            for (const pair of remotes.values()) if (hasAmount(pair.amounts)) pairs.push(pair)
           }
         if (pairs.length > 0) drained.push({ unixMinute, pairs })
       }
       minutes = new Map()
       held = 0
+      hasNegative = false
       retracted.forget(Math.floor(nowMs / 60_000) - settleMinutes)
       return drained
     },
   }
+}
+
+function hasAmount(amounts: Float64Array): boolean {
+  for (let i = 0; i < amountCount; i++) if (amounts[i] > 0) return true
+  return false
 }
 
 function hasSide(role: Role, delta: Float64Array): boolean {

@@ -13,6 +13,11 @@ export class RetractedAmounts {
     this.#counts = counts
   }
 
+  /** Something of this minute is still to be taken from others. */
+  owesIn(unixMinute: number): boolean {
+    return this.#owed.has(unixMinute)
+  }
+
   /** Makes the amounts of one local end, role and minute non-negative; their sum is kept as far as it can be. */
   settle(unixMinute: number, pairs: readonly PodPair[]): void {
     const key = `${pairs[0].role} ${pairs[0].local.service} ${pairs[0].local.pod}`
