@@ -8,9 +8,11 @@ import {
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
 import { ShopCluster } from '../../packages/aggregator/src/export/oap/shop-cluster.testing.ts'
 import { Counter, type CounterName } from '../../packages/aggregator/src/topology/counters.ts'
+import { bucketValue } from '../../packages/aggregator/src/topology/latency-entries.ts'
+import { SaidFlag } from '../../packages/aggregator/src/topology/said-rows.ts'
 import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
 import { createConsole } from '../../packages/cli/src/console.ts'
-import { loadConfig } from '../../packages/shared/src/index.ts'
+import { L7Protocol, loadConfig } from '../../packages/shared/src/index.ts'
 import { Oap } from './oap.ts'
 import { oapObstacle } from './oap-jars.ts'
 import { OapReader, oapEntity } from './oap-reader.ts'
@@ -96,6 +98,24 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
         orders,
         both(5 + i),
       )
+    // what they say to each other, as both ends saw it
+    const edge = book.edge(web[0]!, api[0]!, tcp, 8080, orders, 80)
+    const said = book.said(minute)!
+    const [slot, flag] = [120, { client: 0, server: SaidFlag.server }]
+    const latencyMs = Math.floor(bucketValue(slot) / 1_000)
+    const operation = said.operation({ protocol: L7Protocol.http1, name: 'GET /items/{id}', host: 'orders' })
+    for (const side of ['client', 'server'] as const)
+      for (const [status, count] of [
+        [200, 30],
+        [404, 2],
+        [503, 3],
+      ] as const) {
+        const of = said.row(edge, operation, status, flag[side])
+        for (const [i, amount] of [count, count * 70, count * 900].entries()) said.add(of, i, amount)
+        said.addBucket(of, slot, count)
+        const requests = { status, count, latencyMs, requestBytes: count * 70, responseBytes: count * 900 }
+        truth.addRequests(minute, end('web.shop', 'web-0'), end('orders.shop', 'api-0'), side, requests)
+      }
     // a pod on a node without a collector: only the caller reports
     call(
       [api[0]!, end('orders.shop', 'api-0')],
@@ -138,7 +158,12 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
     const books = booksForOap(config, false)!
     const startMs = Date.now()
     minute = Math.floor(startMs / 60_000)
-    const topology = createTopology({ index: shop.index, startMs, onDelta: books.onDelta(shop.index) })
+    const topology = createTopology({
+      index: shop.index,
+      startMs,
+      onDelta: books.onDelta(shop.index),
+      onSaid: books.onSaid,
+    })
     exporter = openOapExporter(config, books, own => ownSource(own, topology, Date.now), {
       log: createConsole({ write: () => undefined }, 'silent').log,
       nowMs: Date.now,
@@ -166,6 +191,7 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
       timeout: 30_000,
       interval: 1_000,
     })
+    expect(await reader.endpoints('orders.shop')).toEqual(['GET:/items/{id}'])
     expect(await reader.instances('batch.shop', minute - 1, minute + 2)).toEqual(['batch-0'])
     expect(await reader.instances('orders.shop', minute - 1, minute + 2)).toEqual(['api-0', 'api-1'])
     const { nodes, calls } = await reader.topology(minute - 1, minute + 2)

@@ -17,6 +17,16 @@ export interface TruthEnd {
   readonly pod: string
 }
 
+/** Requests of one status that one end saw. */
+export interface RequestTruth {
+  readonly status: number
+  readonly count: number
+  /** Of each of them, whole. */
+  readonly latencyMs: number
+  readonly requestBytes: number
+  readonly responseBytes: number
+}
+
 /** What must be in OAP, named as `OapReader.series` names it. */
 export class Truth {
   readonly series = new Map<string, number>()
@@ -34,6 +44,41 @@ export class Truth {
     this.minutes.add(minute)
     if (sides.client) this.#side(minute, 'client', client, server, sides.client)
     if (sides.server) this.#side(minute, 'server', client, server, sides.server)
+  }
+
+  /** Adds requests of a call that is there already. */
+  addRequests(
+    minute: number,
+    client: TruthEnd,
+    server: TruthEnd,
+    side: 'client' | 'server',
+    requests: RequestTruth,
+  ): void {
+    const { status, count, latencyMs, requestBytes, responseBytes } = requests
+    const success = status < 500 ? count : 0
+    const common: Record<string, number> = {
+      http_call_cpm: count,
+      http_call_duration: count * latencyMs,
+      http_req_body_size: requestBytes,
+      http_resp_body_size: responseBytes,
+      [`http_status_${Math.floor(status / 100)}xx_cpm`]: count,
+    }
+    const ofRelation = { ...common, http_success_cpm: success }
+    const add = (metric: string, entity: string, value: number) => {
+      const key = `kubernetes_service_${metric} @ ${entity} @ ${minute}`
+      if (value > 0) this.series.set(key, (this.series.get(key) ?? 0) + value)
+    }
+    const call = `${client.service} > ${server.service}`
+    const instanceCall = `${client.service} | ${client.pod} > ${server.service} | ${server.pod}`
+    for (const [name, value] of Object.entries(ofRelation)) {
+      add(`relation_${side}_${name}`, call, value)
+      add(`instance_relation_${side}_${name}`, instanceCall, value)
+    }
+    if (side === 'client') return
+    for (const [name, value] of Object.entries({ ...common, http_call_success_count: success })) {
+      add(name, server.service, value)
+      add(`instance_${name}`, `${server.service} | ${server.pod}`, value)
+    }
   }
 
   #side(minute: number, side: 'client' | 'server', client: TruthEnd, server: TruthEnd, of: SideTruth): void {

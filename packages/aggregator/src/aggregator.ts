@@ -152,7 +152,7 @@ function openCore(
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
-    ...(books && { onDelta: books.onDelta, onFinal: books.onFinal }),
+    ...(books && { onDelta: books.onDelta, onFinal: books.onFinal, onSaid: books.onSaid }),
     ...(store === undefined ? {} : { onSegment: store.append }),
   })
 }

@@ -13,7 +13,7 @@ import type { OutsideRanges } from './resolve/address-range.ts'
 import { createEntityIndex, type EntityIndex } from './resolve/entity-index.ts'
 import type { NameSource } from './resolve/name-source.ts'
 import type { IngestStatus, MissingPartitions } from './topology/answer.ts'
-import type { OnEdgeDelta, OnEdgeFinal } from './topology/partition-deltas.ts'
+import type { OnEdgeDelta, OnEdgeFinal, OnEdgeSaid } from './topology/partition-deltas.ts'
 import type { Segment } from './topology/segment.ts'
 import { createTopology, type Topology } from './topology/topology.ts'
 
@@ -36,6 +36,8 @@ export interface CoreOptions {
   readonly onDelta?: (index: EntityIndex) => OnEdgeDelta
   /** Gets the rows of minutes that are closed. */
   readonly onFinal?: OnEdgeFinal | undefined
+  /** Gets what was said on edges. */
+  readonly onSaid?: OnEdgeSaid
 }
 
 /** Names, join, topology and ingest, wired together. It has no timers and no files: time and messages come in. */
@@ -77,6 +79,7 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
     index,
     ...(onDelta && { onDelta }),
     ...(options.onFinal && { onFinal: options.onFinal }),
+    ...(options.onSaid && { onSaid: options.onSaid }),
     startMs: options.startMs,
     maxEdges: options.maxEdges,
     minutesKept: Math.min(120, keptMinutes),

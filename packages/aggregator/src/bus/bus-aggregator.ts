@@ -77,7 +77,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
-    ...(books && { onDelta: books.onDelta, onFinal: books.onFinal }),
+    ...(books && { onDelta: books.onDelta, onFinal: books.onFinal, onSaid: books.onSaid }),
     partitions: () => ({
       count: config.partitions,
       missing: bus.partitions?.missing() ?? [],

@@ -6,6 +6,7 @@ import type { OpenMinute } from './open-minute.ts'
 import type { PartitionBooks } from './partition-books.ts'
 import type { RowLatencies } from './row-latencies.ts'
 import { type RowPool, rowStride } from './row-pool.ts'
+import { createSaidDeltas, type OnSaid, type SaidDelta } from './said-deltas.ts'
 
 /** What an export needs to know of an edge. */
 export interface DeltaEdge {
@@ -38,6 +39,9 @@ export interface FinalRow {
 /** `edge` is reused. */
 export type OnEdgeFinal = (edge: DeltaEdge, unixMinute: number, row: FinalRow, partition: number) => void
 
+/** `edge` is reused. */
+export type OnEdgeSaid = (edge: DeltaEdge, unixMinute: number, said: SaidDelta, partition: number) => void
+
 export interface PartitionDeltasDeps {
   readonly edges: EdgeTable
   readonly pool: RowPool
@@ -46,6 +50,7 @@ export interface PartitionDeltasDeps {
   readonly isAddress: (id: EntityId) => boolean
   readonly onDelta: OnEdgeDelta | undefined
   readonly onFinal: OnEdgeFinal | undefined
+  readonly onSaid: OnEdgeSaid | undefined
 }
 
 /** What edges grew by, partition by partition; see `DeltaBook`. */
@@ -57,7 +62,9 @@ export interface PartitionDeltas {
 
 export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDeltas {
   const { edges, pool, isAddress } = deps
-  const deltas = createDeltaBook((e: EdgeId) => isAddress(edges.client[e]) || isAddress(edges.server[e]))
+  const isWaiting = (e: EdgeId) => isAddress(edges.client[e]) || isAddress(edges.server[e])
+  const deltas = createDeltaBook(isWaiting)
+  const saidDeltas = createSaidDeltas(isWaiting)
 
   const told = { client: -1, server: -1, protocol: 0, dialled: -1, dialledPort: 0 }
 
@@ -73,6 +80,17 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
 
   function tellOf(partition: number): OnDelta {
     return (e, minute, delta) => deps.onDelta?.(edgeOf(e), minute, delta, partition)
+  }
+
+  function tellSaid(partition: number): OnSaid {
+    return (e, minute, said) => deps.onSaid?.(edgeOf(e), minute, said, partition)
+  }
+
+  function takePartition(partition: number): void {
+    const rows = rowsOf(partition)
+    deltas.take(rows, tellOf(partition))
+    if (deps.onSaid === undefined) return
+    for (const { minute } of rows) saidDeltas.take(minute, tellSaid(partition))
   }
 
   function tellFinal(
@@ -105,10 +123,11 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
       for (const partition of these(one)) deltas.mark(rowsOf(partition))
     },
     take(one) {
-      for (const partition of these(one)) deltas.take(rowsOf(partition), tellOf(partition))
+      for (const partition of these(one)) takePartition(partition)
     },
     onFreeze(minute, counters, partition) {
       if (deps.onDelta) deltas.finish({ minute, counters }, tellOf(partition))
+      if (deps.onSaid) saidDeltas.finish(minute, tellSaid(partition))
       tellFinal(minute, counters, partition)
     },
   }

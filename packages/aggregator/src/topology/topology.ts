@@ -31,7 +31,12 @@ import { createFoldCache } from './fold-cache.ts'
 import { correctableMinutes, type MinuteBook, type MinuteBookOptions } from './minute-book.ts'
 import { operationsOf } from './operations.ts'
 import { type BookStart, createPartitionBooks } from './partition-books.ts'
-import { createPartitionDeltas, type OnEdgeDelta, type OnEdgeFinal } from './partition-deltas.ts'
+import {
+  createPartitionDeltas,
+  type OnEdgeDelta,
+  type OnEdgeFinal,
+  type OnEdgeSaid,
+} from './partition-deltas.ts'
 import { createSumsScratch, type RangeParts } from './range-sums.ts'
 import { createRowPool } from './row-pool.ts'
 import { type ArchiveOptions, createSegmentArchive } from './segment-archive.ts'
@@ -59,6 +64,8 @@ export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, Minut
   readonly onDelta?: OnEdgeDelta
   /** Gets the rows of every minute, and of corrections to one, once nothing is written to them any more. */
   readonly onFinal?: OnEdgeFinal
+  /** Gets what was said on edges since the last `takeDeltas`. */
+  readonly onSaid?: OnEdgeSaid
 }
 
 export interface TopologyStats {
@@ -137,11 +144,19 @@ export function createTopology(options: TopologyOptions): Topology {
   const folds = createFoldCache(edges, index)
   const pool = createRowPool(Math.min(options.maxOpenRows ?? 400_000, 500_000))
   const work = createWorkQueue()
-  const { onDelta, onFinal } = options
-  const deltas = createPartitionDeltas({ edges, pool, books: () => books, isAddress, onDelta, onFinal })
+  const { onDelta, onFinal, onSaid } = options
+  const deltas = createPartitionDeltas({
+    edges,
+    pool,
+    books: () => books,
+    isAddress,
+    onDelta,
+    onFinal,
+    onSaid,
+  })
   const books = createPartitionBooks({
     ...options,
-    ...((onDelta || onFinal) && { onFreeze: deltas.onFreeze }),
+    ...((onDelta || onFinal || onSaid) && { onFreeze: deltas.onFreeze }),
     edges,
     archive,
     pool,

@@ -22,6 +22,7 @@ export interface OapBooks extends ExportFigures {
   readonly onDelta: NonNullable<CoreOptions['onDelta']>
   /** Undefined where nothing is wanted that the access log has no place for. */
   readonly onFinal: CoreOptions['onFinal']
+  readonly onSaid: NonNullable<CoreOptions['onSaid']>
   /** The book of a partition. Where nobody asks for one, all partitions have that of number 0. */
   of(partition: number): ExportBook
   /** A book that nothing was added to yet. */
@@ -52,6 +53,7 @@ export function booksForOap(config: OapConfig, isPartitioned: boolean): OapBooks
     onFinal: config.oapMetrics
       ? (edge, minute, row, partition) => of(partition).addFinal(edge, minute, row)
       : undefined,
+    onSaid: (edge, minute, said, partition) => of(partition).addSaid(edge, minute, said),
     onDelta(index) {
       names = createEndNames({ index, cluster: config.oapCluster })
       return (edge, minute, delta, partition) => of(partition).add(edge, minute, delta)

@@ -1,6 +1,9 @@
+import { bucketValue } from '../../../topology/latency-entries.ts'
+import type { SaidDelta } from '../../../topology/said-deltas.ts'
+import { l7ProtocolName, SaidFlag, saidSums, unknownStatus } from '../../../topology/said-rows.ts'
 import type { EndName } from './end-name.ts'
 import { type HttpRequests, httpMethods } from './http-requests.ts'
-import type { Role } from './pod-pair.ts'
+import { Role } from './pod-pair.ts'
 
 /**
  * What one end of an edge saw of one operation of an application protocol in a minute, since it was last told. This is
@@ -20,6 +23,29 @@ export interface BookedOperation {
   readonly latencies: readonly (readonly [microseconds: number, requests: number])[]
   readonly requestBytes: number
   readonly responseBytes: number
+}
+
+const [countAt, requestBytesAt, responseBytesAt] = (['count', 'requestBytes', 'responseBytes'] as const).map(
+  name => saidSums.indexOf(name),
+)
+
+export function bookedOperation({ operation, status, flags, sums, buckets }: SaidDelta): BookedOperation {
+  const isTimed = (flags & SaidFlag.timeless) === 0
+  return {
+    role: (flags & SaidFlag.server) === 0 ? Role.client : Role.server,
+    protocol: l7ProtocolName(operation.protocol),
+    name: operation.name,
+    status: status === unknownStatus ? undefined : status,
+    isError: (flags & SaidFlag.error) !== 0,
+    count: Math.round(sums[countAt]),
+    latencies: isTimed
+      ? buckets
+          .filter(([, count]) => count > 0)
+          .map(([slot, count]) => [bucketValue(slot), Math.round(count)])
+      : [],
+    requestBytes: Math.max(0, Math.round(sums[requestBytesAt])),
+    responseBytes: Math.max(0, Math.round(sums[responseBytesAt])),
+  }
 }
 
 /** Statuses of gRPC as HTTP has them; the answers themselves all say 200. */

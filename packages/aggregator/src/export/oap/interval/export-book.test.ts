@@ -1,4 +1,7 @@
+import { L7Protocol } from '@skybraid/shared'
 import { describe, expect, it } from 'vitest'
+import { SaidFlag } from '../../../topology/said-rows.ts'
+import { createTopology } from '../../../topology/topology.ts'
 import { ShopCluster } from '../shop-cluster.testing.ts'
 import type { BookedOperation } from './booked-operation.ts'
 import { createEndNames } from './end-names.ts'
@@ -91,6 +94,41 @@ describe('operations of application protocols', () => {
       [300, 2],
       [233, 2],
     ])
+  })
+})
+
+describe('what was said on edges', () => {
+  it('is told as it grows, and of edges that lack an end once their minute is closed', () => {
+    const book = createExportBook({ names })
+    const topology = createTopology({
+      index: shop.index,
+      startMs: minute * 60_000,
+      onSaid: (of, at, said) => book.addSaid(of, at, said),
+    })
+    const { edge, row, said } = topology.book(0)
+    const outside = shop.address('198.51.100.9', 'node-a', minute * 60_000)
+    const [joined, oneSided] = [api, outside].map(server => edge(web, server, 1, 80, -1, 0))
+    const rows = said(minute)!
+    const operation = rows.operation({ protocol: L7Protocol.http1, name: 'GET /', host: '' })
+    const say = (of: number, count: number) => {
+      row(of, minute)
+      const at = rows.row(of, operation, 200, SaidFlag.timeless)
+      rows.add(at, 0, count)
+    }
+    const taken = () => {
+      topology.takeDeltas()
+      return book
+        .drain(0)
+        .flatMap(({ requests }) => requests.map(r => [r.remote.service, r.latencies[0]![1]]))
+    }
+    say(joined!, 3)
+    say(oneSided!, 5)
+    expect(taken()).toEqual([['orders.shop', 3]])
+    say(joined!, 4)
+    expect(taken()).toEqual([['orders.shop', 4]])
+    expect(taken()).toEqual([])
+    topology.flush((minute + 1) * 60_000)
+    expect(taken()).toEqual([['external', 5]])
   })
 })
 

@@ -1,5 +1,6 @@
 import type { DeltaEdge, FinalRow } from '../../../topology/partition-deltas.ts'
-import { type BookedOperation, httpRequestsOf } from './booked-operation.ts'
+import type { SaidDelta } from '../../../topology/said-deltas.ts'
+import { type BookedOperation, bookedOperation, httpRequestsOf } from './booked-operation.ts'
 import type { EndNames } from './end-names.ts'
 import { createFigureBook, type EndFigures } from './figure-book.ts'
 import type { HttpRequests } from './http-requests.ts'
@@ -23,7 +24,8 @@ export interface ExportBookOptions {
 export interface ExportBook {
   /** What an edge grew by; see `deltaCounters`. */
   add(edge: DeltaEdge, unixMinute: number, delta: Float64Array): void
-  /** What one end of an edge saw of an operation of an application protocol. */
+  /** What one end of an edge saw of an operation of an application protocol, as it is booked, and as it is told. */
+  addSaid(edge: DeltaEdge, unixMinute: number, said: SaidDelta): void
   addOperation(edge: DeltaEdge, unixMinute: number, operation: BookedOperation): void
   /** A row of a minute, or of corrections to one, that is written no more. */
   addFinal(edge: DeltaEdge, unixMinute: number, row: FinalRow): void
@@ -48,20 +50,28 @@ export function createExportBook(options: ExportBookOptions): ExportBook {
     return client && server && { client, server }
   }
 
+  function addOperation(edge: DeltaEdge, unixMinute: number, operation: BookedOperation): void {
+    const ends = endsOf(edge, unixMinute)
+    if (ends === undefined) return
+    const isClient = operation.role === Role.client
+    const [local, remote] = isClient ? [ends.client, ends.server] : [ends.server, ends.client]
+    if (withFigures) figures.addOperation(local, remote, unixMinute, operation)
+    const http = edge.protocol === tcp ? httpRequestsOf(operation, local, remote) : undefined
+    if (http === undefined) return
+    const known = requests.get(unixMinute)
+    if (known === undefined) requests.set(unixMinute, [http])
+    else known.push(http)
+  }
+
   return {
     counts: pairs.counts,
     add: pairs.add,
-    addOperation(edge, unixMinute, operation) {
-      const ends = endsOf(edge, unixMinute)
-      if (ends === undefined) return
-      const isClient = operation.role === Role.client
-      const [local, remote] = isClient ? [ends.client, ends.server] : [ends.server, ends.client]
-      if (withFigures) figures.addOperation(local, remote, unixMinute, operation)
-      const http = edge.protocol === tcp ? httpRequestsOf(operation, local, remote) : undefined
-      if (http === undefined) return
-      const known = requests.get(unixMinute)
-      if (known === undefined) requests.set(unixMinute, [http])
-      else known.push(http)
+    addOperation,
+    addSaid(edge, unixMinute, said) {
+      const operation = bookedOperation(said)
+      // what moved to another edge after it was told cannot be taken back
+      if (operation.count > 0) addOperation(edge, unixMinute, operation)
+      else pairs.counts.overstated -= operation.count
     },
     addFinal(edge, unixMinute, row) {
       const ends = withFigures ? endsOf(edge, unixMinute) : undefined

@@ -40,7 +40,7 @@ export interface PairBook {
   add(edge: DeltaEdge, unixMinute: number, delta: Float64Array): void
   /** What was added since the last time, one entry per minute, the older first. */
   drain(nowMs: number): MinutePairs[]
-  readonly counts: Readonly<PairCounts>
+  readonly counts: PairCounts
 }
 
 const tcp = 1
