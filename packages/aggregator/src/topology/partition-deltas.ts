@@ -42,26 +42,37 @@ export type OnEdgeFinal = (edge: DeltaEdge, unixMinute: number, row: FinalRow, p
 /** `edge` is reused. */
 export type OnEdgeSaid = (edge: DeltaEdge, unixMinute: number, said: SaidDelta, partition: number) => void
 
+/** Whoever adds up for themselves what is booked on edges. */
+export interface EdgeListeners {
+  /** Gets what edges grew by, at each `takeDeltas` and when a minute closes; see `deltaCounters`. */
+  readonly onDelta?: OnEdgeDelta
+  /** Gets the rows of every minute, and of corrections to one, once nothing is written to them any more. */
+  readonly onFinal?: OnEdgeFinal
+  /** Gets what was said on edges since the last `takeDeltas`. */
+  readonly onSaid?: OnEdgeSaid
+}
+
 export interface PartitionDeltasDeps {
   readonly edges: EdgeTable
   readonly pool: RowPool
   readonly books: () => PartitionBooks
   /** Whether nobody reported for this end. */
   readonly isAddress: (id: EntityId) => boolean
-  readonly onDelta: OnEdgeDelta | undefined
-  readonly onFinal: OnEdgeFinal | undefined
-  readonly onSaid: OnEdgeSaid | undefined
+  readonly listeners: EdgeListeners
 }
 
 /** What edges grew by, partition by partition; see `DeltaBook`. */
 export interface PartitionDeltas {
   mark(partition?: number): void
   take(partition?: number): void
+  /** Anybody listens. */
+  readonly isHeard: boolean
   readonly onFreeze: NonNullable<MinuteBookOptions['onFreeze']>
 }
 
 export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDeltas {
   const { edges, pool, isAddress } = deps
+  const { onDelta, onFinal, onSaid } = deps.listeners
   const isWaiting = (e: EdgeId) => isAddress(edges.client[e]) || isAddress(edges.server[e])
   const deltas = createDeltaBook(isWaiting)
   const saidDeltas = createSaidDeltas(isWaiting)
@@ -79,17 +90,17 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
   }
 
   function tellOf(partition: number): OnDelta {
-    return (e, minute, delta) => deps.onDelta?.(edgeOf(e), minute, delta, partition)
+    return (e, minute, delta) => onDelta?.(edgeOf(e), minute, delta, partition)
   }
 
   function tellSaid(partition: number): OnSaid {
-    return (e, minute, said) => deps.onSaid?.(edgeOf(e), minute, said, partition)
+    return (e, minute, said) => onSaid?.(edgeOf(e), minute, said, partition)
   }
 
   function takePartition(partition: number): void {
     const rows = rowsOf(partition)
     deltas.take(rows, tellOf(partition))
-    if (deps.onSaid === undefined) return
+    if (onSaid === undefined) return
     for (const { minute } of rows) saidDeltas.take(minute, tellSaid(partition))
   }
 
@@ -98,10 +109,10 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
     counters: Float64Array,
     partition: number,
   ) {
-    if (deps.onFinal === undefined) return
+    if (onFinal === undefined) return
     for (let i = 0; i < rows.length; i++) {
       const row = { counters, offset: rows[i] * rowStride, latencies, row: rows[i] }
-      deps.onFinal(edgeOf(own[i]), minute, row, partition)
+      onFinal(edgeOf(own[i]), minute, row, partition)
     }
   }
 
@@ -125,9 +136,10 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
     take(one) {
       for (const partition of these(one)) takePartition(partition)
     },
+    isHeard: Boolean(onDelta || onFinal || onSaid),
     onFreeze(minute, counters, partition) {
-      if (deps.onDelta) deltas.finish({ minute, counters }, tellOf(partition))
-      if (deps.onSaid) saidDeltas.finish(minute, tellSaid(partition))
+      if (onDelta) deltas.finish({ minute, counters }, tellOf(partition))
+      if (onSaid) saidDeltas.finish(minute, tellSaid(partition))
       tellFinal(minute, counters, partition)
     },
   }

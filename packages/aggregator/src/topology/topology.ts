@@ -31,12 +31,7 @@ import { createFoldCache } from './fold-cache.ts'
 import { correctableMinutes, type MinuteBook, type MinuteBookOptions } from './minute-book.ts'
 import { operationsOf } from './operations.ts'
 import { type BookStart, createPartitionBooks } from './partition-books.ts'
-import {
-  createPartitionDeltas,
-  type OnEdgeDelta,
-  type OnEdgeFinal,
-  type OnEdgeSaid,
-} from './partition-deltas.ts'
+import { createPartitionDeltas, type EdgeListeners } from './partition-deltas.ts'
 import { createSumsScratch, type RangeParts } from './range-sums.ts'
 import { createRowPool } from './row-pool.ts'
 import { type ArchiveOptions, createSegmentArchive } from './segment-archive.ts'
@@ -45,7 +40,7 @@ import { createSegmentLoader, type LoadResult } from './segment-loader.ts'
 import type { WatermarkOptions } from './watermark.ts'
 import { createWorkQueue } from './work-queue.ts'
 
-export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, MinuteBookOptions {
+export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, MinuteBookOptions, EdgeListeners {
   readonly maxEdges?: number
   /** Rows of open minutes and open corrections together, at most 500,000. */
   readonly maxOpenRows?: number
@@ -60,12 +55,6 @@ export interface TopologyOptions extends ArchiveOptions, WatermarkOptions, Minut
   readonly notes?: readonly string[]
   /** Records lost outside the topology in a range, by place. */
   readonly losses?: (fromMs: number, toMs: number, nowMs: number) => Readonly<Record<string, number>>
-  /** Gets what edges grew by, at each `takeDeltas` and when a minute closes; see `deltaCounters`. */
-  readonly onDelta?: OnEdgeDelta
-  /** Gets the rows of every minute, and of corrections to one, once nothing is written to them any more. */
-  readonly onFinal?: OnEdgeFinal
-  /** Gets what was said on edges since the last `takeDeltas`. */
-  readonly onSaid?: OnEdgeSaid
 }
 
 export interface TopologyStats {
@@ -144,19 +133,10 @@ export function createTopology(options: TopologyOptions): Topology {
   const folds = createFoldCache(edges, index)
   const pool = createRowPool(Math.min(options.maxOpenRows ?? 400_000, 500_000))
   const work = createWorkQueue()
-  const { onDelta, onFinal, onSaid } = options
-  const deltas = createPartitionDeltas({
-    edges,
-    pool,
-    books: () => books,
-    isAddress,
-    onDelta,
-    onFinal,
-    onSaid,
-  })
+  const deltas = createPartitionDeltas({ edges, pool, books: () => books, isAddress, listeners: options })
   const books = createPartitionBooks({
     ...options,
-    ...((onDelta || onFinal || onSaid) && { onFreeze: deltas.onFreeze }),
+    ...(deltas.isHeard && { onFreeze: deltas.onFreeze }),
     edges,
     archive,
     pool,
