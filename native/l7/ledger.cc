@@ -33,6 +33,8 @@ Ledger::Ledger(const LedgerOptions& options) : options_(options) {
     free_row_ = i;
   }
   free_row_count_ = options.max_rows;
+  requests_.resize(options.max_requests);
+  for (uint32_t i = options.max_requests; i-- > 0;) FreeRequest(i);
   buckets_.resize(options.max_buckets);
   for (uint32_t i = options.max_buckets; i-- > 0;) {
     buckets_[i].next = free_bucket_;

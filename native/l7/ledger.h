@@ -19,6 +19,7 @@ struct LedgerOptions {
   uint32_t max_operations = 4096;
   uint32_t max_rows = 16384;
   uint32_t max_buckets = 65536;
+  uint32_t max_requests = 8192;
 };
 
 struct LedgerCounters {
@@ -56,6 +57,22 @@ struct LedgerBucket {
   uint32_t next;
 };
 
+// A request without its whole response. Requests alike that came in one piece and follow each other are one.
+struct OpenRequest {
+  uint64_t key;
+  uint64_t first_ns;
+  uint64_t response_ns;  // first byte; 0: none yet
+  uint64_t request_bytes;
+  uint64_t response_bytes;
+  uint64_t last_ns;
+  uint32_t operation;
+  uint32_t status;
+  uint32_t count;
+  uint32_t before;
+  uint32_t next;
+  uint8_t flags;
+};
+
 class Ledger {
  public:
   explicit Ledger(const LedgerOptions& options = {});
@@ -73,6 +90,18 @@ class Ledger {
     for (uint32_t at = head; at != kNone; at = rows_[at].next) each(rows_[at]);
     Free(head);
   }
+
+  // Room for an open request; kNone: there is none, of all connections' together.
+  uint32_t TakeRequest() {
+    const uint32_t at = free_request_;
+    if (at != kNone) free_request_ = requests_[at].next;
+    return at;
+  }
+  void FreeRequest(uint32_t at) {
+    requests_[at].next = free_request_;
+    free_request_ = at;
+  }
+  OpenRequest& Request(uint32_t at) { return requests_[at]; }
 
   const LedgerBucket& Bucket(uint32_t at) const { return buckets_[at]; }
   std::string_view Name(uint32_t operation) const { return operations_[operation].name; }
@@ -100,6 +129,8 @@ class Ledger {
   std::vector<uint32_t> free_operations_;
   std::vector<LedgerRow> rows_;
   std::vector<LedgerBucket> buckets_;
+  std::vector<OpenRequest> requests_;
+  uint32_t free_request_ = kNone;
   uint32_t free_row_ = kNone;
   uint32_t free_row_count_ = 0;
   uint32_t free_bucket_ = kNone;

@@ -17,16 +17,48 @@ uint8_t RowFlags(uint8_t flags) {
 
 void Pairing::Emit(const Message& message) {
   if ((message.flags & kGrpc) != 0) protocol_ = Protocol::kGrpc;
+  const bool unsure = Settles(message);
+  heard_ns_ = message.last_ns;
+  if (unsure) return;
   if (message.kind == Message::Kind::kRequest) return Request(message);
   if ((message.flags & kUnkeyed) != 0) return EndAll(message);
   Response(message);
 }
 
-uint32_t Pairing::Find(uint64_t key) {
-  for (uint32_t i = 0; i < count_; i++) {
-    if (At(i).key == key) return i;
+// Whether the message is one of those after a loss of which nobody knows what they belong to.
+bool Pairing::Settles(const Message& message) {
+  const bool asks = message.kind == Message::Kind::kRequest;
+  const bool begins = asks && (message.flags & (kBegins | kNoResponse)) == kBegins;
+  if (begins && shaken_ && message.first_ns > heard_ns_ + kQuietNs) shaken_ = settling_ = false;
+  if (begins && count_ > 0) {
+    pipelined_ = true;
+    if (shaken_) {
+      GiveUpAll();
+      settling_ = true;
+    }
   }
-  return kNone;
+  if (!settling_) return false;
+  if (!asks) {
+    counters_.unpaired += (message.flags & kEnds) != 0;
+  } else if ((message.flags & kBegins) != 0) {
+    Open fresh{};
+    fresh.request_bytes = message.bytes;
+    fresh.operation = Intern(message);
+    fresh.count = 1;
+    fresh.flags = message.flags;
+    BookUnknown(fresh);
+  }
+  return true;
+}
+
+uint32_t Pairing::Intern(const Message& message) {
+  return ledger_.Intern(protocol_, message.operation.empty() ? "{unknown}" : message.operation);
+}
+
+uint32_t Pairing::Find(uint64_t key) {
+  uint32_t at = first_;
+  while (at != kNone && At(at).key != key) at = At(at).next;
+  return at;
 }
 
 void Pairing::Request(const Message& message) {
@@ -37,26 +69,30 @@ void Pairing::Request(const Message& message) {
 }
 
 void Pairing::Add(const Message& message) {
-  const uint32_t operation =
-      ledger_.Intern(protocol_, message.operation.empty() ? "{unknown}" : message.operation);
-  Open fresh{message.key, message.first_ns, 0, message.bytes, 0, 0,
-             operation,   kUnknownStatus,   1, message.flags};
+  const uint32_t operation = Intern(message);
+  Open fresh{message.key, message.first_ns, 0, message.bytes, 0,     0,
+             operation,   kUnknownStatus,   1, last_,         kNone, message.flags};
   if ((message.flags & kNoResponse) != 0 || beyond_ > 0) {
     if ((message.flags & kNoResponse) == 0) ++beyond_;
     return BookUnknown(fresh);
   }
-  Open* last = count_ > 0 ? &At(count_ - 1) : nullptr;
+  Open* last = count_ > 0 ? &At(last_) : nullptr;
   if (last != nullptr && last->response_ns == 0 && last->key == fresh.key && last->operation == operation &&
       last->first_ns == fresh.first_ns && last->flags == fresh.flags) {
     ++last->count;
     last->request_bytes += fresh.request_bytes;
     ledger_.Release(operation);
-  } else if (count_ < kMaxOpen) {
-    At(count_++) = fresh;
-  } else {
-    ++beyond_;
-    BookUnknown(fresh);
+    return;
   }
+  const uint32_t at = count_ < kMaxOpen ? ledger_.TakeRequest() : kNone;
+  if (at == kNone) {
+    ++beyond_;
+    return BookUnknown(fresh);
+  }
+  At(at) = fresh;
+  (last == nullptr ? first_ : last->next) = at;
+  last_ = at;
+  ++count_;
 }
 
 void Pairing::Response(const Message& message) {
@@ -106,18 +142,26 @@ void Pairing::BookUnknown(Open& open) {
   ledger_.Release(open.operation);
 }
 
-void Pairing::Remove(uint32_t i) {
-  if (i == 0) {
-    first_ = (first_ + 1) % kMaxOpen;
-  } else {
-    for (; i + 1 < count_; i++) At(i) = At(i + 1);
-  }
+void Pairing::Remove(uint32_t at) {
+  const Open& open = At(at);
+  (open.before == kNone ? first_ : At(open.before).next) = open.next;
+  (open.next == kNone ? last_ : At(open.next).before) = open.before;
+  ledger_.FreeRequest(at);
   --count_;
 }
 
+void Pairing::GiveUpAll() {
+  for (; count_ > 0; Remove(first_)) BookUnknown(At(first_));
+  beyond_ = 0;
+}
+
+Pairing::~Pairing() {
+  for (; count_ > 0; Remove(first_)) ledger_.Release(At(first_).operation);
+}
+
 void Pairing::EndAll(const Message& message) {
-  for (; count_ > 0; Remove(0)) {
-    Open& open = At(0);
+  for (; count_ > 0; Remove(first_)) {
+    Open& open = At(first_);
     if (open.response_ns == 0) open.response_ns = message.first_ns;
     open.last_ns = message.last_ns;
     open.status = message.status;
@@ -135,23 +179,30 @@ void Pairing::EndAll(const Message& message) {
 
 void Pairing::OutOfStep(Side) {
   ++counters_.out_of_step;
-  for (; count_ > 0; Remove(0)) BookUnknown(At(0));
-  beyond_ = 0;
+  GiveUpAll();
+  shaken_ = true;
+  settling_ = pipelined_;
 }
 
 bool Pairing::GiveUpBefore(uint64_t ns) {
   bool any = false;
-  while (count_ > 0 && At(0).first_ns < ns && At(0).response_ns == 0) {
-    BookUnknown(At(0));
-    Remove(0);
-    any = true;
+  for (uint32_t at = first_; at != kNone;) {
+    Open& open = At(at);
+    const uint32_t next = open.next;
+    // One that has begun to be answered may go on for as long as it likes, unless its end may be missing.
+    if (open.first_ns < ns && (open.response_ns == 0 || (gap_ && open.last_ns < ns))) {
+      BookUnknown(open);
+      Remove(at);
+      any = true;
+    }
+    at = next;
   }
   return any;
 }
 
 void Pairing::Close() {
-  for (; count_ > 0; Remove(0)) {
-    Open& open = At(0);
+  for (; count_ > 0; Remove(first_)) {
+    Open& open = At(first_);
     if (open.response_ns == 0 || open.status == kUnknownStatus) {
       BookUnknown(open);
       continue;

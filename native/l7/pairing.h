@@ -1,5 +1,8 @@
 // Requests that wait for their responses on one connection, and what becomes of each. A response answers the
 // oldest open request of its key; what was never answered ends as unknown, never as anything else.
+//
+// Where order alone tells and several requests are under way, a loss makes it unknown whose answers come.
+// Then requests have no known answer until the connection was quiet for a second.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +22,16 @@ class Pairing final : public Sink {
  public:
   Pairing(Protocol protocol, Ledger& ledger, PairingCounters& counters)
       : ledger_(ledger), counters_(counters), protocol_(protocol) {}
+  ~Pairing() override;
+  Pairing(const Pairing&) = delete;
+  Pairing& operator=(const Pairing&) = delete;
 
   void Emit(const Message& message) override;
   void OutOfStep(Side side) override;
-  void Gap(Side) override { ++counters_.gaps; }
+  void Gap(Side) override {
+    ++counters_.gaps;
+    gap_ = true;
+  }
 
   // Open requests that began before this are given up as unknown. Whether there were any.
   bool GiveUpBefore(uint64_t ns);
@@ -34,22 +43,12 @@ class Pairing final : public Sink {
   uint32_t OpenRequests() const { return count_ + beyond_; }
 
  private:
-  static constexpr uint32_t kMaxOpen = 32;
-  // Requests alike that came in one piece and follow each other are one entry.
-  struct Open {
-    uint64_t key;
-    uint64_t first_ns;
-    uint64_t response_ns;  // first byte; 0: none yet
-    uint64_t request_bytes;
-    uint64_t response_bytes;
-    uint64_t last_ns;
-    uint32_t operation;
-    uint32_t status;
-    uint32_t count;
-    uint8_t flags;
-  };
+  using Open = OpenRequest;
+  static constexpr uint32_t kMaxOpen = 256;
+  // Without a byte for so long, a client that does not wait for answers has none to come.
+  static constexpr uint64_t kQuietNs = 1'000'000'000;
 
-  Open& At(uint32_t i) { return open_[(first_ + i) % kMaxOpen]; }
+  Open& At(uint32_t at) { return ledger_.Request(at); }
   uint32_t Find(uint64_t key);
   void Request(const Message& message);
   void Response(const Message& message);
@@ -57,18 +56,26 @@ class Pairing final : public Sink {
   void Add(const Message& message);
   void BookUnknown(Open& open);
   void BookOne(const Open& open, uint64_t request_bytes);
-  void Remove(uint32_t i);
+  void Remove(uint32_t at);
+  void GiveUpAll();
+  bool Settles(const Message& message);
+  uint32_t Intern(const Message& message);
 
   Ledger& ledger_;
   PairingCounters& counters_;
   uint32_t rows_ = kNone;
-  uint32_t first_ = 0;
+  uint32_t first_ = kNone;  // open requests are a list in the ledger
+  uint32_t last_ = kNone;
   uint32_t count_ = 0;
   uint32_t beyond_ = 0;  // requests for which there was no room: booked as unknown, their responses pass
   Protocol protocol_;
-  Open open_[kMaxOpen];
+  bool pipelined_ = false;  // several requests were open at once
+  bool shaken_ = false;     // something was missing, and it was not quiet since
+  bool settling_ = false;   // whose answers come is not known
+  bool gap_ = false;
+  uint64_t heard_ns_ = 0;  // last message
 };
 
-static_assert(sizeof(Pairing) <= 2600, "with a parser within a connection's memory");
+static_assert(sizeof(Pairing) <= 128, "with a parser within a connection's memory");
 
 }  // namespace skybraid::l7

@@ -2,8 +2,10 @@
 
 #include "dns/dns_parser.h"
 #include "http1/http1.h"
+#include "http2/http2.h"
 #include "mqtt/mqtt.h"
 #include "mysql/mysql.h"
+#include "pairing.h"
 #include "parser.h"
 #include "postgres/postgres.h"
 #include "redis/redis.h"
@@ -14,6 +16,7 @@ namespace {
 
 template <typename P>
 Parser* Make(void* at) {
+  static_assert(sizeof(Pairing) + sizeof(Feeder) + sizeof(P) <= kMaxConnectionBytes);
   return new (at) P;
 }
 
@@ -21,6 +24,7 @@ Parser* Make(void* at) {
 
 const ProtocolRow kProtocolTable[] = {
     {"http1", Protocol::kHttp1, ClassifyHttp1, sizeof(Http1), Make<Http1>},
+    {"http2", Protocol::kHttp2, http2::Classify, sizeof(http2::Http2Parser), Make<http2::Http2Parser>},
     {"dns", Protocol::kDns, dns::Classify, sizeof(dns::DnsParser), Make<dns::DnsParser>},
     {"postgres", Protocol::kPostgres, postgres::Classify, sizeof(postgres::PostgresParser),
      Make<postgres::PostgresParser>},

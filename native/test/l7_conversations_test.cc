@@ -81,7 +81,7 @@ TEST("l7 conversations: a protocol that is switched off is not read") {
 
 TEST("l7 conversations: memory is bounded, the longest unused is given up and keeps what it said") {
   ConversationOptions options;
-  options.max_bytes = 40'000;
+  options.max_bytes = 20'000;
   World world(options);
   for (uint64_t id = 1; id <= 100; id++) {
     world.Say(id, kTo, kAsk);

@@ -287,13 +287,13 @@ TEST("l7: pipelined hundreds are paired in order") {
 
 TEST("l7: more open requests than fit are unknown and shift nothing") {
   Pipe pipe;
-  for (uint64_t i = 0; i < 40; i++) pipe.Ask(i % 2 == 0 ? "A" : "B", 1000 + i);
-  for (uint64_t i = 0; i < 40; i++) pipe.Answer(9000 + i);
+  for (uint64_t i = 0; i < 264; i++) pipe.Ask(i % 2 == 0 ? "A" : "B", 1000 + i);
+  for (uint64_t i = 0; i < 264; i++) pipe.Answer(9000 + i);
   pipe.Ask("C", 10'000);
   pipe.Answer(11'000);
   const auto counts = pipe.Take();
-  CHECK_EQ(counts.at({"A", 0}), 16u);
-  CHECK_EQ(counts.at({"B", 0}), 16u);
+  CHECK_EQ(counts.at({"A", 0}), 128u);
+  CHECK_EQ(counts.at({"B", 0}), 128u);
   CHECK_EQ(counts.at({"A", kUnknownStatus}), 4u);
   CHECK_EQ(counts.at({"B", kUnknownStatus}), 4u);
   CHECK_EQ(counts.at({"C", 0}), 1u);

@@ -1,20 +1,14 @@
 #include <nghttp2/nghttp2.h>
 
 #include "../l7/http2/http2.h"
+#include "../l7/pairing.h"
 #include "l7_conversation.h"
 
 namespace skybraid::l7::http2 {
 
 namespace {
 
-using conversation::CheckLostPrefixes;
-using conversation::CheckMutations;
-using conversation::CheckSplits;
-using conversation::Client;
-using conversation::Joined;
-using conversation::Server;
-using conversation::Turn;
-using conversation::Whole;
+using namespace conversation;
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -69,11 +63,6 @@ Headers Rpc(const std::string& path) {
           {"te", "trailers"},  {"authorization", "Bearer secret"}};
 }
 
-std::string Lines(const std::vector<Turn>& turns) {
-  CheckSplits<Http2Parser>(turns);
-  return Joined(Whole<Http2Parser>(turns).lines);
-}
-
 }  // namespace
 
 TEST("l7 http2: streams side by side, bodies, continuation, padding, priority, interim responses") {
@@ -86,11 +75,12 @@ TEST("l7 http2: streams side by side, bodies, continuation, padding, priority, i
   const std::string ok = server.Block({{":status", "200"}, {"server", "x"}});
   const std::string broken = server.Block({{":status", "503"}, {"server", "x"}});
   CHECK_EQ(
-      Lines({Client(kHello + Frame(1, 1, 1, first.substr(0, 5)) + Frame(9, 0, 1, first.substr(5, 4)) +
-                    Frame(9, 4, 1, first.substr(9)) + Frame(1, 0x2d, 3, padded) + Frame(1, 4, 5, third) +
-                    Frame(0, 0, 5, "body") + Frame(8, 0, 0, std::string("\0\0\1\0", 4)) + Frame(0, 1, 5, "")),
-             Server(kServerHello + Frame(4, 1, 0, "") + Frame(1, 4, 1, interim) + Frame(1, 4, 1, ok) +
-                    Frame(1, 5, 3, broken) + Frame(0, 9, 1, std::string("\2ab\0\0", 5)))}),
+      Lines<Http2Parser>(
+          {Client(kHello + Frame(1, 1, 1, first.substr(0, 5)) + Frame(9, 0, 1, first.substr(5, 4)) +
+                  Frame(9, 4, 1, first.substr(9)) + Frame(1, 0x2d, 3, padded) + Frame(1, 4, 5, third) +
+                  Frame(0, 0, 5, "body") + Frame(8, 0, 0, std::string("\0\0\1\0", 4)) + Frame(0, 1, 5, "")),
+           Server(kServerHello + Frame(4, 1, 0, "") + Frame(1, 4, 1, interim) + Frame(1, 4, 1, ok) +
+                  Frame(1, 5, 3, broken) + Frame(0, 9, 1, std::string("\2ab\0\0", 5)))}),
       "> GET /users/{id} #1\n> GET /healthz #3\n> POST /orders #5 begin\n>  #5 goes-on\n>  #5 end\n"
       "< 200 #1 begin\n< 503 #3 error\n< -1 #1 end\n");
 }
@@ -107,11 +97,11 @@ TEST("l7 http2: gRPC has its status in trailers, or in the only headers; resets 
                                          {"grpc-status", "5"},
                                          {"grpc-message", "secret%20x"}});
   CHECK_EQ(
-      Lines({Client(kHello + Frame(1, 4, 1, a) + Frame(0, 1, 1, "12345") + Frame(1, 5, 3, b) +
-                    Frame(1, 5, 5, c)),
-             Server(kServerHello + Frame(1, 4, 1, head) + Frame(0, 0, 1, "12345") + Frame(1, 5, 1, trailers) +
-                    Frame(1, 5, 3, only)),
-             Client(Frame(3, 0, 5, std::string("\0\0\0\10", 4)))}),
+      Lines<Http2Parser>({Client(kHello + Frame(1, 4, 1, a) + Frame(0, 1, 1, "12345") + Frame(1, 5, 3, b) +
+                                 Frame(1, 5, 5, c)),
+                          Server(kServerHello + Frame(1, 4, 1, head) + Frame(0, 0, 1, "12345") +
+                                 Frame(1, 5, 1, trailers) + Frame(1, 5, 3, only)),
+                          Client(Frame(3, 0, 5, std::string("\0\0\0\10", 4)))}),
       "> shop.v1.Cart/AddItem #1 begin grpc\n>  #1 end\n> shop.v1.Cart/Empty #3 grpc\n> shop.v1.Cart/Watch "
       "#5 "
       "grpc\n"
@@ -184,6 +174,62 @@ TEST("l7 http2: missing bytes within a conversation, and bytes that only look li
         Verdict::kYes);
   CHECK(Classify(Side::kToClient, reinterpret_cast<const uint8_t*>(answered.data()), 20) == Verdict::kYes);
   CHECK(Classify(Side::kToServer, reinterpret_cast<const uint8_t*>("GET / HTTP/1.1"), 14) == Verdict::kNo);
+}
+
+TEST("l7 http2: a hundred streams at once, answered in any order, also after a gap") {
+  Ledger ledger;
+  PairingCounters counters;
+  Pairing pairing(Protocol::kHttp2, ledger, counters);
+  Http2Parser parser;
+  const auto eat = [&](Side side, const std::string& s) {
+    parser.Eat(side, reinterpret_cast<const uint8_t*>(s.data()), s.size(), 1000, pairing);
+  };
+  Encoder client, server;
+  eat(Side::kToServer, kHello);
+  eat(Side::kToClient, kServerHello);
+  std::vector<uint32_t> streams;
+  for (uint32_t stream = 1; stream < 200; stream += 2) {
+    streams.push_back(stream);
+    eat(Side::kToServer, Frame(1, 5, stream, client.Block(Get("/a"))));
+  }
+  CHECK_EQ(pairing.OpenRequests(), 100u);
+  std::shuffle(streams.begin(), streams.end(), std::mt19937(2));
+  for (const uint32_t stream : streams) {
+    if (stream == streams[50]) parser.Lost(Side::kToServer, 1000, pairing);
+    eat(Side::kToClient, Frame(1, 5, stream, server.Block({{":status", stream % 3 == 0 ? "404" : "200"}})));
+  }
+  uint64_t found = 0, missing = 0;
+  ledger.Take(pairing.Rows(),
+              [&](const LedgerRow& row) { (row.status == 200 ? found : missing) += row.count; });
+  CHECK_EQ(found, 67u);
+  CHECK_EQ(missing, 33u);
+  CHECK_EQ(counters.unpaired, 0u);
+  CHECK_EQ(counters.gaps, 1u);
+}
+
+TEST("l7 http2: is found in the middle of a connection by the headers of a stream") {
+  Encoder client, server;
+  client.Block(Get("/a"));
+  server.Block({{":status", "200"}, {"server", "x"}});
+  const auto classify = [](Side side, const std::string& s) {
+    return Classify(side, reinterpret_cast<const uint8_t*>(s.data()), std::min<size_t>(s.size(), 64));
+  };
+  CHECK(classify(Side::kToServer, Frame(1, 5, 3, client.Block(Get("/a")))) == Verdict::kYes);
+  CHECK(classify(Side::kToServer, Frame(1, 4, 5, client.Block(Rpc("/a.B/c")))) == Verdict::kYes);
+  CHECK(classify(Side::kToClient,
+                 Frame(1, 4, 5, server.Block({{":status", "200"}, {"server", "x"}, {"a", "b"}}))) ==
+        Verdict::kYes);
+  CHECK(classify(Side::kToServer, Frame(0, 0, 5, "data")) == Verdict::kMaybe);
+  std::mt19937 random(1);
+  int yes = 0;
+  for (int i = 0; i < 100'000; i++) {
+    std::string noise(64, '\0');
+    for (char& c : noise) c = static_cast<char>(random());
+    noise[0] = 0;
+    noise[3] = 1;
+    yes += classify(i % 2 == 0 ? Side::kToServer : Side::kToClient, noise) == Verdict::kYes;
+  }
+  CHECK(yes < 5);
 }
 
 }  // namespace skybraid::l7::http2

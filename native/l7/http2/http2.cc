@@ -60,6 +60,25 @@ bool AreFrames(const uint8_t* bytes, size_t size) {
   return at > 0;
 }
 
+// Whether a block begins as encoders begin one: a request with two of method, scheme and the like in their
+// static form among its first fields, a response with its status.
+bool BeginsBlock(Side side, const uint8_t* block, size_t size) {
+  if (size < 4) return false;
+  if (side == Side::kToClient) return block[0] >= 0x88 && block[0] <= 0x8e;
+  const auto is_static = [](uint8_t c) { return c >= 0x82 && c <= 0x87; };
+  return is_static(block[0]) && (is_static(block[1]) || is_static(block[2]) || is_static(block[3]));
+}
+
+// A connection that is joined in its middle: a packet that begins with the headers of a stream.
+bool BeginsStream(Side side, const uint8_t* bytes, size_t size) {
+  constexpr uint32_t kLongestBlock = 16'384;
+  const uint32_t length = FrameLength(bytes);
+  if (bytes[3] != kHeaders || (bytes[8] & 1) == 0 || length < 4 || length > kLongestBlock) return false;
+  if ((bytes[4] & (kEndHeaders | kPadded)) != kEndHeaders) return false;
+  const size_t at = 9 + ((bytes[4] & kHasPriority) != 0 ? 5 : 0);
+  return size > at && BeginsBlock(side, bytes + at, size - at);
+}
+
 // RST_STREAM's code as gRPC reports it.
 uint32_t GrpcOfReset(uint32_t code) {
   if (code == 8) return kCancelled;
@@ -75,6 +94,7 @@ Verdict Classify(Side side, const uint8_t* bytes, size_t size) {
   }
   if (size < 9) return Verdict::kMaybe;
   if (!AreFrames(bytes, size)) return Verdict::kNo;
+  if (BeginsStream(side, bytes, size)) return Verdict::kYes;
   // The server begins with its settings; what else looks like frames may be chance.
   return bytes[3] == kSettings && (bytes[4] & 1) == 0 && FrameLength(bytes) > 0 ? Verdict::kYes
                                                                                 : Verdict::kMaybe;
@@ -311,7 +331,7 @@ void Http2Parser::Wrong(Side side, Sink& sink) {
   d.resync = true;
   d.in_block = false;
   d.hpack.Forget();  // how many entries were inserted in what is missing is not known
-  sink.OutOfStep(side);
+  sink.Gap(side);    // streams have numbers: what is open stays open
 }
 
 }  // namespace skybraid::l7::http2

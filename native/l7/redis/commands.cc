@@ -56,7 +56,6 @@ constexpr Command kCommands[] = {
     {"debug", kPlain},
     {"decr", kPlain},
     {"decrby", kPlain},
-    {"decrbyfloat", kPlain},
     {"del", kPlain},
     {"delex", kPlain},
     {"digest", kPlain},
