@@ -23,8 +23,11 @@ void Conversations::Feed(uint64_t connection, const Piece& given, const Origin& 
 void Conversations::Order(const Entry& entry, Side side) {
   if (!entry.speaker && !entry.waiting) return orders_->Unread(entry.from);
   if (!entry.speaker) return;
-  const uint64_t skippable = entry.speaker->parser->Skippable(side);
-  if (skippable < kWorthSkipping) return;
+  const Parser& parser = *entry.speaker->parser;
+  const uint64_t skippable = parser.Skippable(side);
+  if (skippable < kWorthSkipping || skippable == kOpenEnd) return;
+  if (skippable == UINT64_MAX && parser.Skippable(Other(side)) == UINT64_MAX)
+    return orders_->Unread(entry.from);
   const uint64_t next = entry.speaker->feeder.Next(side);
   const bool in = (side == Side::kToServer) == (entry.from.server != entry.turned);
   orders_->SkipUntil(entry.from, in, skippable > UINT64_MAX - next ? UINT64_MAX : next + skippable);
@@ -36,7 +39,9 @@ bool Conversations::Passes(uint64_t connection, Side side, uint64_t position) co
   const Speaker& speaker = *found->second.speaker;
   const Side as = found->second.turned ? Other(side) : side;
   const uint64_t next = speaker.feeder.Next(as);
-  return next != Feeder::kAnywhere && position >= next && position - next <= speaker.parser->Skippable(as);
+  const uint64_t skippable = speaker.parser->Skippable(as);
+  return next != Feeder::kAnywhere && skippable != kOpenEnd && position >= next &&
+         position - next <= skippable;
 }
 
 void Conversations::CatchUp(uint64_t connection, Side side, uint64_t position, uint64_t ns) {
@@ -45,8 +50,10 @@ void Conversations::CatchUp(uint64_t connection, Side side, uint64_t position, u
   Speaker& speaker = *found->second.speaker;
   const Side as = found->second.turned ? Other(side) : side;
   const uint64_t next = speaker.feeder.Next(as);
-  if (next == Feeder::kAnywhere || position <= next) return;
-  const uint64_t passed = std::min(position - next, speaker.parser->Skippable(as));
+  const uint64_t skippable = speaker.parser->Skippable(as);
+  // A piece with the next message may be on its way.
+  if (next == Feeder::kAnywhere || position <= next || skippable == kOpenEnd) return;
+  const uint64_t passed = std::min(position - next, skippable);
   if (passed > 0)
     speaker.feeder.Feed({as, next + passed, 0, 0, nullptr, ns}, *speaker.parser, speaker.pairing);
 }

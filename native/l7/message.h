@@ -13,6 +13,9 @@ enum class Side : uint8_t { kToServer = 0, kToClient = 1 };
 constexpr size_t Index(Side side) { return static_cast<size_t>(side); }
 constexpr Side Other(Side side) { return side == Side::kToServer ? Side::kToClient : Side::kToServer; }
 
+// Of Parser::Skippable: what comes is not needed, but where it ends only the next message shows.
+constexpr uint64_t kOpenEnd = 1ull << 62;
+
 constexpr uint32_t kUnknownStatus = 0xffffffff;
 
 // Of a message: a whole one has the first two. A message that comes in parts (a stream of HTTP/2) begins, may

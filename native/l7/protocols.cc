@@ -9,6 +9,7 @@
 #include "parser.h"
 #include "postgres/postgres.h"
 #include "redis/redis.h"
+#include "tls/tls.h"
 
 namespace skybraid::l7 {
 
@@ -23,6 +24,7 @@ Parser* Make(void* at) {
 }  // namespace
 
 const ProtocolRow kProtocolTable[] = {
+    {"tls", Protocol::kTls, tls::Classify, sizeof(tls::TlsParser), Make<tls::TlsParser>},
     {"http1", Protocol::kHttp1, ClassifyHttp1, sizeof(Http1), Make<Http1>},
     {"http2", Protocol::kHttp2, http2::Classify, sizeof(http2::Http2Parser), Make<http2::Http2Parser>},
     {"dns", Protocol::kDns, dns::Classify, sizeof(dns::DnsParser), Make<dns::DnsParser>},

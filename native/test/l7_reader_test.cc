@@ -146,6 +146,39 @@ TEST("l7 reader: a body ends when its last byte passed, not when the next messag
   CHECK_EQ(said.rows[0].last_byte_sum_us, 3000u);
 }
 
+TEST("l7 reader: a chunked body of which only the begin is copied ends where the next request begins") {
+  Server s;
+  const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nabc";
+  uint64_t asked = 0, answered = 0;
+  for (int i = 0; i < 3; i++) {
+    s.Piece(true, asked, kGet);
+    asked += kGet.size();
+    s.Piece(false, answered, head, 9000);
+    answered += 9000;
+    s.Pass(false, answered += 500);
+  }
+  const Counts two{{"GET /a 200", 2}};
+  CHECK(s.Said() == two);
+  CHECK(s.Said(true) == (Counts{{"GET /a 200", 1}}));
+  CHECK_EQ(s.reader.Counters().conversations.pairing.out_of_step, 0u);
+}
+
+TEST("l7 reader: a head of which only the begin is copied has its status") {
+  Server s;
+  s.Piece(true, 0, kGet);
+  s.Piece(false, 0, "HTTP/1.1 404 No\r\nX: y\r\nLong: zzz", 3000);
+  s.Piece(true, kGet.size(), kGet);
+  s.Piece(false, 3000, kOk);
+  CHECK(s.Said(true) == (Counts{{"GET /a 404", 1}, {"GET /a 200", 1}}));
+}
+
+TEST("l7 reader: with two requests open, what is missing may hold both responses") {
+  Server s;
+  s.Piece(true, 0, kGet + kGet);
+  s.Piece(false, 0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nabc", 9000);
+  CHECK(s.Said(true) == (Counts{{"GET /a -1", 2}}));
+}
+
 TEST("l7 reader: what nobody knows is told once, then needs no copies") {
   Server s;
   const std::string noise(100, '\xfe');

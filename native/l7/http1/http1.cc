@@ -110,7 +110,7 @@ void Http1::Reset(Half& half) {
   half.state = State::kStart;
   half.cut = half.chunked = half.has_length = half.coded = half.error = false;
   half.kept = half.status = 0;
-  half.left = half.bytes = half.first_ns = 0;
+  half.left = half.bytes = half.first_ns = half.last_ns = 0;
   half.number = number;
 }
 
@@ -253,6 +253,7 @@ void Http1::OnHeadEnd(Side side, uint64_t ns, Sink& sink) {
     half.state = State::kAstray;
     return;
   }
+  if (!answers) EndUnmeasured(sink);
   const State next = AfterHead(side);
   const bool tunnel = answers && next == State::kForever && half.status < 300 && TunnelBegins(half);
   const bool ends = next == State::kStart || tunnel;
@@ -303,7 +304,8 @@ void Http1::OnChunkSize(Half& half, const char* line, size_t size) {
 void Http1::Pass(Side side, uint64_t count, uint64_t ns, Sink& sink) {
   Half& half = half_[Index(side)];
   half.bytes += count;
-  if (half.state == State::kForever) return;
+  half.last_ns = ns;
+  if (half.state == State::kForever || half.state == State::kUntilAsked) return;
   half.left -= count;
   if (half.left > 0) return;
   if (half.state == State::kChunk)
@@ -348,6 +350,8 @@ uint64_t Http1::Skippable(Side side) const {
       return half.left;
     case State::kForever:
       return kNoEnd;
+    case State::kUntilAsked:
+      return kOpenEnd;
     default:
       return 0;
   }
@@ -355,10 +359,41 @@ uint64_t Http1::Skippable(Side side) const {
 
 void Http1::Skip(Side side, uint64_t count, uint64_t ns, Sink& sink) { Pass(side, count, ns, sink); }
 
-// How many messages were in what is missing is not known: what is open stays without an answer.
+// What is missing belongs to the only response that is open, and so does all that comes until something is
+// asked.
+bool Http1::GoesOnUntilAsked(uint64_t ns, Sink& sink) {
+  Half& half = half_[Index(Side::kToClient)];
+  const uint32_t open = half_[Index(Side::kToServer)].number - half.number;
+  if (half.state == State::kHeaders) {
+    if (open != 1 || half.status < 200) return false;
+    Emit(Side::kToClient, kBegins, ns, sink);
+    half.number++;
+  } else if (half.state < State::kBody || half.state > State::kTrailer || open != 0) {
+    return false;
+  }
+  half.state = State::kUntilAsked;
+  half.last_ns = ns;
+  half.kept = 0;
+  half.cut = false;
+  return true;
+}
+
+// The response before ended with the last byte that came. What still comes is looked through for the next
+// one.
+void Http1::EndUnmeasured(Sink& sink) {
+  Half& half = half_[Index(Side::kToClient)];
+  if (half.state != State::kUntilAsked) return;
+  End(Side::kToClient, half.last_ns, sink);
+  half.state = State::kAstray;
+}
+
+// How many messages were in what is missing is not known, unless it can only be of one response: what is open
+// stays without an answer.
 void Http1::Lost(Side side, uint64_t ns, Sink& sink) {
   Half& half = half_[Index(side)];
-  if (half.state == State::kForever || half.state == State::kAstray) return;
+  if (half.state == State::kForever || half.state == State::kAstray || half.state == State::kUntilAsked)
+    return;
+  if (side == Side::kToClient && GoesOnUntilAsked(ns, sink)) return;
   Reset(half);
   half.state = State::kAstray;
   half_[Index(Side::kToClient)].number = half_[Index(Side::kToServer)].number;

@@ -25,12 +25,13 @@ class Http1 final : public Parser {
   enum class State : uint8_t {
     kStart,  // before the first line
     kHeaders,
-    kBody,       // `left` bytes
-    kChunkSize,  // line
-    kChunk,      // `left` bytes, its line end included
-    kTrailer,    // lines
-    kForever,    // to the end of the connection
-    kAstray,     // something was lost: until a piece begins with a first line
+    kBody,        // `left` bytes
+    kChunkSize,   // line
+    kChunk,       // `left` bytes, its line end included
+    kTrailer,     // lines
+    kForever,     // to the end of the connection
+    kUntilAsked,  // some of it is missing: to the next request
+    kAstray,      // something was lost: until a piece begins with a first line
   };
   struct Half {
     State state = State::kStart;
@@ -44,7 +45,8 @@ class Http1 final : public Parser {
     uint64_t left = 0;
     uint64_t bytes = 0;  // of the message that were not emitted yet
     uint64_t first_ns = 0;
-    uint32_t number = 0;  // of messages that began
+    uint64_t last_ns = 0;  // kUntilAsked
+    uint32_t number = 0;   // of messages that began
     char line[kLineBytes];
   };
 
@@ -61,6 +63,8 @@ class Http1 final : public Parser {
   void Pass(Side side, uint64_t count, uint64_t ns, Sink& sink);
   void Emit(Side side, uint8_t flags, uint64_t ns, Sink& sink);
   void End(Side side, uint64_t ns, Sink& sink);
+  bool GoesOnUntilAsked(uint64_t ns, Sink& sink);
+  void EndUnmeasured(Sink& sink);
   void Reset(Half& half);
 
   Half half_[2];
