@@ -14,8 +14,17 @@ export interface DecodedRecord {
   big(column: string): bigint
 }
 
+/** What was said on a connection with one operation and status; -1: no response was seen. */
+export interface DecodedSaid {
+  readonly record: DecodedRecord
+  readonly operation: string
+  readonly status: number
+  readonly count: number
+}
+
 export interface DecodedFrame {
   readonly frame: Frame
+  readonly said: DecodedSaid[]
   readonly records: DecodedRecord[]
   readonly names: string[]
 }
@@ -62,9 +71,28 @@ function decodeFrame(frame: Frame): DecodedFrame {
       big: column => BigInt(raw(column)),
     }
   })
-  return { frame, records, names: messages('names') }
+  return { frame, records, names: messages('names'), said: saidIn(text, columns, records) }
 }
 
+/** A column that was left out is zero for every row. */
+function saidIn(
+  text: string,
+  columns: ReadonlyMap<string, readonly string[]>,
+  records: readonly DecodedRecord[],
+): DecodedSaid[] {
+  const operations = [...text.matchAll(/^operations {\n(?: {2}.*\n)*?}/gm)].map(
+    m => / name: "(.*)"/.exec(m[0])?.[1] ?? '',
+  )
+  const value = (column: string, row: number): number => Number(columns.get(column)?.[row] ?? 0)
+  return (columns.get('l7_count') ?? []).map((count, row) => ({
+    record: records[value('l7_record', row)]!,
+    operation: operations[value('l7_operation', row)]!,
+    status: value('l7_status', row) | 0,
+    count: Number(count),
+  }))
+}
+
+export const speaksOf = (r: DecodedRecord): number => (r.at('kind') >>> 23) & 31
 export const stateOf = (r: DecodedRecord): number => (r.at('kind') >> 6) & 7
 export const roleOf = (r: DecodedRecord): number => (r.at('kind') >> 3) & 3
 export const reasonOf = (r: DecodedRecord): number => (r.at('kind') >> 9) & 15
