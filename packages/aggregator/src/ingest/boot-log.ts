@@ -19,6 +19,9 @@ export interface BootCounters {
   ringConsumed: number
   /** By number of LossPlace. */
   readonly lost: Map<number, number>
+  /** What is in no operation, by number of L7Cause, and connections by what they were found to speak. */
+  readonly unread: Map<number, number>
+  readonly verdicts: Map<number, number>
 }
 
 const maxLossPlaces = 64
@@ -42,6 +45,8 @@ export class BootLog {
     ringProduced: 0,
     ringConsumed: 0,
     lost: new Map(),
+    unread: new Map(),
+    verdicts: new Map(),
   }
   capabilities = 0
   batches = 0
@@ -81,7 +86,8 @@ export class BootLog {
 
   state(): BootState {
     const { bootId, firstSentMs, capabilities, batches, records, duplicates } = this
-    const { lost, ...counters } = this.counters
+    // those of application protocols come with the next batch
+    const { lost, unread: _unread, verdicts: _verdicts, ...counters } = this.counters
     const logs = [...this.#partitions].map(([partition, { log, stopped }]) => ({
       partition,
       stopped,
@@ -187,6 +193,16 @@ export class BootLog {
       if (records > before) this.lossChanges++
       counters.lost.set(place, Math.max(before, records))
     }
+    for (const { cause, count } of header.l7Counts) raise(counters.unread, cause, count)
+    for (const { protocol, connections } of header.l7Verdicts) raise(counters.verdicts, protocol, connections)
     this.capabilities = header.capabilities
   }
+}
+
+/** There are fewer protocols and causes than this. */
+const mostKinds = 64
+
+function raise(counts: Map<number, number>, kind: number, count: number): void {
+  if (!counts.has(kind) && counts.size >= mostKinds) return
+  counts.set(kind, Math.max(counts.get(kind) ?? 0, count))
 }

@@ -1,5 +1,6 @@
-import { type LossPlace, lossPlaces } from '@skybraid/shared'
+import { L7Cause, type LossPlace, lossPlaces } from '@skybraid/shared'
 import type { NodeStatus } from '../topology/answer.ts'
+import { l7ProtocolName } from '../topology/said-rows.ts'
 import type { BootCounters, BootLog } from './boot-log.ts'
 import type { NodeLog } from './node-log.ts'
 
@@ -56,6 +57,7 @@ export function nodeStatus(
     duplicates: boot.duplicates,
     identity: { ring: ringIdentity(boot), records: recordsIdentity(boot, readsAll) },
     capabilities: capabilitiesOf(boot.capabilities),
+    applications: applicationsOf(boot),
   }
 }
 
@@ -82,8 +84,17 @@ function addedFigures(boots: readonly BootLog[]): BootFigures {
       ringProduced: most(c => c.ringProduced),
       ringConsumed: most(c => c.ringConsumed),
       lost,
+      unread: largestOf(boots.map(({ counters }) => counters.unread)),
+      verdicts: largestOf(boots.map(({ counters }) => counters.verdicts)),
     },
   }
+}
+
+function largestOf(all: readonly ReadonlyMap<number, number>[]): Map<number, number> {
+  const largest = new Map<number, number>()
+  for (const counts of all)
+    for (const [kind, count] of counts) largest.set(kind, Math.max(largest.get(kind) ?? 0, count))
+  return largest
 }
 
 /** produced = consumed + full + what was still in the ring when the batch was sealed. */
@@ -112,6 +123,18 @@ function recordsIdentity(boot: BootFigures, readsAll: boolean): NodeStatus['iden
     ...(readsAll && { inFlight }),
     lost: { ...lostAtCollector(boot), ...(gap > 0 && { sequence_gap: gap }) },
     holds: (!readsAll || inFlight >= 0) && boot.records + gap === boot.publishedRecords,
+  }
+}
+
+const causeNames = new Map<number, string>(Object.entries(L7Cause).map(([name, cause]) => [cause, name]))
+
+/** What a collector says of application protocols. */
+function applicationsOf({ counters: { verdicts, unread } }: BootFigures): NodeStatus['applications'] {
+  const named = (counts: ReadonlyMap<number, number>, nameOf: (kind: number) => string) =>
+    Object.fromEntries([...counts].sort(([a], [b]) => a - b).map(([kind, count]) => [nameOf(kind), count]))
+  return {
+    connections: named(verdicts, l7ProtocolName),
+    unread: named(unread, cause => causeNames.get(cause) ?? `cause${cause}`),
   }
 }
 

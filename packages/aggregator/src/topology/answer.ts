@@ -339,6 +339,13 @@ export interface NodeStatus {
     }
   }
   readonly capabilities: readonly string[]
+  /** What the collector says of application protocols, since its start. */
+  readonly applications: {
+    /** By what they were found to speak; `unknown` for none that is known. */
+    readonly connections: Readonly<Record<string, number>>
+    /** What is in no operation, by cause. */
+    readonly unread: Readonly<Record<string, number>>
+  }
 }
 
 export interface IngestStatus {

@@ -1,4 +1,5 @@
-import type { OperationView } from './answer.ts'
+import type { OperationsAnswer, OperationView } from './answer.ts'
+import { type AnswerFrame, type AnswerScratch, windowOf } from './answer-text.ts'
 import type { Evaluation } from './evaluate.ts'
 import type { RangeParts } from './range-sums.ts'
 import { l7ProtocolName, mostOperations, otherOf, SaidRows, saidSumCount } from './said-rows.ts'
@@ -13,8 +14,24 @@ export interface OperationsFilter {
   readonly service?: string
 }
 
+export function operationsAnswer(
+  found: Evaluation,
+  filter: OperationsFilter,
+  frame: AnswerFrame,
+  { headsOf }: AnswerScratch,
+): OperationsAnswer {
+  const heads = headsOf(found.fold)
+  return {
+    window: windowOf(frame),
+    completeness: frame.completeness,
+    groupBy: found.fold.groupBy,
+    operations: operationsOf(found, filter, slot => JSON.parse(heads.idText(slot))),
+    notes: [...found.notes, ...frame.notes],
+  }
+}
+
 /** All operations of the edges that are wanted, those that took the longest altogether first. */
-export function operationsOf(
+function operationsOf(
   found: Evaluation,
   filter: OperationsFilter,
   idOf: (slot: number) => string,
@@ -136,7 +153,7 @@ function capped(operations: Map<number, OfOperation>): OfOperation[] {
 }
 
 /** Longest altogether first, as the client saw it where it did. */
-export function compareOperations(a: OperationView, b: OperationView): number {
+function compareOperations(a: OperationView, b: OperationView): number {
   return timeOf(b) - timeOf(a) || (keyOf(a) < keyOf(b) ? -1 : 1)
 }
 

@@ -29,7 +29,7 @@ import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Fold } from './fold.ts'
 import { createFoldCache } from './fold-cache.ts'
 import { correctableMinutes, type MinuteBook, type MinuteBookOptions } from './minute-book.ts'
-import { operationsOf } from './operations.ts'
+import { operationsAnswer } from './operations.ts'
 import { type BookStart, createPartitionBooks } from './partition-books.ts'
 import { createPartitionDeltas, type EdgeListeners } from './partition-deltas.ts'
 import { createSumsScratch, type RangeParts } from './range-sums.ts'
@@ -321,18 +321,7 @@ export function createTopology(options: TopologyOptions): Topology {
     topologyJson,
     operations(query, nowMs) {
       const evaluated = evaluateQuery(query)
-      const { found } = evaluated
-      const heads = answerScratch.headsOf(found.fold)
-      const operations = operationsOf(found, query, slot => JSON.parse(heads.idText(slot)))
-      const { completeness, notes: more, ...frame } = frameOf(evaluated, query, nowMs)
-      const window = windowOf({ ...frame, completeness, notes: more })
-      return {
-        window,
-        completeness,
-        groupBy: found.fold.groupBy,
-        operations,
-        notes: [...found.notes, ...more],
-      }
+      return operationsAnswer(evaluated.found, query, frameOf(evaluated, query, nowMs), answerScratch)
     },
     changedSince,
     flows: (query, nowMs) => options.flows?.(query, nowMs) ?? { flows: noFlows },

@@ -15,6 +15,7 @@ import {
 } from './flow-text.ts'
 import type { LineFormat } from './line-format.ts'
 import type { Paint } from './paint.ts'
+import type { SaidRow } from './said-rows.ts'
 import type { TapEvent } from './tap-event.ts'
 
 /** One line of free width per record, in which what was not measured or is zero takes no room. */
@@ -44,13 +45,27 @@ function rowLine(row: FlowRow, paint: Paint): string {
   const parts = [
     paint('dim', dayAndTime(row.unixMs)),
     `${paint('cyan', printable(row.node, 63))} ${roleText(row).padEnd(6)}`,
-    row.protocol,
+    row.application === undefined ? row.protocol : `${row.protocol}/${row.application}`,
     `${endText(row.from)} ${arrowOf(row)} ${endText(row.to)}`,
     colour === undefined ? outcome : paint(colour, outcome),
     ...measures(row),
   ]
   const marks = marksOf(row)
   if (marks.length > 0) parts.push(paint('dim', `[${marks.join(' ')}]`))
+  for (const said of row.said) parts.push(`| ${saidText(said, paint)}`)
+  return parts.join('  ')
+}
+
+/** One operation, ended in one way; behind the record, so that a record stays one line. */
+function saidText(said: SaidRow, paint: Paint): string {
+  const { operation, host, status, count, isError, requestBytes, responseBytes, meanFirstByteUs } = said
+  const code = status === undefined ? 'no response seen' : String(status)
+  const parts = [
+    `${count} × ${printable(operation, 256)}${host === undefined ? '' : ` at ${printable(host, 256)}`}`,
+    isError ? paint('red', code) : code,
+    `→${bytes(requestBytes)} ←${bytes(responseBytes)}`,
+  ]
+  if (meanFirstByteUs !== undefined) parts.push(`first byte ${micros(meanFirstByteUs)}`)
   return parts.join('  ')
 }
 

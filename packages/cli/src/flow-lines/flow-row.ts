@@ -2,6 +2,7 @@ import {
   EndReason,
   type FlowColumns,
   Kind,
+  l7ProtocolOf,
   Protocol,
   protocolOf,
   Role,
@@ -14,6 +15,7 @@ import {
   u32ColumnFields,
 } from '@skybraid/shared'
 import { dnsNamesOf, type FlowEnd, flowEnd } from './flow-end.ts'
+import { protocolText, type SaidRow, saidRows } from './said-rows.ts'
 
 /** One flow record, ready to be shown. Absent means not measured. Sent and received are as the local end sees them. */
 export interface FlowRow {
@@ -24,6 +26,10 @@ export interface FlowRow {
   readonly partition: number
   readonly sequence: number
   readonly protocol: 'tcp' | 'udp'
+  /** What it was found to speak; absent where that is not known. */
+  readonly application?: string
+  /** What was said since the flow's previous record. */
+  readonly said: readonly SaidRow[]
   /** Of the local end, which belongs to the reporting node. */
   readonly role: FlowRole
   readonly roleGuessed: boolean
@@ -109,8 +115,11 @@ export type EndName = (typeof endNames)[keyof typeof endNames]
 export function flowRows(columns: FlowColumns): FlowRow[] {
   const dns = dnsNamesOf(columns)
   const wide = wideValues(columns)
+  const said = saidRows(columns)
   const rows: FlowRow[] = []
-  for (let row = 0; row < columns.count; row++) rows.push(flowRow(columns, row, dns, wide))
+  for (let row = 0; row < columns.count; row++) {
+    rows.push({ ...flowRow(columns, row, dns, wide), said: said.get(row) ?? [] })
+  }
   return rows
 }
 
@@ -119,7 +128,7 @@ function flowRow(
   row: number,
   dns: ReadonlyMap<string, readonly string[]>,
   wide: ReadonlyMap<number, number>,
-): FlowRow {
+): Omit<FlowRow, 'said'> {
   const { header, u32 } = columns
   const kind = u32.kind[row]
   const role = roleNames[roleOf(kind) as keyof typeof roleNames]
@@ -134,6 +143,7 @@ function flowRow(
     partition: header.partition,
     sequence: header.sequence,
     protocol: isTcp ? 'tcp' : 'udp',
+    ...(l7ProtocolOf(kind) !== 0 && { application: protocolText(l7ProtocolOf(kind)) }),
     role,
     from: role === 'server' ? remote : local,
     to: role === 'server' ? local : remote,

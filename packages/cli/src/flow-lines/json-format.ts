@@ -3,7 +3,8 @@ import { eventText } from './event-text.ts'
 import { endName, type FlowEnd } from './flow-end.ts'
 import type { FlowRow } from './flow-row.ts'
 import type { LineFormat } from './line-format.ts'
-import { lossName } from './loss-name.ts'
+import { causeName, lossName } from './loss-name.ts'
+import { protocolText } from './said-rows.ts'
 import type { TapEvent } from './tap-event.ts'
 
 /** One object per line; `type` tells records from events. docs/tap.md lists the fields. */
@@ -45,6 +46,7 @@ export function flowObject(row: FlowRow): object {
     partition: row.partition,
     sequence: row.sequence,
     protocol: row.protocol,
+    ...(row.application === undefined ? {} : { application: row.application }),
     role,
     ...(row.roleGuessed ? { roleGuessed: true } : {}),
     from: endObject(from),
@@ -62,6 +64,7 @@ export function flowObject(row: FlowRow): object {
     ...(minRttUs === undefined ? {} : { minRttUs }),
     ...countersObject(row),
     totals: row.protocol === 'tcp' ? row.totals : bytesOf(row.totals),
+    ...(row.said.length === 0 ? {} : { said: row.said }),
   }
 }
 
@@ -98,7 +101,18 @@ function ownerObject(owner: NonNullable<FlowEnd['owner']>): object {
 }
 
 export function batchObject(header: BatchHeader): object {
-  const { owners, names, losses, bootId, baseUnixMs, sentUnixMs, ...plain } = header
+  const {
+    owners,
+    names,
+    losses,
+    operations,
+    l7Counts,
+    l7Verdicts,
+    bootId,
+    baseUnixMs,
+    sentUnixMs,
+    ...plain
+  } = header
   return {
     type: 'batch',
     boot: bootId,
@@ -108,7 +122,22 @@ export function batchObject(header: BatchHeader): object {
     losses: Object.fromEntries(losses.map(({ place, records }) => [lossName(place), records])),
     owners: owners.length,
     names: names.length,
+    ...(operations.length === 0 ? {} : { operations: operations.length }),
+    ...(l7Counts.length === 0
+      ? {}
+      : { unread: namedCounts(l7Counts.map(({ cause, count }) => [causeName(cause), count])) }),
+    ...(l7Verdicts.length === 0
+      ? {}
+      : {
+          applications: namedCounts(
+            l7Verdicts.map(({ protocol, connections }) => [protocolText(protocol), connections]),
+          ),
+        }),
   }
+}
+
+function namedCounts(counts: readonly (readonly [string, number])[]): object {
+  return Object.fromEntries(counts)
 }
 
 export function eventObject(event: TapEvent): object {

@@ -61,6 +61,21 @@ function writeCollectors(out: MetricSet, { nodes }: IngestStatus): void {
     'Kernel events that found the ring full.',
   )
   for (const { node, identity } of nodes) ring(identity.ring.full, { node })
+  const spoken = out.family(
+    'skybraid_collector_application_connections_total',
+    'counter',
+    'Connections by the application protocol that they were found to speak.',
+  )
+  const unread = out.family(
+    'skybraid_collector_application_unread_total',
+    'counter',
+    'What of application protocols is in no operation, by cause.',
+  )
+  for (const { node, applications } of nodes) {
+    for (const [protocol, count] of Object.entries(applications.connections))
+      spoken(count, { node, protocol })
+    for (const [cause, count] of Object.entries(applications.unread)) unread(count, { node, cause })
+  }
   const holds = out.family('skybraid_collector_identity_holds', 'gauge', '1 while a node’s numbers add up.')
   for (const { node, identity } of nodes) {
     holds(identity.ring.holds ? 1 : 0, { node, identity: 'ring' })

@@ -197,6 +197,7 @@ function drawDetail() {
     renderDetail(host, {
       edge,
       siblings,
+      seconds: secondsOf(topology.head?.window),
       name: nameOf,
       onClose: deselect,
       onFocus: focusOn,
@@ -209,6 +210,12 @@ function drawDetail() {
 }
 
 /** A node's name, with what it is part of where another node has the same name. */
+/** How much of a window has passed. */
+function secondsOf(window) {
+  if (window === undefined) return 0
+  return (Math.min(Date.now(), Date.parse(window.to)) - Date.parse(window.from)) / 1000
+}
+
 function nameOf(id) {
   const node = topology?.nodes.get(id)
   if (node === undefined) return visible(id)

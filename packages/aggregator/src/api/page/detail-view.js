@@ -1,9 +1,10 @@
 import { element, visible } from './dom.js'
 import { bytesText, countText, lossText, microsText, millisText, observedText, sidesOf } from './figures.js'
+import { saidParts } from './said-view.js'
 
 /** One edge from both ends: what the client saw, what the server saw, and what differs. */
 
-export function renderDetail(host, { edge, siblings, name, onClose, onFocus, onSelect }) {
+export function renderDetail(host, { edge, siblings, seconds, name, onClose, onFocus, onSelect }) {
   const title = element(
     'h2',
     {},
@@ -20,6 +21,7 @@ export function renderDetail(host, { edge, siblings, name, onClose, onFocus, onS
     { class: 'detail-scroll' },
     facts,
     reasonsOf(edge),
+    ...saidParts(edge, seconds),
     sideTable(edge),
     ...tcpParts(edge),
   )

@@ -54,6 +54,32 @@ describe.skipIf(executablePath === undefined)('the page, in Chromium', { timeout
 
   const rows = () => page.locator('.edges tbody tr')
 
+  it('shows what was said on an edge, each end apart, and the network’s part of the time', async () => {
+    const view = {
+      requests: 900,
+      errors: 9,
+      unknown: 0,
+      requestBytes: 1,
+      responseBytes: 1,
+      statuses: { 200: 891, 500: 9 },
+      timeUs: 1,
+      firstByteUs: { count: 900, p50: 850, p90: 2_000, p99: 4_100, max: 9_000 },
+    }
+    const http = { protocols: ['http1'], client: view, server: { ...view, unknown: 3 }, networkUs: 320 }
+    await open('/', ({ reader }) => {
+      reader.edges = [{ ...fixtureEdge('curl', 'nginx', 10), http }]
+    })
+    await rows().first().click()
+    const table = page.locator('#detail table').first()
+    await expect.poll(() => table.textContent()).toContain('Time to first byte p99')
+    const text = await table.textContent()
+    expect(text).toContain('Requests900900')
+    expect(text).toContain('Errors9 (1.0 %)')
+    expect(text).toContain('850 µs')
+    expect(text).toContain('on average320 µs')
+    expect(complaints).toEqual([])
+  })
+
   it('shows long names without sideways scrolling, in full where the pointer rests', async () => {
     const names = [
       'checkout-frontend [nginx.service]@worker-a.example',

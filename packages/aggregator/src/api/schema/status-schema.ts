@@ -48,6 +48,17 @@ export const nodeStatusSchema = Type.Object(
       strict,
     ),
     capabilities: Type.Array(Type.String(), { description: 'what is live on this node' }),
+    applications: Type.Object(
+      {
+        connections: Type.Record(Type.String(), Type.Integer(), {
+          description: 'by what they were found to speak; unknown: none that is known',
+        }),
+        unread: Type.Record(Type.String(), Type.Integer(), {
+          description: 'what is in no operation, by cause',
+        }),
+      },
+      { ...strict, description: 'what the collector says of application protocols, since its start' },
+    ),
   },
   { ...strict, title: 'NodeStatus' },
 )
