@@ -4,6 +4,7 @@ import { Cluster } from './cluster/cluster.ts'
 import { machine } from './cluster/leftovers.ts'
 import { type Edge, Installation } from './installation.ts'
 import { namespace } from './pods/peers.ts'
+import { access } from './scenarios/access.ts'
 import { addressReuse } from './scenarios/address-reuse.ts'
 import { apiServer } from './scenarios/api-server.ts'
 import { freshCluster } from './scenarios/fresh-cluster.ts'
@@ -14,7 +15,11 @@ import { rollout } from './scenarios/rollout.ts'
 import { shopCounts } from './scenarios/shop.ts'
 
 // one cluster and one installation for all of it: what is installed is looked at from every side before it goes
-const values = ['--set', 'demo.enabled=true', '--set', 'demo.requestsPerSecond=20']
+const values = [
+  'demo.enabled=true',
+  'demo.requestsPerSecond=20',
+  'aggregator.config.api-auth=kubernetes',
+].flatMap(value => ['--set', value])
 const waits = ['--wait', '--timeout', '150s']
 
 let installation: Installation
@@ -76,6 +81,7 @@ names(() => installation)
 addressReuse(() => installation)
 rollout(() => installation)
 apiServer(() => installation)
+access(() => installation)
 restarts(() => installation)
 
 it('is upgraded and rolled back while the shop goes on, and keeps its logins', async () => {

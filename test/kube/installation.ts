@@ -102,16 +102,23 @@ export class Installation {
     }
   }
 
-  /**
-   * What the API says. It is asked at the pod's address, which the pod's successor changes. An aggregator that is behind
-   * says so and refuses; it is asked again.
-   */
+  /** What the API says to who has the token of the chart. */
   async ask<T>(path: string): Promise<T> {
     if (this.#token === '') await this.#readToken()
+    const { status, text } = await this.askAs(this.#token, path)
+    if (status !== 200) throw new Error(`${path}: ${status} ${text}`)
+    return JSON.parse(text) as T
+  }
+
+  /**
+   * It is asked at the pod's address, which the pod's successor changes. An aggregator that is behind says so and
+   * refuses; it is asked again. Status 0: it cannot be reached.
+   */
+  async askAs(token: string, path: string): Promise<{ status: number; text: string }> {
     if (this.#address === '') await this.#findPod()
     const url = `http://${this.#address}:7100${path}`
-    const header = `Authorization: Bearer ${this.#token}`
-    const curl = ['curl', '-sS', '--fail-with-body', '--max-time', '20', '-H', header, url]
+    const header = `Authorization: Bearer ${token}`
+    const curl = ['curl', '-sS', '--max-time', '20', '-w', '\\n%{http_code}', '-H', header, url]
     const answer = await until(
       `${path} is answered`,
       async () => {
@@ -120,9 +127,9 @@ export class Installation {
       },
       { timeoutMs: 60_000, everyMs: 500 },
     )
-    if (answer.code === 0) return JSON.parse(answer.stdout) as T
-    this.#address = ''
-    throw new Error(`${path}: ${answer.stderr}${answer.stdout}`)
+    if (answer.code !== 0) this.#address = ''
+    const end = answer.stdout.lastIndexOf('\n')
+    return { status: Number(answer.stdout.slice(end + 1)), text: answer.stdout.slice(0, end) + answer.stderr }
   }
 
   async #readToken(): Promise<void> {
