@@ -35,7 +35,7 @@ function running(): State | undefined {
 
 async function up(): Promise<void> {
   if (running() === undefined) {
-    const oap = await Oap.start({ ports, detached: true, say: console.error })
+    const oap = await Oap.start({ ports, metricRules: 'skybraid/*', detached: true, say: console.error })
     writeFileSync(stateFile, JSON.stringify({ pid: oap.pid!, ports, logPath: oap.logPath } satisfies State))
     oap.release()
   }

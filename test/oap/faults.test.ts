@@ -22,6 +22,8 @@ class Source {
   readonly #name: string
   readonly #minute = Math.floor(Date.now() / 60_000)
   pushed = 0
+  /** Numbers of intervals, as it became known what became of them. */
+  readonly settled: number[] = []
 
   constructor(name: string, address: string) {
     this.#name = name
@@ -50,8 +52,14 @@ class Source {
       remote,
       amounts,
     }))
-    this.#queue.push({ unixMinute: this.#minute, takenMs: Date.now(), pairs: packPairs(pairs), http: [] })
-    this.pushed++
+    const number = this.pushed++
+    this.#queue.push({
+      unixMinute: this.#minute,
+      takenMs: Date.now(),
+      pairs: packPairs(pairs),
+      http: [],
+      settled: () => this.settled.push(number),
+    })
     this.sender.wake()
   }
 
@@ -91,6 +99,7 @@ describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
       { timeout: 90_000, interval: 200 },
     )
     expect(sender.counts.unknownIntervals).toBeLessThanOrEqual(1)
+    expect(source.settled).toEqual(Array.from({ length: source.pushed }, (_, i) => i))
     await vi.waitFor(
       async () => {
         const [connections, bytes] = await source.seen(oap)
@@ -119,21 +128,40 @@ describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
     await expectExact(source)
   }, 240_000)
 
-  it('behind a link that is cut for 30 s: everything but what was in flight arrives afterwards, once', async () => {
+  it('behind a link that is cut for two minutes: everything but what was in flight arrives afterwards, in order, once', async () => {
     const link = await CutLink.to(oap.ports.grpc)
     const source = new Source('cut.fault', link.address)
     source.push()
     await vi.waitFor(() => expect(source.sender.counts.intervals).toBe(1), { timeout: 30_000 })
     link.cut()
-    for (let i = 0; i < 6; i++) {
+    for (let i = 0; i < 12; i++) {
       source.push()
-      await seconds(5)
+      await seconds(10)
     }
     expect(source.sender.state().lastError).toBeDefined()
     link.mend()
     source.push()
     await expectExact(source)
     link.close()
+  }, 360_000)
+
+  it('so slow that it hardly reads: what it is sent waits here, and nothing is lost or said twice', async () => {
+    const source = new Source('slow.fault', oap.address)
+    const [runsMs, stopsMs] = [30, 270]
+    let isOver = false
+    const slowed = (async () => {
+      while (!isOver) {
+        oap.pause()
+        await seconds(stopsMs / 1000)
+        oap.resume()
+        await seconds(runsMs / 1000)
+      }
+    })()
+    for (let i = 0; i < 10; i++) source.push()
+    await seconds(10)
+    isOver = true
+    await slowed
+    await expectExact(source)
   }, 240_000)
 
   it('killed and started again: it has forgotten what it had, and gets what comes later', async () => {

@@ -15,6 +15,8 @@ export interface OapPorts {
 export interface OapOptions {
   /** Senders must give it in the header `authentication`. */
   readonly token?: string
+  /** Rules for OpenTelemetry metrics among those that are shipped; compiling them takes some seconds. */
+  readonly metricRules?: string
   /** Free ones by default. */
   readonly ports?: OapPorts
   /** Goes on when this process ends. */
@@ -28,7 +30,7 @@ const rules = fileURLToPath(new URL('../../helm/skybraid/files/oap', import.meta
 const logs = fileURLToPath(new URL('../../.cache/oap', import.meta.url))
 const mainClass = 'org.apache.skywalking.oap.server.starter.OAPServerStartUp'
 /** On a busy machine; a quiet one takes 10 s. */
-const bootMs = 120_000
+const bootMs = 170_000
 const live = new Set<Oap>()
 
 process.on('exit', () => {
@@ -172,6 +174,7 @@ export class Oap {
       SW_TEST_GRPC_PORT: String(this.ports.grpc),
       SW_TEST_REST_PORT: String(this.ports.rest),
       SW_TEST_METRICS_PORT: String(this.ports.metrics),
+      ...(this.#options.metricRules === undefined ? {} : { SW_TEST_METRIC_RULES: this.#options.metricRules }),
       ...(this.#options.token === undefined ? {} : { SW_TEST_TOKEN: this.#options.token }),
     }
     const detached = this.#options.detached === true

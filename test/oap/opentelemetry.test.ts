@@ -33,7 +33,7 @@ describe.skipIf(missing !== '')(`what the access log has no place for, in a real
   const minute = Math.floor(Date.now() / 60_000)
 
   beforeAll(async () => {
-    oap = await Oap.start()
+    oap = await Oap.start({ metricRules: 'skybraid/*' })
     const args = ['--oap', oap.address, '--oap-metrics', '--oap-http-logs-per-second', '1']
     const loaded = loadConfig(oapConfigSchema, { args, env: {} })
     if (loaded.help || !loaded.ok) throw new Error('options')

@@ -1,14 +1,18 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
+import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/interval/interval-queue.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
 import {
   createOapConnection,
   type OapAnswer,
   OapCode,
 } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
+import { startOapSender } from '../../packages/aggregator/src/export/oap/oap-sender.ts'
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { createConsole } from '../../packages/cli/src/console.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import { type Authority, authority, type Certificate } from '../nats/certificates.ts'
 
@@ -95,5 +99,35 @@ describe('an OAP behind TLS', () => {
     expect((await probe(oap, ...args)).code).toBe(OapCode.ok)
     writeFileSync(path('token'), 'old\n')
     expect((await probe(oap, ...args)).code).toBe(OapCode.denied)
+  })
+
+  it('is found among several addresses, of which others refuse us or are not there', async () => {
+    const [strict, open] = [await secureOap(true), await secureOap(false)]
+    const addresses = ['127.0.0.1:1', strict.address, open.address]
+    const args = [...addresses.flatMap(address => ['--oap', address]), '--oap-ca-file', ours.ca]
+    const loaded = loadConfig(oapConfigSchema, { args, env: {} })
+    if (loaded.help || !loaded.ok) throw new Error('options')
+    const queue = createIntervalQueue({ maxAgeMs: 60_000, maxBytes: 1e6 })
+    const end = (service: string) => ({ service, pod: 'pod-0', properties: [] })
+    const amounts = Float64Array.of(1, 0, 1, 0, 0, 0, 0, 0, 0)
+    queue.push({
+      unixMinute: Math.floor(Date.now() / 60_000),
+      takenMs: Date.now(),
+      pairs: packPairs([{ role: 0, local: end('web'), remote: end('api'), amounts }]),
+      http: [],
+    })
+    const sender = startOapSender({
+      config: loaded.config as OapConfig,
+      node: 'node-a',
+      queue,
+      log: createConsole({ write: () => undefined }, 'silent').log,
+      nowMs: Date.now,
+      random: () => 0,
+      announcements: () => [],
+    })
+    closers.push(() => void sender.close(0))
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 30_000 })
+    expect(sender.state().connectedTo).toBe(open.address)
+    expect([strict.messages, open.messages]).toEqual([0, 1])
   })
 })
