@@ -43,12 +43,12 @@ export interface KubeWatch {
 }
 
 const silentMs = 90_000
-// a page is parsed in one turn of the event loop
-const pageSize = 200
+// a page is parsed in one turn of the event loop, and what it took is garbage after that
+const pageSize = 100
 const shortestWaitMs = 500
 const longestWaitMs = 30_000
 /** Objects put between two turns of the event loop. */
-const putsPerTurn = 250
+const putsPerTurn = 50
 
 interface ListPage {
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string }
@@ -94,11 +94,21 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
   }
 
   async function readPage(path: string): Promise<ListPage> {
-    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(options.silentMs ?? silentMs)])
-    const response = await transport.get(path, signal, acceptOf(resource, true))
-    const chunks: Buffer[] = []
-    for await (const chunk of response) chunks.push(chunk as Buffer)
-    return JSON.parse(Buffer.concat(chunks).toString()) as ListPage
+    const quiet = new AbortController()
+    // a signal with a time of its own would hold the request, and what it was answered, until then
+    const timer = globalThis.setTimeout(
+      () => quiet.abort(new Error('a list took too long')),
+      options.silentMs ?? silentMs,
+    )
+    try {
+      const signal = AbortSignal.any([stop.signal, quiet.signal])
+      const response = await transport.get(path, signal, acceptOf(resource, true))
+      const chunks: Buffer[] = []
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+      return JSON.parse(Buffer.concat(chunks).toString()) as ListPage
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async function watch(): Promise<void> {

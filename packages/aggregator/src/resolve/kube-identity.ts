@@ -20,23 +20,23 @@ export interface KubeIdentity {
 
 const kinds = ['pod', 'service', 'node']
 const waysToFind = ['kernel', 'pod-ip', 'cluster-ip', 'external-ip', 'node-address', 'endpoint', 'dns']
-const fields = 10
+/** All but the labels, in the order in which they are written. */
+const fields = [
+  'kind',
+  'foundBy',
+  'namespace',
+  'name',
+  'node',
+  'zone',
+  'workloadKind',
+  'workload',
+  'service',
+  'container',
+] as const satisfies readonly Exclude<keyof KubeIdentity, 'labels'>[]
 
 /** Everything but the labels as one text, for segments. */
 export function identityText(identity: KubeIdentity): string {
-  const { kind, foundBy, namespace, name, node, zone, workloadKind, workload, service, container } = identity
-  return JSON.stringify([
-    kind,
-    foundBy,
-    namespace,
-    name,
-    node,
-    zone,
-    workloadKind,
-    workload,
-    service,
-    container,
-  ])
+  return JSON.stringify(fields.map(field => identity[field]))
 }
 
 export function labelsText(labels: Labels): string {
@@ -47,22 +47,10 @@ export function labelsText(labels: Labels): string {
 export function identityOfText(text: string, labels: string): KubeIdentity | undefined {
   const parts = stringsOf(text)
   const pairs = labels === '' ? [] : stringsOf(labels)
-  if (parts?.length !== fields || !pairs || pairs.length % 2 !== 0) return undefined
+  if (parts?.length !== fields.length || !pairs || pairs.length % 2 !== 0) return undefined
   if (!kinds.includes(parts[0]) || !waysToFind.includes(parts[1])) return undefined
-  const [kind, foundBy, namespace, name, node, zone, workloadKind, workload, service, container] = parts
-  return {
-    kind: kind as KubeIdentity['kind'],
-    foundBy: foundBy as KubeIdentity['foundBy'],
-    namespace,
-    name,
-    node,
-    zone,
-    workloadKind,
-    workload,
-    service,
-    container,
-    labels: pairs,
-  }
+  const values = Object.fromEntries(fields.map((field, i) => [field, parts[i]]))
+  return { ...(values as unknown as Omit<KubeIdentity, 'labels'>), labels: pairs }
 }
 
 function stringsOf(text: string): string[] | undefined {

@@ -131,11 +131,11 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
 
   /** The claim of a record on an address, made with times that are to be mended if it is new. */
   function claimOf(record: KubeRecord, address: string, isExternal: boolean): Claim<Holder> | undefined {
-    const known = record.claims.get(address)
+    const known = claimOn(record, address)
     if (known) return known
     const never = Number.POSITIVE_INFINITY
     const claim = {
-      holder: { record, isExternal },
+      holder: { record, address, isExternal },
       fromMs: 0,
       certainMs: never,
       endsMs: never,
@@ -143,15 +143,15 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
       isEndKnown: false,
     }
     if (!(record.kind === 'endpoint' ? endpoints : claims).add(address, claim)) return undefined
-    record.claims.set(address, claim)
+    record.claims = [...record.claims, claim]
     return claim
   }
 
   function endClaims(record: KubeRecord, atMs: number): void {
-    for (const [address, claim] of record.claims) {
+    for (const claim of record.claims) {
       claim.endsMs = Math.min(claim.endsMs, atMs)
       claim.untilMs = Math.min(claim.untilMs, atMs)
-      listener.addressChanged(address)
+      listener.addressChanged(claim.holder.address)
     }
   }
 
@@ -164,8 +164,8 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
       pod,
       seenMs,
       goneMs: Number.POSITIVE_INFINITY,
-      claims: new Map(),
-      containers: new Map(),
+      claims: [],
+      containers: undefined,
       isAsked: false,
     }
     const sinceMs = before && before.addresses.length > 0 ? record.seenMs : undefined
@@ -180,9 +180,9 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
 
   /** `sinceMs`: when the pod was last seen with other addresses; it was given new ones after that. */
   function claimForPod(record: PodRecord, sinceMs: number | undefined, seenMs: number): void {
-    const { pod, claims: held } = record
+    const { pod } = record
     for (const address of pod.addresses) {
-      const isNew = !held.has(address)
+      const isNew = claimOn(record, address) === undefined
       const claim = claimOf(record, address, false)
       if (!claim) continue
       if (isNew && sinceMs !== undefined) {
@@ -204,7 +204,8 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
       }
       listener.addressChanged(address)
     }
-    for (const [address, claim] of held) {
+    for (const claim of record.claims) {
+      const { address } = claim.holder
       if (pod.addresses.includes(address)) continue
       claim.endsMs = Math.min(claim.endsMs, sinceMs ?? seenMs)
       claim.untilMs = Math.min(claim.untilMs, seenMs)
@@ -219,7 +220,7 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
       kind: 'service',
       service,
       goneMs: Number.POSITIVE_INFINITY,
-      claims: new Map(),
+      claims: [],
     }
     record.service = service
     if (!known) {
@@ -259,7 +260,7 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
       kind: 'endpoint',
       slice,
       goneMs: Number.POSITIVE_INFINITY,
-      claims: new Map(),
+      claims: [],
     }
     record.slice = slice
     slices.set(slice.uid, record)
@@ -283,7 +284,7 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
       kind: 'node',
       node,
       goneMs: Number.POSITIVE_INFINITY,
-      claims: new Map(),
+      claims: [],
     }
     const isNews = known?.node.zone !== node.zone
     record.node = node
@@ -363,6 +364,10 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
   }
 }
 
+function claimOn({ claims }: KubeRecord, address: string): Claim<Holder> | undefined {
+  return claims.find(({ holder }) => holder.address === address)
+}
+
 function goneKey(kind: KubeKind, uid: string): string {
   return `${kind} ${uid}`
 }
@@ -376,7 +381,8 @@ const mostContainers = 32
 function rememberContainers(record: PodRecord, before: KubePod): void {
   const { containers } = before
   for (let i = 0; i < containers.length; i += 2) {
-    if (record.pod.containers.includes(containers[i]) || record.containers.has(containers[i])) continue
+    if (record.pod.containers.includes(containers[i]) || record.containers?.has(containers[i])) continue
+    record.containers ??= new Map()
     if (record.containers.size >= mostContainers)
       record.containers.delete(record.containers.keys().next().value!)
     record.containers.set(containers[i], containers[i + 1])

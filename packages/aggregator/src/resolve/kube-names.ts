@@ -138,7 +138,7 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
       workloadKind: workload.kind,
       workload: workload.name,
       service: serviceOf(pod),
-      container: at >= 0 ? pod.containers[at + 1] : (record.containers.get(containerId) ?? ''),
+      container: at >= 0 ? pod.containers[at + 1] : (record.containers?.get(containerId) ?? ''),
       labels: pod.labels,
     }
   }

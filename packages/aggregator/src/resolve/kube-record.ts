@@ -9,9 +9,10 @@ export interface PodRecord {
   seenMs: number
   /** Unix milliseconds; infinite while it is there. */
   goneMs: number
-  readonly claims: Map<string, Claim<Holder>>
-  /** Ids and names of containers that it had before. */
-  readonly containers: Map<string, string>
+  /** Few, and made anew with each: a list takes a tenth of what a map does, and one that grows makes room for many. */
+  claims: readonly Claim<Holder>[]
+  /** Ids and names of containers that it had before; most never had others. */
+  containers: Map<string, string> | undefined
   /** Somebody was told its name: a change of it matters. */
   isAsked: boolean
 }
@@ -20,21 +21,21 @@ export interface ServiceRecord {
   readonly kind: 'service'
   service: KubeService
   goneMs: number
-  readonly claims: Map<string, Claim<Holder>>
+  claims: readonly Claim<Holder>[]
 }
 
 export interface NodeRecord {
   readonly kind: 'node'
   node: KubeNode
   goneMs: number
-  readonly claims: Map<string, Claim<Holder>>
+  claims: readonly Claim<Holder>[]
 }
 
 export interface SliceRecord {
   readonly kind: 'endpoint'
   slice: KubeSlice
   goneMs: number
-  readonly claims: Map<string, Claim<Holder>>
+  claims: readonly Claim<Holder>[]
 }
 
 export type KubeRecord = PodRecord | ServiceRecord | NodeRecord | SliceRecord
@@ -42,5 +43,6 @@ export type KubeRecord = PodRecord | ServiceRecord | NodeRecord | SliceRecord
 /** Who holds an address, and what sort of address it is to them. */
 export interface Holder {
   readonly record: KubeRecord
+  readonly address: string
   readonly isExternal: boolean
 }
