@@ -145,7 +145,7 @@ describe.skipIf(!canCapture)('application protocols', () => {
     expect(observed.counters().l7.pieces).toBeGreaterThan(0)
   })
 
-  it.skipIf(!has('nginx') || !has('wrk'))("counts what nginx's log counts, under load", async () => {
+  it.skipIf(!has('nginx') || !has('h2load'))("counts what nginx's log counts, under load", async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sb-nginx-'))
     const port = await freePort()
     writeFileSync(join(directory, '1k'), 'x'.repeat(1024))
@@ -165,8 +165,8 @@ describe.skipIf(!canCapture)('application protocols', () => {
       for (let tries = 0; tries < 200 && !existsSync(join(directory, 'pid')); tries++)
         await new Promise(r => setTimeout(r, 50))
       for (const path of ['1k', 'none']) {
-        const wrk = inGroup('wrk', '-t1', '-c4', '-d1', `http://127.0.0.1:${port}/${path}`)
-        expect((await once(wrk, 'exit'))[0]).toBe(0)
+        const load = inGroup('h2load', '--h1', '-n', '5000', '-c', '4', `http://127.0.0.1:${port}/${path}`)
+        expect((await once(load, 'exit'))[0]).toBe(0)
       }
       nginx.kill('SIGQUIT')
       await once(nginx, 'exit')
