@@ -96,6 +96,11 @@ export interface Capture {
   /** From now on one in 2^exponent connections is recorded (0 to 15); those that were decided on stay as they are. */
   setSampling(exponent: number): void
   /**
+   * From a Unix minute on records are split into `count` partitions whose numbers begin with `first`; before, as before.
+   * What was said of that minute and later ones until now is void. At most four are remembered.
+   */
+  setPartitions(first: number, count: number, fromMinute: number): void
+  /**
    * Drains everything, detaches all programs, joins the poll thread and calls `onFlush` for what is pending before it
    * returns. Idempotent; `counters()` keeps the last figures.
    */

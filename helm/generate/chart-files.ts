@@ -14,6 +14,7 @@ const managed = [
   'nats-inbox-prefix',
   'cluster',
   'partitions',
+  'partitions-epoch',
   'listen',
   'api-token-file',
   'insecure',

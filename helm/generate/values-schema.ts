@@ -22,7 +22,9 @@ const open = new Set([
 /** What a value may be where its default does not tell. */
 const told: Readonly<Record<string, JsonSchema>> = {
   'global.cluster': { type: 'string', pattern: '^[A-Za-z0-9_-]{1,63}$' },
-  'global.partitions': { type: 'integer', minimum: 1, maximum: 256 },
+  'global.partitions': { type: 'integer', minimum: 1, maximum: 64 },
+  'global.repartition.epoch': { type: 'integer', minimum: 1, maximum: 1_000_000 },
+  'global.repartition.partitions': { type: 'integer', minimum: 1, maximum: 64 },
   'global.image.pullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
   'global.bus.servers': { type: 'array', items: { type: 'string', pattern: '^(nats|tls)://[^/@]+$' } },
   'aggregator.replicas': { type: 'integer', minimum: 1, maximum: 256 },

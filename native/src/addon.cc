@@ -53,6 +53,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     return DefineClass(env, "Capture",
                        {InstanceMethod<&CaptureObject::Counters>("counters"),
                         InstanceMethod<&CaptureObject::SetSampling>("setSampling"),
+                        InstanceMethod<&CaptureObject::SetPartitions>("setPartitions"),
                         InstanceMethod<&CaptureObject::Close>("close")});
   }
 
@@ -164,6 +165,22 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
       return info.Env().Undefined();
     }
     if (capture_ != nullptr) capture_->SetSampling(static_cast<uint32_t>(exponent));
+    return info.Env().Undefined();
+  }
+
+  Napi::Value SetPartitions(const Napi::CallbackInfo& info) {
+    double numbers[3] = {-1, -1, -1};
+    for (size_t i = 0; i < 3 && i < info.Length(); i++)
+      if (info[i].IsNumber()) numbers[i] = info[i].As<Napi::Number>().DoubleValue();
+    const auto [first, count, minute] = numbers;
+    if (!(first >= 0 && count >= 1 && count <= 256 && first + count <= 65'536 && minute >= 0 && minute < 1e9)) {
+      Napi::TypeError::New(info.Env(), "setPartitions takes the first number, how many, and a minute")
+          .ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    }
+    if (capture_ != nullptr)
+      capture_->SetPartitions(static_cast<uint32_t>(first), static_cast<uint32_t>(count),
+                              static_cast<uint64_t>(minute));
     return info.Env().Undefined();
   }
 

@@ -60,19 +60,29 @@ uint32_t PartitionHash(const FlowRecord& record) {
 }
 
 BatchEncoder::BatchEncoder(uint32_t partitions, Owners& owners, DnsNames& names)
-    : partitions_(partitions),
-      owners_(owners),
+    : owners_(owners),
       names_(names),
-      name_cursors_(partitions, 0),
-      starts_(partitions + 1, 0),
       u32_(kU32Columns * kMaxRecords),
       u64_(kU64Columns * kMaxRecords),
       address_slots_(kAddressSlots) {
   static_assert(std::size(kU32Fields) == kU32Columns && std::size(kU64Fields) == kU64Columns, "columns");
+  splits_.push_back({0, 0, partitions, std::vector<uint64_t>(partitions, 0)});
   plain_.reserve(kMaxBody);
   addresses_.reserve(kMaxBody);
   wide_at_.reserve(kMaxRecords);
   wide_high_.reserve(kMaxRecords);
+}
+
+void BatchEncoder::SetPartitions(uint32_t first, uint32_t count, uint64_t from_minute) {
+  while (!splits_.empty() && splits_.back().from_minute >= from_minute) splits_.pop_back();
+  if (splits_.size() == kMaxSplits) splits_.erase(splits_.begin());
+  splits_.push_back({from_minute, first, count, std::vector<uint64_t>(count, 0)});
+}
+
+BatchEncoder::Split& BatchEncoder::SplitAt(uint64_t minute) {
+  size_t at = splits_.size() - 1;
+  while (at > 0 && splits_[at].from_minute > minute) --at;
+  return splits_[at];
 }
 
 void BatchEncoder::Encode(const std::vector<FlowRecord>& records, uint64_t minute, uint64_t now_ns,
@@ -80,22 +90,24 @@ void BatchEncoder::Encode(const std::vector<FlowRecord>& records, uint64_t minut
   said_ = &said;
   now_ns_ = now_ns;
   base_ms_ = minute * kMinuteMs;
+  split_ = &SplitAt(minute);
+  const uint32_t partitions = split_->count;
   // Counting sort by partition keeps the order of a flow's records.
-  starts_.assign(partitions_ + 1, 0);
+  starts_.assign(partitions + 1, 0);
   size_t total = 0;
   for (const FlowRecord& record : records) {
     if (record.wall_ms / kMinuteMs != minute) continue;
-    ++starts_[PartitionHash(record) % partitions_ + 1];
+    ++starts_[PartitionHash(record) % partitions + 1];
     ++total;
   }
-  for (uint32_t p = 0; p < partitions_; p++) starts_[p + 1] += starts_[p];
+  for (uint32_t p = 0; p < partitions; p++) starts_[p + 1] += starts_[p];
   order_.resize(total);
   for (uint32_t i = 0; i < records.size(); i++) {
     if (records[i].wall_ms / kMinuteMs == minute)
-      order_[starts_[PartitionHash(records[i]) % partitions_]++] = i;
+      order_[starts_[PartitionHash(records[i]) % partitions]++] = i;
   }
   // Placing moved every start to the next partition's.
-  for (uint32_t p = 0, from = 0; p < partitions_; p++) {
+  for (uint32_t p = 0, from = 0; p < partitions; p++) {
     const uint32_t to = starts_[p];
     while (from < to) {
       from += static_cast<uint32_t>(Frame(records, from, to, p));
@@ -105,8 +117,9 @@ void BatchEncoder::Encode(const std::vector<FlowRecord>& records, uint64_t minut
 }
 
 void BatchEncoder::CompleteMinute(uint64_t minute, double at_unix_ms, std::vector<uint8_t>& out) {
+  split_ = &SplitAt(minute);
   StartFrame();
-  for (uint32_t p = 0; p < partitions_; p++) WriteFrame(p, minute, at_unix_ms, out);
+  for (uint32_t p = 0; p < split_->count; p++) WriteFrame(p, minute, at_unix_ms, out);
 }
 
 void BatchEncoder::StartFrame() {
@@ -214,7 +227,7 @@ void BatchEncoder::FillRow(const FlowRecord& record, Row& row) const {
 // Names that came up since this partition's last frame; a partition that is far behind misses the oldest,
 // which come again with the records that refer to them.
 void BatchEncoder::AddNewNames(uint32_t partition) {
-  uint64_t& cursor = name_cursors_[partition];
+  uint64_t& cursor = split_->name_cursors[partition];
   if (cursor < names_.Oldest()) cursor = names_.Oldest();
   for (; cursor < names_.Newest(); cursor++) {
     DnsNames::Entry* entry = names_.Find(names_.At(cursor));
@@ -285,7 +298,8 @@ void BatchEncoder::WriteFrame(uint32_t partition, uint64_t minute, double at_uni
   const uint32_t count = static_cast<uint32_t>(count_);
   const double base = static_cast<double>(minute * kMinuteMs);
   uint8_t* head = out.data() + head_at;
-  memcpy(head, &partition, 4);
+  const uint32_t number = split_->first + partition;
+  memcpy(head, &number, 4);
   memcpy(head + 4, &count, 4);
   memcpy(head + 8, &base, 8);
   memcpy(head + 16, &body, 4);

@@ -20,6 +20,10 @@ class BatchEncoder {
 
   BatchEncoder(uint32_t partitions, Owners& owners, DnsNames& names);
 
+  // From a minute on records are split into other partitions, whose numbers begin with `first`; what was said of
+  // later minutes before is void.
+  void SetPartitions(uint32_t first, uint32_t count, uint64_t from_minute);
+
   // Appends the frames of all records of one minute (unix time / 60 s); records of other minutes are left
   // alone.
   void Encode(const std::vector<FlowRecord>& records, uint64_t minute, uint64_t now_ns, double at_unix_ms,
@@ -48,10 +52,21 @@ class BatchEncoder {
   void WriteFrame(uint32_t partition, uint64_t minute, double at_unix_ms, std::vector<uint8_t>& out) const;
   void WriteColumns(std::vector<uint8_t>& out) const;
 
-  uint32_t partitions_;
+  // How records are split from a minute on.
+  struct Split {
+    uint64_t from_minute;
+    uint32_t first;
+    uint32_t count;
+    std::vector<uint64_t> name_cursors;  // per partition: the next new name it has not been sent
+  };
+  static constexpr size_t kMaxSplits = 4;
+
+  Split& SplitAt(uint64_t minute);
+
+  std::vector<Split> splits_;  // oldest first, never empty
+  Split* split_ = nullptr;     // of the minute that is being encoded
   Owners& owners_;
   DnsNames& names_;
-  std::vector<uint64_t> name_cursors_;  // per partition: the next new name it has not been sent
 
   uint64_t now_ns_ = 0;
   uint64_t base_ms_ = 0;

@@ -97,6 +97,17 @@ CaptureCounters Capture::Counters() const {
   return published_;
 }
 
+void Capture::SetPartitions(uint32_t first, uint32_t count, uint64_t from_minute) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  split_changes_.push_back({first, count, from_minute});
+}
+
+void Capture::TakeSplitChanges() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const SplitChange& c : split_changes_) encoder_.SetPartitions(c.first, c.count, c.from_minute);
+  split_changes_.clear();
+}
+
 void Capture::Run() {
   pthread_setname_np(pthread_self(), "skybraid-poll");
   std::unique_lock<std::mutex> lock(mutex_);
@@ -115,6 +126,7 @@ uint64_t Capture::Step(Clocks now) {
   now_ = now;
   clock_.Measure(now.mono_ns, now.unix_ns);
   table_.SetSampling(sampling_);
+  TakeSplitChanges();
   // With a reader that is far behind, rows stay in the ring, and what it can't hold is counted there.
   if (!reader_.has_room()) return now.mono_ns + DrainMs() * kMs;
   const uint64_t minute = NowMs() / kMinuteMs;

@@ -69,6 +69,8 @@ class Capture final : private RowSink {
 
   // One in 2^exponent of the connections that begin from now on is recorded. From any thread.
   void SetSampling(uint32_t exponent) { sampling_ = exponent; }
+  // See BatchEncoder; from the next step on.
+  void SetPartitions(uint32_t first, uint32_t count, uint64_t from_minute);
 
   // One step of the poll thread; public for tests, which drive it with their own clocks instead of Start().
   // Returns the monotonic time of the next step.
@@ -83,6 +85,7 @@ class Capture final : private RowSink {
   void OnPiece(const sb_l7_row& row) override { l7_->OnPiece(row); }
 
   void Run();
+  void TakeSplitChanges();
   void Drain();
   void DrainAllPieces();
   void Said();
@@ -120,6 +123,12 @@ class Capture final : private RowSink {
   int sweeps_left_ = 0;
   int sweep_tries_ = 0;
   std::atomic<uint32_t> sampling_{0};
+  struct SplitChange {
+    uint32_t first;
+    uint32_t count;
+    uint64_t from_minute;
+  };
+  std::vector<SplitChange> split_changes_;  // asked for, guarded by mutex_
   std::vector<uint64_t> minutes_;
   std::vector<FlowRecord> records_;
   std::vector<FlowRecord> divided_;

@@ -246,4 +246,36 @@ TEST("encoder: the minute's end is marked in every partition") {
   }
 }
 
+TEST("encoder: from a minute on records are split otherwise, late ones as they were") {
+  Bench b(4);
+  const uint64_t minute = kMinute + 1;
+  b.encoder.SetPartitions(4, 8, minute + 5);
+  b.encoder.SetPartitions(4, 8, minute);  // in place of what was said of later minutes
+  std::vector<FlowRecord> now, later;
+  for (uint32_t i = 1; i <= 40; i++) {
+    now.push_back(Record(i));
+    later.push_back(Record(i));
+    later.back().wall_ms += kMinuteMs;
+  }
+  for (const bool again : {false, true}) {
+    (void)again;
+    std::set<uint32_t> numbers;
+    for (const frames::Frame& f : b.Encode(later, minute)) {
+      numbers.insert(f.partition);
+      for (size_t i = 0; i < f.record_count; i++)
+        CHECK_EQ(PartitionHash(Record(static_cast<uint32_t>(f.At(32, i)))) % 8 + 4, f.partition);
+    }
+    CHECK_EQ(numbers.size(), 8u);
+    for (const frames::Frame& f : b.Encode(now))
+      for (size_t i = 0; i < f.record_count; i++)
+        CHECK_EQ(PartitionHash(Record(static_cast<uint32_t>(f.At(32, i)))) % 4, f.partition);
+  }
+  std::vector<uint8_t> out;
+  b.encoder.CompleteMinute(kMinute, 9, out);
+  b.encoder.CompleteMinute(minute, 9, out);
+  const auto read = frames::Read(out);
+  REQUIRE_EQ(read.size(), 12u);
+  for (uint32_t p = 0; p < 12; p++) CHECK_EQ(read[p].partition, p);
+}
+
 }  // namespace skybraid

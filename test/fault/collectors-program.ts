@@ -1,5 +1,6 @@
 // Simulated collectors in a process of their own: everything of a real one but the kernel, each with its own connection
 // to the bus. Told what to do over the channel to the process that started it; ends as a collector does on SIGTERM.
+import { followLayout } from '../../packages/collector/src/bus/follow-layout.ts'
 import {
   createJetStreamPublisher,
   type JetStreamPublisher,
@@ -7,7 +8,7 @@ import {
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import { connectNats, type NatsLink, natsConfigSchema } from '../../packages/shared/src/nats/index.ts'
 import type { CollectorOrder, CollectorsAnswer, CollectorsSettings } from './collectors.ts'
-import { startSimulation } from './simulation.ts'
+import { type Simulation, startSimulation } from './simulation.ts'
 import { createWorld } from './world/world.ts'
 
 const settings = JSON.parse(process.argv[2]!) as CollectorsSettings
@@ -36,6 +37,7 @@ function connectNode(node: string): JetStreamPublisher {
     link => {
       links.push(link)
       bus.use(link)
+      if (node !== settings.deafNode) void follow(node, link)
     },
     (error: unknown) => {
       if (!giveUp.signal.aborted) console.error(error)
@@ -44,6 +46,15 @@ function connectNode(node: string): JetStreamPublisher {
   return bus
 }
 
+const following: (() => void)[] = []
+
+async function follow(node: string, link: NatsLink): Promise<void> {
+  const { collectors } = await started.promise
+  const collector = collectors.find(each => each.node === node)!
+  following.push(followLayout(link, settings.cluster, collector.setLayout, silent))
+}
+
+const started = Promise.withResolvers<Simulation>()
 const simulation = await startSimulation({
   world,
   bus: connectNode,
@@ -52,6 +63,7 @@ const simulation = await startSimulation({
   drainMs: settings.drainMs ?? 10_000,
 })
 
+started.resolve(simulation)
 let largestRssBytes = 0
 let stopped = false
 let behindMs = 0
@@ -104,6 +116,7 @@ async function stop(): Promise<number> {
   world.calm()
   const reports = await Promise.all(simulation.collectors.map(collector => collector.close()))
   giveUp.abort()
+  for (const stopFollowing of following) stopFollowing()
   await Promise.all(links.map(link => link.close()))
   return reports.reduce((all, report) => all + report.unacknowledged, 0)
 }

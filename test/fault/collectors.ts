@@ -12,6 +12,8 @@ export interface CollectorsSettings {
   readonly spoolBytes?: number
   readonly ackTimeoutMs?: number
   readonly drainMs?: number
+  /** A node that never hears of another number of partitions. */
+  readonly deafNode?: string
 }
 
 /** What all collectors of a process say together. */

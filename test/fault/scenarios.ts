@@ -7,6 +7,7 @@ import { duplicates } from './scenarios/duplicates.ts'
 import { halfOpen } from './scenarios/half-open.ts'
 import { leaderKilled } from './scenarios/leader-killed.ts'
 import { noisyCollector } from './scenarios/noisy-collector.ts'
+import { partitionsChanged } from './scenarios/partitions-changed.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { replicaAdded } from './scenarios/replica-added.ts'
 import { replicaPaused } from './scenarios/replica-paused.ts'
@@ -30,6 +31,7 @@ export const scenarios: readonly Scenario[] = [
   aggregatorAway,
   replicaPaused,
   replicaAdded,
+  partitionsChanged,
   collectorKilled,
   credentials,
   terminated,

@@ -39,6 +39,8 @@ export async function startSimulation(options: SimulationOptions): Promise<Simul
         capabilities: 0x7f,
         counters: () => ({ ...noCounters, recordsEncoded: world.records[node] }),
         setSampling: () => {},
+        setPartitions: (first, partitions, fromMinute) =>
+          world.splitFrom(node, first, partitions, fromMinute),
         close: () => {},
       }
     }

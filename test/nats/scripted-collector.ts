@@ -68,7 +68,7 @@ export async function scriptedCollector(options: ScriptOptions = {}): Promise<Sc
     source: ({ onFlush }) => {
       deliver = onFlush
       const counters = () => ({ ...noCounters, recordsEncoded: sent.records })
-      return { hooks: [], capabilities: 1, counters, setSampling() {}, close() {} }
+      return { hooks: [], capabilities: 1, counters, setSampling() {}, setPartitions() {}, close() {} }
     },
     ...others,
   })

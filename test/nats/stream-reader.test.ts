@@ -47,7 +47,7 @@ function readNumbers(link: NatsLink, seen: (number: number, reader: StreamReader
   const reader = readStream({
     link,
     stream: flowStream(cluster),
-    filter: flowFilter(cluster),
+    filters: () => [flowFilter(cluster)],
     start: {},
     onMessage({ data }) {
       const number = Buffer.from(data.buffer, data.byteOffset).readUInt32LE()

@@ -31,7 +31,7 @@ export async function readUninterrupted(
   const reader = readStream({
     link,
     stream: flowStream(cluster),
-    filter: flowFilter(cluster),
+    filters: () => [flowFilter(cluster)],
     start: {},
     onMessage({ subject, data, header, sequence, unixMs }) {
       const from = parseFlowSubject(subject)!

@@ -97,7 +97,12 @@ capabilities:
 {{/* Options of the bus for a program; arguments: `root` and `role`. */}}
 {{- define "skybraid.busConfig" -}}
 cluster: {{ .root.Values.global.cluster | quote }}
+{{- if and (eq .role "aggregator") (gt (int .root.Values.global.repartition.epoch) 1) }}
+partitions: {{ .root.Values.global.repartition.partitions }}
+partitions-epoch: {{ .root.Values.global.repartition.epoch }}
+{{- else }}
 partitions: {{ .root.Values.global.partitions }}
+{{- end }}
 nats: {{ include "skybraid.busServers" .root }}
 {{- if and .root.Values.global.bus.perNodeIdentity (eq .role "collector") }}
 nats-token-file: /etc/skybraid-bus/token

@@ -26,6 +26,8 @@ export interface CoreOptions {
   readonly notes?: readonly string[]
   /** What of a bus with partitions is not here. */
   readonly partitions?: () => MissingPartitions
+  /** Every batch of a collector that ever reported is accounted for here. Default: yes. */
+  readonly readsAll?: () => boolean
   /** Gets every segment as it closes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
   /** What can name entities better than the kernel alone. */
@@ -52,7 +54,7 @@ export interface Core {
 /** How one partition begins, see `createPartitionCore`. */
 export type PartitionStart = Pick<
   PartitionCoreOptions,
-  'startMs' | 'closedThrough' | 'goesOnFrom' | 'againFromMs' | 'onRound'
+  'startMs' | 'closedThrough' | 'goesOnFrom' | 'againFromMs' | 'onRound' | 'epoch'
 >
 
 /** What the partitions of a process share, and their answers as one. */
@@ -101,7 +103,7 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
   const columns: FlowColumns = createFlowColumns()
 
   function readsAll(): boolean {
-    return (options.partitions?.().openElsewhere.length ?? 0) === 0
+    return options.readsAll?.() ?? true
   }
 
   function figures(): IngestFigures[] {

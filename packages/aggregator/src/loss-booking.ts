@@ -49,6 +49,18 @@ export class LossBooking {
     if (known.size > 0) this.#booked.set(whose, known)
   }
 
+  /** Takes totals as they are: what changed since the last call is booked by somebody else. */
+  note(whose: string, lost: Readonly<Record<string, number>>): void {
+    const known = this.#booked.get(whose) ?? new Map<LossPlace, Booked>()
+    for (const place of Object.keys(lossPlaces) as LossPlace[]) {
+      const total = lost[place] ?? 0
+      const booked = known.get(place)
+      if (booked) booked.total = total
+      else if (total !== 0) known.set(place, { total, minutes: [] })
+    }
+    if (known.size > 0) this.#booked.set(whose, known)
+  }
+
   /** Nothing more is heard of somebody; what was lost stays booked. */
   forget(whose: string): void {
     this.#booked.delete(whose)

@@ -78,7 +78,14 @@ function fakeSource() {
     source: (options: OpenCaptureOptions) => {
       seen = options
       flush = options.onFlush
-      return { hooks: [], capabilities: 5, counters: () => counters, setSampling: () => {}, close }
+      return {
+        hooks: [],
+        capabilities: 5,
+        counters: () => counters,
+        setSampling: () => {},
+        setPartitions: () => {},
+        close,
+      }
     },
   }
 }

@@ -1,5 +1,5 @@
 import { availableParallelism, hostname } from 'node:os'
-import { type BusPublisher, SkybraidError } from '@skybraid/shared'
+import { type BusPublisher, firstLayout, type PartitionLayout, SkybraidError } from '@skybraid/shared'
 import type { BatchStore } from './batch/batch-store.ts'
 import { createPublisher, type Publisher } from './batch/publisher.ts'
 import { createSealer } from './batch/seal.ts'
@@ -10,6 +10,7 @@ import { collectorCounters, noCounters } from './counters.ts'
 import { freeBytes } from './free-bytes.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { Log } from './log.ts'
+import { createPartitionSplit } from './partition-split.ts'
 import { protocolBits } from './protocol-list.ts'
 import { defaultBudgetCores, parseSampling, type SamplingMode } from './sampling/sampling-control.ts'
 import { driveSampling, type Sampling } from './sampling/sampling-driver.ts'
@@ -25,6 +26,8 @@ export interface CollectorOptions {
   readonly log: Log
   /** Random unless told: 16 hexadecimal digits. */
   readonly bootId?: string
+  /** How records are split; as configured, unless told. */
+  readonly layout?: PartitionLayout
   /** Where batches go that find no room in the spool, and what is left at the end. */
   readonly store?: BatchStore
   readonly clock?: Clock
@@ -57,6 +60,8 @@ export interface Collector {
   readonly hooks: readonly HookReport[]
   readonly capabilities: number
   status(): CollectorStatus
+  /** How records are split from now on, or from a minute that is to come. */
+  setLayout(layout: PartitionLayout): void
   /** From now on new connections are recorded at this rate. */
   setSampling(mode: SamplingMode): void
   /**
@@ -113,9 +118,16 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     sealer.takeBack(batch)
     return false
   }
+  /** A partition of an epoch that is over has said all it had, which no reader would know otherwise. */
+  function sayEpochsEnd(): void {
+    const minute = intake.counts.completeMinute
+    for (const partition of minute < 0 ? [] : split.over(minute))
+      spool.add({ ...stopEntry, partition, baseUnixMs: minute * minuteMs })
+  }
   function onFlush(flush: ArrayBuffer): void {
     latest = capture?.counters() ?? latest
     intake.accept(flush)
+    sayEpochsEnd()
     publisher.pump()
     // sealing copied all of it, unless something still waits
     if (spool.counts.waitingBatches === 0) freeBytes(new Uint8Array(flush))
@@ -123,14 +135,17 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   // Nothing follows in any partition: with the last figures, so that both identities end without a rest.
   function sayStop(): void {
     latest = capture?.counters() ?? latest
-    const baseUnixMs = Math.floor(clock.nowMs() / 60_000) * 60_000
-    for (let partition = 0; partition < config.partitions; partition++) {
-      spool.add({ ...stopEntry, partition, baseUnixMs })
-    }
+    const minute = Math.floor(clock.nowMs() / minuteMs)
+    for (const partition of split.running(minute))
+      spool.add({ ...stopEntry, partition, baseUnixMs: minute * minuteMs })
   }
+  const split = createPartitionSplit(options.layout ?? firstLayout(config.partitions), epoch =>
+    capture?.setPartitions(epoch.first, epoch.partitions, epoch.fromMinute),
+  )
   const startedUnixMs = clock.nowMs()
   const opened = attach(source, { ...captureOptions(options), onFlush })
   capture = opened
+  split.begin(Math.floor(startedUnixMs / minuteMs))
   const rate = startSampling(options, opened, clock)
   sampling = rate
   const parts = {
@@ -154,6 +169,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     capabilities: opened.capabilities,
     status: () => collectorStatus(parts),
     setSampling: rate.configure,
+    setLayout: layout => split.take(layout, Math.floor(clock.nowMs() / minuteMs)),
     close() {
       rate.stop()
       closing ??= shut({
@@ -171,6 +187,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   }
 }
 
+const minuteMs = 60_000
 const stopEntry = { recordCount: 0, minuteComplete: false, cleanStop: true, body: new Uint8Array(0) } as const
 
 interface Shutting {

@@ -9,6 +9,8 @@ export interface IntakeCounts {
   /** Flushes that were not a whole sequence of frames: a bug, and their records are missing. */
   brokenFlushes: number
   lastFlushUnixMs: number
+  /** The last minute of which nothing follows; -1 before the first. */
+  completeMinute: number
 }
 
 export interface Intake {
@@ -20,7 +22,7 @@ export interface Intake {
 const lossLogIntervalMs = 10_000
 
 export function createIntake(node: string, spool: Spool, clock: Clock, log: Log): Intake {
-  const counts = { received: 0, brokenFlushes: 0, lastFlushUnixMs: 0 }
+  const counts = { received: 0, brokenFlushes: 0, lastFlushUnixMs: 0, completeMinute: -1 }
   let nextLossLogMs = 0
 
   function noteLoss(): void {
@@ -39,6 +41,7 @@ export function createIntake(node: string, spool: Spool, clock: Clock, log: Log)
         readFrames(flush, frame => {
           counts.received += frame.recordCount
           lost += spool.add(frame)
+          if (frame.minuteComplete) counts.completeMinute = Math.floor(frame.baseUnixMs / 60_000)
         })
       } catch (err) {
         counts.brokenFlushes++

@@ -1,5 +1,6 @@
 // What only the collector as a program of its own needs: the bus over NATS, the spool's directory, the status pages.
 export { BusRefusal, type RefusalKind, refusalKinds } from './bus/bus-refusal.ts'
+export { followLayout } from './bus/follow-layout.ts'
 export {
   type BusStatus,
   createJetStreamPublisher,

@@ -53,6 +53,20 @@ export {
   type MetricType,
   type Sample,
 } from './metrics/exposition.ts'
+export { mix32 } from './mix32.ts'
+export {
+  type Epoch,
+  epochAt,
+  epochOf,
+  firstLayout,
+  mostPartitions,
+  type PartitionLayout,
+  parseLayout,
+  partitionsOf,
+  sharingKeys,
+  untilMinute,
+  withEpoch,
+} from './partition-layout.ts'
 export { type BodyPart, largestBodyBytes } from './record/body-writer.ts'
 export type {
   BatchHeader,

@@ -54,7 +54,7 @@ if (way === 'stream') {
   readStream({
     link,
     stream: flowStream(cluster),
-    filter,
+    filters: () => [filter],
     start: {},
     onMessage: message => take(message.subject, message.data, message.header, message),
     onIdle: () => undefined,

@@ -10,6 +10,8 @@ import {
 } from '../../../packages/shared/src/index.ts'
 
 const headBytes = 32
+/** Partitions that there may be after a change. */
+const mostAtOnce = 8
 /** Tag and length of one column, at most. */
 const columnOverhead = 5
 /** A frame holds 46 KB: 27 columns of at most 120 bytes a record, and the owners. */
@@ -37,13 +39,15 @@ export class FrameWriter {
   #length = 0
   #owners: Uint8Array = new Uint8Array(0)
   #baseMs = 0
+  #split: { readonly first: number; readonly partitions: number }
   #atMs = 0
   readonly #raw: readonly Uint8Array[]
   readonly #start: readonly number[][]
   readonly #encodedOwners = new Map<readonly Owner[], Uint8Array>()
 
   constructor(partitions: number) {
-    this.columns = Array.from({ length: partitions }, createFlowColumns)
+    this.#split = { first: 0, partitions }
+    this.columns = Array.from({ length: Math.max(partitions, mostAtOnce) }, createFlowColumns)
     this.#raw = this.columns.map(({ words }) => new Uint8Array(words.buffer))
     this.#start = this.columns.map(columns =>
       columnsInOrder.map(({ name }) => {
@@ -51,6 +55,15 @@ export class FrameWriter {
         return column.byteOffset
       }),
     )
+  }
+
+  /** How the records of the next flush are split. */
+  splitAs(split: { readonly first: number; readonly partitions: number }): void {
+    this.#split = split
+  }
+
+  get partitions(): number {
+    return this.#split.partitions
   }
 
   /** All frames of a flush belong to the minute that starts at `baseMs`. */
@@ -81,7 +94,7 @@ export class FrameWriter {
   end(minuteComplete: boolean): ArrayBuffer {
     for (let p = 0; p < this.columns.length; p++) this.put(p)
     if (minuteComplete) {
-      for (let p = 0; p < this.columns.length; p++) {
+      for (let p = 0; p < this.#split.partitions; p++) {
         this.#reserve(headBytes)
         const head = this.#length
         this.#length += headBytes
@@ -104,7 +117,7 @@ export class FrameWriter {
 
   #head(at: number, partition: number, recordCount: number, bodyBytes: number): void {
     const view = this.#view
-    view.setUint32(at, partition, true)
+    view.setUint32(at, this.#split.first + partition, true)
     view.setUint32(at + 4, recordCount, true)
     view.setFloat64(at + 8, this.#baseMs, true)
     view.setUint32(at + 16, bodyBytes, true)

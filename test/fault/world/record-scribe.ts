@@ -121,7 +121,7 @@ export class RecordScribe {
   }
 
   #partitionOf(edge: MapEdge, slot: number): number {
-    const { partitions } = this.#settings
+    const { partitions } = this.#writer
     if (edge.kind !== EdgeKind.udp) return tcpPartition(this.#pool.diallerIsn[slot], partitions)
     const serial = this.#pool.serial[slot]
     return udpPartition(clientAddress(edge, serial), clientPort(serial), partitions)

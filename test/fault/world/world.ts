@@ -40,6 +40,8 @@ export interface World {
   atMs(): number
   /** Everything of the next flush interval. */
   flush(): Flushes
+  /** A node's records are split otherwise from a minute on, as the addon is told. */
+  splitFrom(node: number, first: number, partitions: number, fromMinute: number): void
   /** Nothing new from now on; what is short ends, what is long stays open and moves nothing. */
   calm(): void
   truth(): Told
@@ -67,6 +69,7 @@ export function createWorld(settings: WorldSettings): World {
   const pool = new Connections()
   const book = createTruthBook(map.edges.length)
   const writer = new FrameWriter(settings.partitions)
+  const splits = map.nodes.map(() => [{ first: 0, partitions: settings.partitions, fromMinute: 0 }])
   const records = new Float64Array(map.nodes.length)
   const scribe = new RecordScribe(settings, map, pool, book, writer)
   const work: number[][] = map.nodes.map(() => [])
@@ -208,6 +211,8 @@ export function createWorld(settings: WorldSettings): World {
       readDue(isMinuteEnd)
       const baseMs = Math.floor(atMs / 60_000) * 60_000
       const flushes = work.map((list, node) => {
+        const minute = baseMs / 60_000
+        writer.splitAs(splits[node].findLast(({ fromMinute }) => fromMinute <= minute)!)
         writer.begin(map.owners[node], baseMs, toMs)
         records[node] += scribe.write(list, baseMs, toMs - 1)
         list.length = 0
@@ -217,6 +222,12 @@ export function createWorld(settings: WorldSettings): World {
       ended = []
       atMs = toMs
       return flushes
+    },
+    splitFrom(node, first, partitions, fromMinute) {
+      splits[node] = [
+        ...splits[node].filter(split => split.fromMinute < fromMinute),
+        { first, partitions, fromMinute },
+      ]
     },
     calm() {
       calmed = true

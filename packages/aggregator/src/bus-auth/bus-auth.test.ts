@@ -39,7 +39,7 @@ describe('what a token lets a collector do', () => {
   it('is to publish as the node of its pod, and to hear the answers', () => {
     expect(loginOf(user('collectors:skybraid-collector', node('worker-1.example')), policy)).toEqual({
       node: 'worker-1.example',
-      publish: ['skybraid.v1.prod.flow.*.worker-1_example'],
+      publish: ['skybraid.v1.prod.flow.*.worker-1_example', '$JS.API.DIRECT.GET.KV_SKYBRAID_LAYOUT_prod.>'],
       subscribe: ['_INBOX_worker-1_example.>'],
     })
   })

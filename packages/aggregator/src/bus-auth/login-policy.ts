@@ -1,4 +1,4 @@
-import { nodeToken } from '@skybraid/shared/nats'
+import { layoutBucket, nodeToken } from '@skybraid/shared/nats'
 import type { KubeUser } from '../kube/access-reviews.ts'
 
 export interface LoginPolicy {
@@ -30,7 +30,7 @@ export function loginOf(user: KubeUser, { cluster, serviceAccount }: LoginPolicy
   const token = nodeToken(node)
   return {
     node,
-    publish: [`skybraid.v1.${cluster}.flow.*.${token}`],
+    publish: [`skybraid.v1.${cluster}.flow.*.${token}`, `$JS.API.DIRECT.GET.KV_${layoutBucket(cluster)}.>`],
     subscribe: [`_INBOX_${token}.>`],
   }
 }

@@ -16,6 +16,7 @@ import { type AggregatorBusConfig, ordinalOf } from './bus-config.ts'
 import { type BusPartitions, followPartitions } from './bus-partitions.ts'
 import type { BusStatus } from './bus-status.ts'
 import { createExportNotes } from './export-notes.ts'
+import { settleLayout } from './layout-keeper.ts'
 import { createPartitionExports, type PartitionExports } from './partition-exports.ts'
 
 export interface BusAggregatorOptions {
@@ -78,8 +79,10 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
     ...(books && { onDelta: books.onDelta, onFinal: books.onFinal, onSaid: books.onSaid }),
+    // what was accounted for in partitions of earlier epochs goes with them
+    readsAll: () => bus.partitions?.openElsewhere().length === 0 && bus.partitions.layout().length === 1,
     partitions: () => ({
-      count: config.partitions,
+      count: bus.partitions?.count() ?? config.partitions,
       missing: bus.partitions?.missing() ?? [],
       openElsewhere: bus.partitions?.openElsewhere() ?? [],
     }),
@@ -143,6 +146,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     bus.link.onState(({ connected }) => {
       if (connected && bus.link) remakeStreams(bus.link)
     })
+    const layout = await settleLayout(bus.link, config, Date.now(), log)
     if (bus.closing) return
     if (books && oap)
       bus.exports = createPartitionExports({
@@ -155,7 +159,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     bus.partitions = followPartitions({
       link: bus.link,
       cluster: config.cluster,
-      partitions: config.partitions,
+      layout,
       replica,
       replicas: config.replicas,
       owner,
@@ -227,6 +231,7 @@ function statusOf(
     replica,
     replicas,
     streams,
+    layout: partitions?.layout() ?? [],
     partitions: partitions?.status() ?? [],
   }
 }

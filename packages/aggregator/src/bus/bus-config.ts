@@ -16,11 +16,22 @@ export const aggregatorBusConfigSchema = defineOptions({
   },
   partitions: {
     type: 'number',
-    description: 'Partitions that the collectors split their batches into; the same number everywhere',
+    description:
+      'Partitions that the collectors split their batches into; a change needs a higher --partitions-epoch',
     env: 'SKYBRAID_PARTITIONS',
     default: 4,
     min: 1,
     max: 64,
+    check: wholeNumber,
+  },
+  'partitions-epoch': {
+    type: 'number',
+    description:
+      'Number of the change of --partitions: the highest that any aggregator was started with holds, from a minute on that it chooses',
+    env: 'SKYBRAID_PARTITIONS_EPOCH',
+    default: 1,
+    min: 1,
+    max: 1_000_000,
     check: wholeNumber,
   },
   replicas: {

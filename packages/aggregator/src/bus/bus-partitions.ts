@@ -1,22 +1,27 @@
+import { epochAt, epochOf, type PartitionLayout, partitionsOf, untilMinute } from '@skybraid/shared'
 import {
+  flowFilter,
   flowPartitionFilter,
   flowStream,
   type NatsLink,
+  parseFlowSubject,
+  parseRollupSubject,
   rollupFilter,
   rollupStream,
-  rollupSubject,
 } from '@skybraid/shared/nats'
 import type { FastifyBaseLogger } from 'fastify'
 import type { PartitionedCore } from '../core.ts'
 import type { PartitionBusStatus } from './bus-status.ts'
+import { laterLayout } from './layout-keeper.ts'
 import type { PartitionExports } from './partition-exports.ts'
-import { createPartitionOwner } from './partition-owner.ts'
+import { createPartitionOwner, type PartitionOwner } from './partition-owner.ts'
 import { readStream, type StreamMessage } from './stream-reader.ts'
 
 export interface BusPartitionsOptions {
   readonly link: NatsLink
   readonly cluster: string
-  readonly partitions: number
+  /** How records are split, as the bus says it. */
+  readonly layout: PartitionLayout
   readonly replica: number
   readonly replicas: number
   readonly owner: string
@@ -36,6 +41,10 @@ export interface BusPartitions {
   readonly loaded: boolean
   /** In words, why answers are not complete yet. */
   reasons(): string[]
+  /** Partitions of the epoch that it is. */
+  count(): number
+  /** How records are split, oldest epoch first. */
+  layout(): PartitionLayout
   tick(): void
   close(): Promise<void>
   status(): PartitionBusStatus[]
@@ -48,25 +57,61 @@ export interface BusPartitions {
 /** Between the turns of replicas at a partition that fell silent. */
 const turnMs = 15_000
 const watchMs = 5_000
+const layoutMs = 10_000
+/** So long after an epoch's end something of it may be in the stream, as a rule. */
+const lateMinutes = 20
+const minuteMs = 60_000
+/** Of clusters of former days, of which ROLLUP still has minutes. */
+const mostOwners = 1_024
 const closeMs = 3_000
 
 export function followPartitions(options: BusPartitionsOptions): BusPartitions {
-  const { link, cluster, partitions, replica, replicas, core, log } = options
+  const { link, cluster, replica, replicas, core, log } = options
   const stopping = new AbortController()
-  const owners = Array.from({ length: partitions }, (_, partition) =>
-    createPartitionOwner({ ...options, partition, stop: stopping.signal }),
-  )
-  const bySubject = new Map(owners.map((owner, p) => [rollupSubject(cluster, p), owner]))
-  /** Partitions that this replica claims at its start, until it has had them once. */
-  const wanted = new Set([...owners.keys()].filter(partition => partition % replicas === replica))
+  let layout = options.layout
+  const owners = new Map<number, PartitionOwner>()
+  /** Partitions that this replica claims at its start, or when their epoch becomes known, until it has had them once. */
+  const wanted = new Set<number>()
   let loaded = false
   let unknownSubjects = 0
   let watchedAt = performance.now()
+  let layoutAt = performance.now()
+  let layoutReason: string | undefined
   let isWatching = false
 
+  function ownerOf(partition: number): PartitionOwner {
+    const known = owners.get(partition)
+    if (known) return known
+    const made = createPartitionOwner({
+      ...options,
+      partition,
+      layout: () => layout,
+      stop: stopping.signal,
+    })
+    owners.set(partition, made)
+    return made
+  }
+
+  const nowMinute = () => Math.floor(Date.now() / minuteMs)
+
+  /** Its minutes are not over: of earlier epochs only what is still in the stream is of interest. */
+  function isLive(partition: number): boolean {
+    const epoch = epochOf(layout, partition)
+    return epoch !== undefined && untilMinute(layout, epoch) > nowMinute()
+  }
+
+  function want(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      ownerOf(partition)
+      const until = untilMinute(layout, epochOf(layout, partition)!)
+      if (partition % replicas === replica && until > nowMinute() - lateMinutes) wanted.add(partition)
+    }
+  }
+
   function follow(message: StreamMessage): void {
-    const owner = bySubject.get(message.subject)
-    if (owner) owner.follow(message)
+    const partition = parseRollupSubject(cluster, message.subject)
+    const isBounded = owners.size < mostOwners || owners.has(partition ?? -1)
+    if (partition !== undefined && isBounded) ownerOf(partition).follow(message)
     else unknownSubjects++
     if (!loaded) core.tidy(message.unixMs)
   }
@@ -81,9 +126,32 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
   /** Again where somebody else appended at the same moment. */
   function claimWanted(): void {
     for (const partition of wanted) {
-      const owner = owners[partition]!
+      const owner = ownerOf(partition)
       if (owner.phase === 'catching_up' || owner.phase === 'owning') wanted.delete(partition)
       else owner.claim().catch((error: unknown) => log.error({ err: error, partition }, 'a claim failed'))
+    }
+  }
+
+  function takeLayout(found: PartitionLayout): void {
+    log.info({ layout: found }, 'records are split otherwise from a minute on')
+    const known = new Set(layout.flatMap(partitionsOf))
+    layout = found
+    want(found.flatMap(partitionsOf).filter(partition => !known.has(partition)))
+    for (const owner of owners.values()) owner.noteLayout()
+  }
+
+  async function lookForLayout(): Promise<void> {
+    if (performance.now() - layoutAt < layoutMs) return
+    layoutAt = performance.now()
+    try {
+      const found = await laterLayout(link, cluster, layout)
+      if (found) takeLayout(found)
+      layoutReason = undefined
+    } catch (error) {
+      const reason = String(error)
+      if (reason !== layoutReason)
+        log.warn({ reason }, 'the bus does not say how records are split; it stays')
+      layoutReason = reason
     }
   }
 
@@ -93,7 +161,8 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
   }
 
   async function takeOverSilent(): Promise<void> {
-    for (const [partition, owner] of owners.entries()) {
+    for (const [partition, owner] of owners) {
+      if (epochOf(layout, partition) === undefined) continue
       const silentMs = performance.now() - owner.heardAt
       if (owner.phase !== 'following' || silentMs < options.silentMs + rankAt(partition) * turnMs) continue
       if (!(await hasBatches(partition))) continue
@@ -108,12 +177,29 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     return Object.keys(info.state.subjects ?? {}).length > 0
   }
 
+  /** Partitions of earlier epochs go when the stream has nothing of them any more, and come back if it does. */
+  async function retireOld(): Promise<void> {
+    const old = [...owners.keys()].filter(partition => !isLive(partition))
+    if (old.length === 0) return
+    const info = await link.jsm.streams.info(flowStream(cluster), { subjects_filter: flowFilter(cluster) })
+    const used = new Set(
+      Object.keys(info.state.subjects ?? {}).map(each => parseFlowSubject(each)?.partition),
+    )
+    for (const partition of old) {
+      if (used.has(partition)) continue
+      ownerOf(partition).retire()
+      core.topology.forgetPartition(partition)
+    }
+  }
+
   function watch(): void {
     if (!loaded || isWatching || !link.state().connected || performance.now() - watchedAt < watchMs) return
     watchedAt = performance.now()
     claimWanted()
     isWatching = true
-    takeOverSilent()
+    lookForLayout()
+      .then(takeOverSilent)
+      .then(retireOld)
       .catch((error: unknown) =>
         log.warn({ reason: String(error) }, 'silent partitions could not be looked at'),
       )
@@ -122,18 +208,20 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
       })
   }
 
+  want(layout.flatMap(partitionsOf))
   const reader = readStream({
     link,
     stream: rollupStream(cluster),
-    filter: rollupFilter(cluster),
+    filters: () => [rollupFilter(cluster)],
     start: { unixMs: Date.now() - options.retentionMs },
     onMessage: follow,
     onIdle: idle,
     onTrouble: reason => log.warn({ reason }, 'closed minutes cannot be read; trying on'),
     onReplaced: (known, first) => log.warn({ known, first }, 'the stream of closed minutes was made anew'),
   })
-  const numbers = (is: (owner: (typeof owners)[number]) => boolean) =>
-    owners.flatMap((owner, partition) => (is(owner) ? [partition] : []))
+  const booked = () => partitionsOf(epochAt(layout, nowMinute()))
+  const numbers = (of: Iterable<number>, is: (owner: PartitionOwner) => boolean) =>
+    [...of].filter(partition => is(ownerOf(partition)))
 
   return {
     get loaded() {
@@ -141,24 +229,29 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     },
     reasons() {
       if (!loaded) return ['closed minutes are being loaded']
-      const behind = numbers(({ phase }) => phase === 'claiming' || phase === 'catching_up')
+      const behind = numbers(owners.keys(), ({ phase }) => phase === 'claiming' || phase === 'catching_up')
       return behind.length > 0 ? [`partitions ${behind.join(', ')} are catching up`] : []
     },
     tick() {
-      for (const owner of owners) owner.tick()
+      for (const owner of owners.values()) owner.tick()
       if (loaded) core.tidy(Date.now())
       watch()
     },
     async close() {
       const giveUp = setTimeout(() => stopping.abort(), closeMs)
       await reader.stop()
-      await Promise.all(owners.map(owner => owner.close()))
+      await Promise.all([...owners.values()].map(owner => owner.close()))
       clearTimeout(giveUp)
       stopping.abort()
     },
-    status: () => owners.map(owner => owner.status()),
-    openElsewhere: () => numbers(({ phase }) => phase !== 'owning'),
-    missing: () =>
-      owners.flatMap((owner, p) => (owner.phase !== 'owning' && owner.status().closedThrough < 0 ? [p] : [])),
+    count: () => booked().length,
+    layout: () => layout,
+    status: () =>
+      [...owners.values()]
+        .map(owner => owner.status())
+        .filter(({ partition, phase }) => phase !== 'following' || epochOf(layout, partition) !== undefined)
+        .sort((a, b) => a.partition - b.partition),
+    openElsewhere: () => numbers(booked(), ({ phase }) => phase !== 'owning'),
+    missing: () => numbers(booked(), owner => owner.phase !== 'owning' && owner.status().closedThrough < 0),
   }
 }

@@ -1,3 +1,4 @@
+import type { Epoch } from '@skybraid/shared'
 import type { NatsState, StreamReport } from '@skybraid/shared/nats'
 
 /**
@@ -42,5 +43,7 @@ export interface BusStatus extends Pick<NatsState, 'connected' | 'disconnects'> 
   readonly replica: number
   readonly replicas: number
   readonly streams: readonly StreamReport[]
+  /** How records are split into partitions: epochs, oldest first. */
+  readonly layout: readonly Epoch[]
   readonly partitions: readonly PartitionBusStatus[]
 }

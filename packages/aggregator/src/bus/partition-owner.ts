@@ -1,4 +1,4 @@
-import type { BusMessage } from '@skybraid/shared'
+import { type BusMessage, epochOf, type PartitionLayout } from '@skybraid/shared'
 import { decodeFlowPayload } from '@skybraid/shared/flow-body'
 import {
   flowHead,
@@ -9,6 +9,7 @@ import {
 } from '@skybraid/shared/nats'
 import type { FastifyBaseLogger } from 'fastify'
 import type { PartitionedCore } from '../core.ts'
+import { epochPart, partitionsToRead } from '../partition/epoch-part.ts'
 import type { PartitionCore, PartitionRound } from '../partition/partition-core.ts'
 import { encodeClaim, encodeRound } from '../partition/round-bytes.ts'
 import { createRoundLog } from '../partition/round-log.ts'
@@ -33,6 +34,8 @@ export interface PartitionOwnerOptions {
   /** An owner appends something at least three times in this time. */
   readonly silentMs: number
   readonly stop: AbortSignal
+  /** How records are split now; it only grows. */
+  readonly layout: () => PartitionLayout
   readonly exports?: PartitionExports
 }
 
@@ -43,6 +46,10 @@ export interface PartitionOwner {
   readonly heardAt: number
   /** A message of this partition in the ROLLUP stream. */
   follow(message: StreamMessage): void
+  /** There is a further epoch, whose batches may hold records of this partition. */
+  noteLayout(): void
+  /** Nothing is in the stream any more that would be booked here. */
+  retire(): void
   /** Takes the partition. */
   claim(): Promise<void>
   tick(): void
@@ -160,11 +167,27 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     return bytes && { node: from.node, partition: from.partition, data: bytes }
   }
 
-  /** The first time: from the stream's first message on. */
+  /** The first time: from the stream's first message on; in a later epoch, what opened before that comes midway. */
   function open(startMs: number): PartitionCore {
     // the first messages may still be about the minute before
     const closedThrough = Math.floor(startMs / minuteMs) - 2
-    return core.open(partition, { startMs, closedThrough, onRound: appendRound })
+    const midway = isFirstEpoch() ? {} : { againFromMs: startMs }
+    return core.open(partition, { startMs, closedThrough, onRound: appendRound, ...midway, ...part() })
+  }
+
+  function isFirstEpoch(): boolean {
+    return (epochOf(options.layout(), partition)?.fromMinute ?? 0) === 0
+  }
+
+  function part() {
+    const epoch = epochPart(partition, options.layout)
+    return epoch && { epoch }
+  }
+
+  /** Where a partition without a round begins: a later epoch knows by then what was open when it began. */
+  function firstReadMs(): number | undefined {
+    const { fromMinute } = epochOf(options.layout(), partition) ?? { fromMinute: 0 }
+    return fromMinute === 0 ? undefined : fromMinute * minuteMs - options.readAgainMs
   }
 
   function startReading(): void {
@@ -178,13 +201,14 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     phase = 'catching_up'
     const againFromMs = state && readAgainFromMs(state, options.readAgainMs)
     if (state && againFromMs !== undefined)
-      own = core.open(partition, { goesOnFrom: state, againFromMs, onRound: appendRound })
+      own = core.open(partition, { goesOnFrom: state, againFromMs, onRound: appendRound, ...part() })
+    const startMs = againFromMs ?? firstReadMs()
     reader = readStream({
       link,
       stream: flowStream(cluster),
-      filter: flowPartitionFilter(cluster, partition),
+      filters: () => partitionsToRead(partition, options.layout()).map(p => flowPartitionFilter(cluster, p)),
       start: {
-        ...(againFromMs !== undefined && { unixMs: againFromMs }),
+        ...(startMs !== undefined && { unixMs: startMs }),
         ...(state && { known: placeOf(state) }),
       },
       onMessage: takeBatch,
@@ -246,6 +270,18 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
       if (!isOurs && (phase === 'catching_up' || phase === 'owning')) lose('somebody else appended')
       // what we appended ourselves is there already, unless it was dropped before we heard that it was taken
       if (news.kind === 'round' && !(isOurs && own)) load(news.round.segments)
+    },
+    noteLayout() {
+      reader?.renew()
+    },
+    retire() {
+      if (phase !== 'owning') return
+      phase = 'following'
+      stopReading()
+      exports?.lose(partition)
+      if (own) core.close(own)
+      own = undefined
+      log.info({ partition }, 'a partition of an earlier epoch has nothing left to book')
     },
     async claim() {
       if (phase !== 'following') return

@@ -19,8 +19,8 @@ export interface ReadStart {
 export interface StreamReaderOptions {
   readonly link: NatsLink
   readonly stream: string
-  /** Subjects to read. */
-  readonly filter: string
+  /** Subjects to read, as they are when reading begins, also anew. */
+  readonly filters: () => string[]
   readonly start: ReadStart
   /** Gets every message once, in the stream's order. */
   readonly onMessage: (message: StreamMessage) => void
@@ -51,13 +51,20 @@ export interface StreamReader {
   readonly pending: number
   /** The stream's time right now, as far as it is known: never later than it is; undefined while messages wait. */
   nowMs(): number | undefined
+  /** The subjects to read are others now; what is read of them goes on at the same place. */
+  renew(): void
   stop(): Promise<void>
 }
 
-/** Pulls are bounded by bytes: bounded by messages they can exceed what the server holds for one client. */
-const pullBytes = 4 << 20
+/**
+ * What the messages asked for at a time hold at most: more than the server lets wait for one client ends in disconnects.
+ * Asked for as a number of messages of the largest size that the stream takes: told a number of bytes, the client waits
+ * for seconds whenever the rest of a request is smaller than the next message.
+ */
+const pullBytes = 32 << 20
+const mostMessages = 512
 /** A consumer that is not heard of for about three of these is gone, as one that lived on another server may be. */
-const heartbeatMs = 1_500
+const heartbeatMs = 2_000
 /** The event loop turns at least this often. */
 const longestRunMs = 10
 const retryMs = 1_000
@@ -74,8 +81,10 @@ export function readStream(options: StreamReaderOptions): StreamReader {
   let startsAt = start.unixMs
   let furthest: StreamPlace = start.known ?? { sequence: 0, unixMs: Number.NEGATIVE_INFINITY }
   let stream = ''
+  let atATime = 1
   let sequence = 0
   let pending = -1
+  let endReading: (() => void) | undefined
   let lastMs: number | undefined
   let lastReadAt = performance.now()
 
@@ -100,7 +109,9 @@ export function readStream(options: StreamReaderOptions): StreamReader {
 
   /** Tells of each trim and each new stream once, however often reading begins anew. */
   async function lookAtStream(): Promise<void> {
-    const is = extentOf(await link.jsm.streams.info(options.stream))
+    const info = await link.jsm.streams.info(options.stream)
+    atATime = messagesAtATime(info, link.connection.info?.max_payload ?? 1 << 20)
+    const is = extentOf(info)
     stream = is.stream
     const known = furthest.sequence
     const news = compareStream(furthest, is)
@@ -118,32 +129,32 @@ export function readStream(options: StreamReaderOptions): StreamReader {
 
   async function readOnce(): Promise<void> {
     await lookAtStream()
-    const consumer = await link.js.consumers.get(options.stream, startOf(options.filter, startsAt, sequence))
+    const consumer = await link.js.consumers.get(
+      options.stream,
+      startOf(options.filters(), startsAt, sequence),
+    )
     const { num_pending: waiting } = await consumer.info(true)
     if (waiting === 0) {
       pending = 0
       onIdle()
     }
     const messages = await consumer.consume({
-      max_bytes: pullBytes,
+      max_messages: atATime,
       expires: 10_000,
       idle_heartbeat: heartbeatMs,
     })
-    let hasEnded = false
-    const end = () => {
-      hasEnded = true
-      void messages.close()
-    }
+    const end = () => void messages.close()
     // The client goes on by itself with what it had asked for before, which nobody answers any more, for up to half a
     // minute; a consumer that is made anew is there at once.
     const forget = link.onState(({ connected }) => connected || end())
     void endWithConsumer(messages, end)
+    endReading = end
     stopping.signal.addEventListener('abort', end)
     let ranSince = performance.now()
     try {
       for await (const message of messages) {
         // the client ends behind what waits already, and never where one leaves before that
-        if (hasEnded) continue
+        if (stopping.signal.aborted) continue
         take(message)
         if (performance.now() - ranSince < longestRunMs) continue
         await setImmediate()
@@ -186,11 +197,17 @@ export function readStream(options: StreamReaderOptions): StreamReader {
       const sinceMs = performance.now() - lastReadAt - deliverySpreadMs
       return lastMs === undefined ? Date.now() - deliverySpreadMs : lastMs + Math.max(0, sinceMs)
     },
+    renew: () => endReading?.(),
     async stop() {
       stopping.abort()
       await done
     },
   }
+}
+
+function messagesAtATime({ config }: StreamInfo, maxPayload: number): number {
+  const largest = config.max_msg_size > 0 ? config.max_msg_size : maxPayload
+  return Math.max(1, Math.min(mostMessages, Math.floor(pullBytes / largest)))
 }
 
 /** Calls `end` when the client says of its consumer that it is gone, or silent. */
@@ -233,11 +250,13 @@ function extentOf({ created, state }: StreamInfo): StreamExtent {
 }
 
 function startOf(
-  filter: string,
+  filters: string[],
   unixMs: number | undefined,
   sequence: number,
 ): Partial<OrderedConsumerOptions> {
-  const common = { filter_subjects: filter, inactive_threshold: 60_000 }
+  // for one, the client asks on a subject that names it, which permissions can tell apart
+  const subjects = filters.length === 1 ? filters[0]! : filters
+  const common = { filter_subjects: subjects, inactive_threshold: 60_000 }
   if (sequence > 0)
     return { ...common, deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: sequence + 1 }
   if (unixMs === undefined) return { ...common, deliver_policy: DeliverPolicy.All }

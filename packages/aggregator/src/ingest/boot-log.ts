@@ -57,6 +57,8 @@ export class BootLog {
   readonly #partitions = new Map<number, Partition>()
   /** While catching up: what came again, by partition. */
   #again: Map<number, SequenceLog> | undefined
+  /** What came of other epochs' partitions, which are accounted for elsewhere. */
+  readonly #elsewhere = new Map<number, SequenceLog>()
   readonly #limits: BootLimits
 
   constructor(bootId: string, firstSentMs: number, ordinal: number, limits: BootLimits) {
@@ -112,6 +114,19 @@ export class BootLog {
     this.#again = undefined
   }
 
+  /** Notes a batch of a partition that is accounted for elsewhere. `undefined` if the boot has too many already. */
+  noteElsewhere(header: BatchHeader, nowMs: number): Arrival | undefined {
+    let log = this.#elsewhere.get(header.partition)
+    if (log === undefined) {
+      if (this.#elsewhere.size >= this.#limits.maxPartitions) return undefined
+      log = new SequenceLog(this.#limits, true)
+      this.#elsewhere.set(header.partition, log)
+    }
+    const arrival = log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
+    if (arrival === 'new') this.#takeCounters(header)
+    return arrival
+  }
+
   /** Notes a batch's number. `undefined` if the boot has too many partitions already. */
   note(header: BatchHeader, nowMs: number): Arrival | undefined {
     let partition = this.#partitions.get(header.partition)
@@ -134,7 +149,8 @@ export class BootLog {
 
   isContiguous(partition: number): boolean {
     if (this.#again?.get(partition)?.contiguous === false) return false
-    return this.#partitions.get(partition)?.log.contiguous ?? false
+    const log = this.#partitions.get(partition)?.log ?? this.#elsewhere.get(partition)
+    return log?.contiguous ?? false
   }
 
   /**

@@ -44,6 +44,8 @@ export interface IngestNames {
 export interface IngestLosses {
   /** The totals of somebody's losses by place, whenever they changed. */
   follow(whose: string, lost: Readonly<Record<string, number>>, nowMs: number): void
+  /** Totals that somebody else turns into amounts. */
+  note(whose: string, lost: Readonly<Record<string, number>>): void
   forget(whose: string): void
 }
 
@@ -65,6 +67,10 @@ export interface IngestOptions {
   readonly losses?: IngestLosses
   /** Follow what collectors lost themselves: the same in batches of every partition, so one ingest of them does. */
   readonly followsCollectors?: boolean
+  /** Under which number the join keeps the records; that of their batch unless told. */
+  readonly table?: number
+  /** Leaves in a batch of another epoch the records whose keys are this partition's. */
+  readonly keepOurs?: (columns: FlowColumns) => void
   /** Goes on from what another process knew. */
   readonly state?: IngestState
 }
@@ -77,6 +83,11 @@ export interface Ingest {
    * `accept`.
    */
   acceptAgain(message: BusMessage, nowMs: number): void
+  /**
+   * Takes a message of another epoch's partition, for what its records are to this one's: it is accounted for where that
+   * partition is booked.
+   */
+  acceptElsewhere(message: BusMessage, nowMs: number): void
   /** The minute of the batch that was taken last, -1 if it was refused. */
   lastMinute(): number
   figures(): IngestFigures
@@ -175,7 +186,7 @@ export function createIngest(options: IngestOptions): Ingest {
     origin.node = node.index
     origin.boot = boot.ordinal
     origin.contiguous = boot.isContiguous(header.partition)
-    return join.apply(columns, header.partition, origin, nowMs)
+    return join.apply(columns, options.table ?? header.partition, origin, nowMs)
   }
 
   function applyRecords(node: NodeLog, boot: BootLog, nowMs: number): void {
@@ -194,12 +205,16 @@ export function createIngest(options: IngestOptions): Ingest {
   }
 
   function follow(node: NodeLog, boot: BootLog, nowMs: number): void {
+    followNode(node, boot, nowMs)
+    if (boot === node.current) windows.heard(node.name, boot.bootId, columns.header.partition, nowMs)
+  }
+
+  function followNode(node: NodeLog, boot: BootLog, nowMs: number): void {
     const { header } = columns
     node.lastSeenMs = Math.max(node.lastSeenMs, nowMs)
     if (boot !== node.current) return
     node.clock.note(header.sentUnixMs, nowMs)
     join.noteRate(node.index, header.sampling)
-    windows.heard(node.name, boot.bootId, header.partition, nowMs)
   }
 
   function completeMinute(node: NodeLog, boot: BootLog, nowMs: number): void {
@@ -282,6 +297,26 @@ export function createIngest(options: IngestOptions): Ingest {
       if (header.recordCount > 0) joinRecords(node, boot, nowMs)
       if (header.minuteComplete && boot === node.current)
         windows.minuteComplete(node.name, boot.bootId, header.partition, lastMinute)
+    },
+
+    acceptElsewhere(message, nowMs) {
+      lastMinute = -1
+      const { header } = columns
+      if (!decodeFlowBatch(message.data, columns).ok || !isPlausible(message, header, nowMs)) return
+      const node = nodeOf(header, nowMs)
+      if (node === undefined) return
+      lastMinute = Math.floor(header.baseUnixMs / 60_000)
+      const before = node.current
+      const boot = bootOf(node)
+      const arrival = boot.noteElsewhere(header, nowMs)
+      if (boot === node.current && boot !== before) join.restarted(node.index, node.name, boot.ordinal)
+      followNode(node, boot, nowMs)
+      if (arrival !== 'new') return
+      const own = followsCollectors ? lostAtCollector(boot) : {}
+      losses?.note(lossKey(node, boot), { ...own, sequence_gap: boot.missingRecords })
+      learnNames(node)
+      options.keepOurs?.(columns)
+      if (columns.count > 0) joinRecords(node, boot, nowMs)
     },
 
     lastMinute: () => lastMinute,

@@ -55,7 +55,7 @@ export interface Join {
   bytes(): number
 }
 
-const defaults = { capacity: 1 << 20, maxPartitions: 64, endedFlows: 10_000 }
+const defaults = { capacity: 1 << 20, maxPartitions: 256, endedFlows: 10_000 }
 
 export function createJoin(options: JoinOptions): Join {
   const { capacity, maxPartitions, endedFlows } = { ...defaults, ...options }

@@ -1,6 +1,5 @@
-import { isV6, Kind, Protocol, protocolOf, samplingOf } from '@skybraid/shared'
-import { v4MappedWord } from '../resolve/entity-source.ts'
-import { wordAt } from './key-hash.ts'
+import { Kind, mix32, Protocol, protocolOf, samplingOf } from '@skybraid/shared'
+import { partitionHash } from './partition-hash.ts'
 import type { RecordBatch } from './record-batch.ts'
 import { Head, Side, SlotFlag, sideAt } from './slot-layout.ts'
 
@@ -87,29 +86,8 @@ const salt = 0x9e3779b9
 /** The hash that collectors choose connections by; proto/skybraid/v1/flow.proto defines it. */
 export function sampleHash(batch: RecordBatch, i: number): number {
   const { diallerIsn, acceptorIsn } = batch.columns.u32
-  if (protocolOf(batch.kind(i)) === Protocol.udp) return mix32(udpPartitionHash(batch, i) ^ salt)
+  if (protocolOf(batch.kind(i)) === Protocol.udp) return mix32(partitionHash(batch.columns, i) ^ salt)
   const low = Math.min(diallerIsn[i], acceptorIsn[i])
   const high = Math.max(diallerIsn[i], acceptorIsn[i])
   return mix32(mix32(low ^ salt) ^ high)
-}
-
-function udpPartitionHash(batch: RecordBatch, i: number): number {
-  const { localAddress, remoteAddress, ports, kind } = batch.columns.u32
-  const isServer = ((kind[i] >>> Kind.roleShift) & Kind.roleMask) === 2
-  const address = isServer ? remoteAddress[i] : localAddress[i]
-  const bytes = batch.columns.v6Addresses
-  let hash = 0
-  for (let word = 0; word < 4; word++) {
-    const v4 = word === 3 ? address : word === 2 ? v4MappedWord : 0
-    hash = mix32(hash ^ (isV6(kind[i]) ? wordAt(bytes, 16 * address + 4 * word) : v4))
-  }
-  return mix32(hash ^ (isServer ? ports[i] & 0xffff : ports[i] >>> 16))
-}
-
-function mix32(value: number): number {
-  let h = value ^ (value >>> 16)
-  h = Math.imul(h, 0x85ebca6b)
-  h ^= h >>> 13
-  h = Math.imul(h, 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
 }

@@ -5,6 +5,7 @@ import type { IngestFigures } from '../ingest/ingest-status.ts'
 import type { Join } from '../join/join.ts'
 import { LossBooking } from '../loss-booking.ts'
 import type { BookRound } from '../topology/book-round.ts'
+import type { MinuteRange } from '../topology/minute-range.ts'
 import type { Topology } from '../topology/topology.ts'
 import { type RoundState, readAgainFromMs } from './round-state.ts'
 
@@ -29,8 +30,22 @@ export interface PartitionCoreOptions {
   readonly goesOnFrom?: RoundState
   /** The stream's time from which on messages come again then. */
   readonly againFromMs?: number
+  /** Where it is one of an epoch among others. */
+  readonly epoch?: EpochPart
   /** Gets every round, once. Without it nothing is ever appended. */
   readonly onRound?: (round: PartitionRound) => void
+}
+
+/**
+ * A partition of an epoch takes all records of its keys, whichever epoch's partition they came in, so that both ends of a
+ * connection meet in it whoever switched when. It books the minutes of its epoch, and accounts for batches of its own.
+ */
+export interface EpochPart {
+  readonly range: () => MinuteRange
+  /** Leaves the records whose keys are this partition's. */
+  readonly keepOurs: (columns: FlowColumns) => void
+  /** The one whose batches tell what collectors lost, as those of each partition do. */
+  readonly followsCollectors: boolean
 }
 
 /** Where in the stream a message lies: its sequence, when the stream took it, and which stream it is, if that is known. */
@@ -96,6 +111,7 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     ...(options.startMs === undefined ? {} : { startMs: options.startMs }),
     ...(goesOnFrom === undefined ? {} : { startMs: goesOnFrom.appliedMs - 15 * minuteMs }),
     ...(closedThrough === undefined ? {} : { closedThrough }),
+    ...(options.epoch && { range: options.epoch.range }),
     ...(onRound && {
       stateAtCut: stateOfRound,
       onRound: (round: BookRound) => onRound(round as PartitionRound),
@@ -109,13 +125,15 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     ordinals: options.ordinals,
     columns: options.columns,
     losses,
-    followsCollectors: partition === 0,
+    table: partition,
+    followsCollectors: options.epoch?.followsCollectors ?? partition === 0,
+    ...(options.epoch && { keepOurs: options.epoch.keepOurs }),
     ...(goesOnFrom && { state: goesOnFrom.ingest }),
   })
   if (goesOnFrom) {
     book.seal(goesOnFrom.closedThrough)
     join.catchUp(partition, options.againFromMs ?? readAgainFromMs(goesOnFrom))
-  }
+  } else if (options.againFromMs !== undefined) join.catchUp(partition, options.againFromMs)
 
   function stateOfRound(through: number): RoundState {
     for (const minute of openSince.keys()) if (minute <= through) openSince.delete(minute)
@@ -170,8 +188,12 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     accept(message, position) {
       if (catchUpFrom && position.sequence > catchUpFrom.appliedThrough) endCatchUp()
       advanceTo(position.unixMs)
-      if (catchUpFrom) ingest.acceptAgain(message, position.unixMs)
-      else {
+      const isOurs = options.epoch === undefined || message.partition === partition
+      if (catchUpFrom && isOurs) ingest.acceptAgain(message, position.unixMs)
+      else if (!isOurs) {
+        ingest.acceptElsewhere(message, position.unixMs)
+        if (!catchUpFrom) ({ sequence, stream } = position)
+      } else {
         ingest.accept(message, position.unixMs)
         sequence = position.sequence
         stream = position.stream

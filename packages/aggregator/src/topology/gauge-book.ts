@@ -15,6 +15,8 @@ export interface GaugeBook {
   atEndOf(minute: number): OpenGauges
   /** Nobody asks any more about this minute and those before it. */
   forget(throughMinute: number): void
+  /** Takes everything out of the sums until it is told otherwise: another book shows the same connections. */
+  mute(isMuted: boolean): void
   /** Takes everything back from the sums. */
   clear(): void
   /** Grows with every change. */
@@ -34,6 +36,7 @@ export function createGaugeBook(edges: EdgeTable): GaugeBook {
   let lastMinute: number | undefined
   let last: Columns | undefined
   let touches = 0
+  let isMuted = false
 
   function recentOf(minute: number): Columns | undefined {
     const known = recent.get(minute)
@@ -68,12 +71,19 @@ export function createGaugeBook(edges: EdgeTable): GaugeBook {
     return columns
   }
 
+  function addOwn(sign: 1 | -1): void {
+    for (const side of sides) {
+      const sum = sumOf(edges, side)
+      for (let e = 0; e < own[side].length; e++) if (own[side][e] !== 0) sum[e] += sign * own[side][e]
+    }
+  }
+
   return {
     add(edge, side, change, minute) {
       touches++
       if (edge >= own.client.length) own = grown(own, Math.max(own.client.length * 2, edge + 1))
       own[side][edge] += change
-      sumOf(edges, side)[edge] += change
+      if (!isMuted) sumOf(edges, side)[edge] += change
       if (minute !== undefined) note(edge, side, change, minute)
     },
     atEndOf(minute) {
@@ -92,14 +102,17 @@ export function createGaugeBook(edges: EdgeTable): GaugeBook {
       for (const minute of recent.keys()) if (minute <= throughMinute) recent.delete(minute)
       last = undefined
     },
+    mute(muted) {
+      if (muted === isMuted) return
+      touches++
+      isMuted = muted
+      addOwn(muted ? -1 : 1)
+    },
     clear() {
       touches++
       recent.clear()
       last = undefined
-      for (const side of sides) {
-        const sum = sumOf(edges, side)
-        for (let e = 0; e < own[side].length; e++) if (own[side][e] !== 0) sum[e] -= own[side][e]
-      }
+      if (!isMuted) addOwn(-1)
       own = emptyColumns(firstLength)
     },
     get touches() {

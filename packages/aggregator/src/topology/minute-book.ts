@@ -1,51 +1,21 @@
 import { batchLimits, bucketSlot } from '@skybraid/shared'
-import type { EntityIndex } from '../resolve/entity-index.ts'
 import type { BookRound, OpenLosses } from './book-round.ts'
 import type { EdgeBook, EdgeId } from './edge-book.ts'
 import { edgeNames } from './edge-names.ts'
-import type { EdgeTable } from './edge-table.ts'
 import { createGaugeBook } from './gauge-book.ts'
 import { bucketsPerHistogram } from './latency-entries.ts'
+import type { MinuteBookDeps } from './minute-book-deps.ts'
+import { isWithin, nearestWithin } from './minute-range.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
 import { createRowLatencies } from './row-latencies.ts'
-import { giveBack, type RowPool, rowStride, voidRow } from './row-pool.ts'
+import { giveBack, rowStride, voidRow } from './row-pool.ts'
 import { SaidRows } from './said-rows.ts'
 import { packSaid } from './said-segment.ts'
 import { noteSample } from './sample-log.ts'
 import { createSegmentPacker, emptySegment, noGauges, type Segment } from './segment.ts'
-import type { SegmentArchive } from './segment-archive.ts'
 import { encodeInSteps } from './segment-bytes.ts'
 import { sortedRows } from './sorted-rows.ts'
 import type { Watermark } from './watermark.ts'
-import type { WorkQueue } from './work-queue.ts'
-
-export interface MinuteBookOptions {
-  readonly index: EntityIndex
-  /** Unix milliseconds of the start: earlier minutes are missing unless segments are loaded. */
-  readonly startMs: number
-  /** A closed minute can be corrected this long after its end. */
-  readonly correctableMinutes?: number
-  /** Gets the bytes of every segment soon after it closed; merged ones span ten minutes. */
-  readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
-  /** Sees the rows of a minute, or of corrections to one, once nothing is written to them any more. */
-  readonly onFreeze?: (minute: OpenMinute, counters: Float64Array, partition: number) => void
-}
-
-export interface MinuteBookDeps extends MinuteBookOptions {
-  readonly partition: number
-  readonly edges: EdgeTable
-  readonly archive: SegmentArchive
-  readonly watermark: Watermark
-  /** Shared by the books of a process. */
-  readonly pool: RowPool
-  readonly work: WorkQueue
-  /** The last minute that earlier segments close, where there are any. */
-  readonly closedThrough?: number
-  /** Called when a round is cut, with the last minute that it closes; what it answers goes with the round. */
-  readonly stateAtCut?: (closedThrough: number) => unknown
-  /** Gets every round once it is packed. Then nothing of it counts as safe before it is committed. */
-  readonly onRound?: (round: BookRound) => void
-}
 
 /** Rows of one partition's minutes that can be written, and the closing of minutes. */
 export interface MinuteBook extends EdgeBook {
@@ -104,6 +74,8 @@ const pauseMinutes = 5
 export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   const { partition, edges, archive, watermark, index, pool, work } = deps
   const { minuteOf: minuteOfRow, edgeOf: edgeOfRow } = pool
+  const isOurs = (minute: number) => isWithin(deps.range?.(), minute)
+  const ours = (minute: number) => nearestWithin(deps.range?.(), minute)
   const correctable = deps.correctableMinutes ?? correctableMinutes
   const gauges = createGaugeBook(edges)
   const open = new Map<number, OpenMinute>()
@@ -117,6 +89,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
   let sealedThrough: number | undefined
   let isDropped = false
   let last: OpenMinute | undefined
+  gauges.mute(!isOurs(nowMinute))
   const sampleRows = new Int32Array(batchLimits.records)
   const sampleKeys = new Int32Array(batchLimits.records)
 
@@ -127,6 +100,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       return known
     }
     if (minute > nowMinute + aheadMinutes || minute < nowMinute - correctable - 1) return undefined
+    if (!isOurs(minute)) return voidMinute
     if (sealedThrough !== undefined && minute <= sealedThrough) return voidMinute
     if (minute <= closed && !archive.hasPart(partition, minute)) return undefined
     last = createOpenMinute(minute, Math.max(1024, edges.limit), pool.latencies)
@@ -211,9 +185,10 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
       isPartial,
       isCorrection: !isBase,
       present: 1,
-      ...watermark.finished(minute, nowMs),
+      ...(isOurs(minute) ? watermark.finished(minute, nowMs) : nobody),
     }
-    const part = emptySegment(head, isBase ? gauges.atEndOf(minute) : noGauges, from.losses)
+    const hasGauges = isBase && isOurs(minute)
+    const part = emptySegment(head, hasGauges ? gauges.atEndOf(minute) : noGauges, from.losses)
     archive.add(part)
     frozen.add(from)
     open.delete(minute)
@@ -263,7 +238,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     while (
       through < nowMinute &&
       nowMs >= (through + 2) * minuteMs &&
-      watermark.isComplete(through + 1, nowMs)
+      (!isOurs(through + 1) || watermark.isComplete(through + 1, nowMs))
     )
       through++
     if (through > closed) cutRound(through, nowMs)
@@ -285,7 +260,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     edge: edges.intern,
     heard: watermark.heard,
     minuteComplete: watermark.minuteComplete,
-    live: watermark.live,
+    live: nowMs => (isOurs(nowMinute) ? watermark.live(nowMs) : nobody),
     row,
     rows,
     get counters() {
@@ -321,14 +296,15 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     },
     lose(place, minute, records) {
       if (sealedThrough !== undefined) return
-      const into = openMinute(minute) ?? openMinute(nowMinute)
-      if (!into) return
+      const into = openMinute(ours(minute)) ?? openMinute(ours(nowMinute))
+      if (!into || into === voidMinute) return
       into.touches++
       into.losses[place] += records
     },
     advance(nowMs) {
       const before = nowMinute
       nowMinute = Math.max(nowMinute, minuteOf(nowMs))
+      gauges.mute(!isOurs(nowMinute))
       if (sealedThrough !== undefined) return
       if (nowMinute - before > pauseMinutes) skipPause()
       closeDue(nowMs)
@@ -367,7 +343,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     restoreLosses(list) {
       for (const { minute, losses } of list) {
         const into = openMinute(minute)
-        if (!into) continue
+        if (!into || into === voidMinute) continue
         into.touches++
         for (let place = 0; place < into.losses.length; place++) into.losses[place] += losses[place] ?? 0
       }
@@ -392,6 +368,9 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
 
 /** Stands for every minute whose bookings are void. */
 const voidMinute = createOpenMinute(Number.NaN, 0, createRowLatencies())
+
+/** Of minutes that a book is not for, nobody is expected to say anything. */
+const nobody = { expected: 0, reporting: 0 } as const
 
 function minuteOf(ms: number): number {
   return Math.floor(ms / minuteMs)

@@ -1,15 +1,13 @@
-import {
-  createMinuteBook,
-  type MinuteBook,
-  type MinuteBookDeps,
-  type MinuteBookOptions,
-} from './minute-book.ts'
+import { createMinuteBook, type MinuteBook } from './minute-book.ts'
+import type { MinuteBookDeps, MinuteBookOptions } from './minute-book-deps.ts'
 import type { OpenMinute } from './open-minute.ts'
 import { lastGauges, type OpenGauges, type Segment } from './segment.ts'
 import { createWatermark, type WatermarkOptions } from './watermark.ts'
 
 /** How one partition's book begins; without anything, as that of a process that keeps no positions. */
-export type BookStart = Partial<Pick<MinuteBookDeps, 'startMs' | 'closedThrough' | 'stateAtCut' | 'onRound'>>
+export type BookStart = Partial<
+  Pick<MinuteBookDeps, 'startMs' | 'closedThrough' | 'stateAtCut' | 'onRound' | 'range'>
+>
 
 export interface PartitionBooksDeps
   extends Pick<MinuteBookDeps, 'edges' | 'archive' | 'pool' | 'work'>,
@@ -23,6 +21,8 @@ export interface PartitionBooks {
   close(partition: number): void
   all(): MinuteBook[]
   noteLoaded(segment: Segment): void
+  /** Nothing more is expected of a partition that is booked elsewhere or nowhere. */
+  forget(partition: number): void
   /** The last minute that every partition has closed, but for those that lie far behind. */
   closedMinute(): number
   /** Whether what is open now is what is open at the end of a range: its last minute decides. */
@@ -76,6 +76,9 @@ export function createPartitionBooks(deps: PartitionBooksDeps): PartitionBooks {
         const known = closedElsewhere.get(segment.partition) ?? -1
         closedElsewhere.set(segment.partition, Math.max(known, segment.fromMinute + segment.minutes - 1))
       }
+    },
+    forget(partition) {
+      closedElsewhere.delete(partition)
     },
     closedMinute() {
       const minutes = new Map(closedElsewhere)

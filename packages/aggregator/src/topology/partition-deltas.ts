@@ -1,7 +1,7 @@
 import { createDeltaBook, type DeltaRows, type OnDelta } from './delta-book.ts'
 import type { EdgeId, EntityId } from './edge-book.ts'
 import type { EdgeTable } from './edge-table.ts'
-import type { MinuteBookOptions } from './minute-book.ts'
+import type { MinuteBookOptions } from './minute-book-deps.ts'
 import type { OpenMinute } from './open-minute.ts'
 import type { PartitionBooks } from './partition-books.ts'
 import type { RowLatencies } from './row-latencies.ts'

@@ -93,7 +93,7 @@ export function createSegmentArchive(options: ArchiveOptions = {}): SegmentArchi
       for (const part of minutes.get(block + i) ?? []) {
         parts.push(part)
         present |= 1 << i
-        if (part.isCorrection) continue
+        if (part.isCorrection || part.expected === 0) continue
         expected = Math.max(expected, part.expected)
         reporting = Math.min(reporting, part.reporting)
       }

@@ -28,7 +28,8 @@ import { observedBy } from './edge-view.ts'
 import { type Evaluation, evaluate } from './evaluate.ts'
 import type { Fold } from './fold.ts'
 import { createFoldCache } from './fold-cache.ts'
-import { correctableMinutes, type MinuteBook, type MinuteBookOptions } from './minute-book.ts'
+import { correctableMinutes, type MinuteBook } from './minute-book.ts'
+import type { MinuteBookOptions } from './minute-book-deps.ts'
 import { operationsAnswer } from './operations.ts'
 import { type BookStart, createPartitionBooks } from './partition-books.ts'
 import { createPartitionDeltas, type EdgeListeners } from './partition-deltas.ts'
@@ -82,6 +83,8 @@ export interface Topology extends TopologyReader {
   openBook(partition: number, start: BookStart): MinuteBook
   /** Drops what the partition's book holds and no segment keeps. */
   closeBook(partition: number): void
+  /** No further minute is expected of a partition that has no book here. */
+  forgetPartition(partition: number): void
   /** Closes minutes that are due, merges and forgets old ones. Call at least once a second. */
   advance(nowMs: number): void
   /** Packs some rows of closed minutes. */
@@ -298,6 +301,7 @@ export function createTopology(options: TopologyOptions): Topology {
     book: partition => books.get(partition) ?? books.open(partition, {}),
     openBook: books.open,
     closeBook: books.close,
+    forgetPartition: books.forget,
     advance(nowMs) {
       for (const book of books.all()) book.advance(nowMs)
       tidy(nowMs)

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   type CaptureSource,
   type Collector,
@@ -9,14 +10,15 @@ import {
   collectorMetrics,
   createJetStreamPublisher,
   dropCapabilities,
+  followLayout,
   type JetStreamPublisher,
   openFileStore,
   type Readiness,
   releaseStartupCode,
   startStatusServer,
 } from '@skybraid/collector/program'
-import { formatHostPort } from '@skybraid/shared'
-import { connectNats, type NatsLink, nodeToken } from '@skybraid/shared/nats'
+import { formatHostPort, type PartitionLayout } from '@skybraid/shared'
+import { connectNats, type NatsLink, nodeToken, readLayout } from '@skybraid/shared/nats'
 import { attachReport } from '../attach-report.ts'
 import { type Console, createConsole } from '../console.ts'
 import { ExitCode } from '../exit-code.ts'
@@ -28,6 +30,8 @@ import type { CollectorProgramConfig } from './options.ts'
 export type NodeConfig = CollectorProgramConfig & { readonly node: string }
 
 const startupMs = 10_000
+/** Capturing does not wait longer for the bus. */
+const layoutMs = 1_000
 
 /** Where the options come from, to read them again while the program runs. */
 export interface Reload {
@@ -52,10 +56,16 @@ export async function observeUntil(
   console.say(`skybraid collector ${readVersion()}, node ${config.node}, cluster ${config.cluster}`)
   const encoding = config.compress === 'none' ? 'raw' : 'zstd'
   const bus = createJetStreamPublisher({ cluster: config.cluster, encoding, log })
-  const collector = await startWithStore(config, bus, console, source)
+  const connecting = connectInBackground(config, bus, console)
+  const collector = await startWithStore(config, bus, console, await connecting.layout, source).catch(
+    async (error: unknown) => {
+      await connecting.close()
+      throw error
+    },
+  )
+  connecting.followLayout(collector)
   for (const line of attachReport([collector])) console.say(line)
   if (source === undefined) giveUpRights(console)
-  const connecting = connectInBackground(config, bus, console)
   const stopReloading = reloadAt(reload.configPath, () => void takeOver(config, reload, collector, console))
   // by then it is attached and, as a rule, connected: what still runs is little
   const starting = setTimeout(releaseStartupCode, startupMs)
@@ -90,6 +100,7 @@ async function startWithStore(
   config: NodeConfig,
   bus: JetStreamPublisher,
   { log }: Console,
+  layout: PartitionLayout | undefined,
   source: CaptureSource | undefined,
 ): Promise<Collector> {
   const { cluster, node, spoolDir: directory, spoolDirSize: capacityBytes, drain: drainMs } = config
@@ -98,7 +109,16 @@ async function startWithStore(
     directory === undefined
       ? {}
       : { store: openFileStore({ directory, capacityBytes, cluster, node, bootId, log }) }
-  return startCollector({ config, bus, log, bootId, drainMs, ...store, ...(source && { source }) })
+  return startCollector({
+    config,
+    bus,
+    log,
+    bootId,
+    drainMs,
+    ...store,
+    ...(source && { source }),
+    ...(layout && { layout }),
+  })
 }
 
 /** Options that can change while the collector runs. */
@@ -136,6 +156,9 @@ function giveUpRights({ log }: Console): void {
 interface Connecting {
   /** Resolves to the reason if the bus can never be used. */
   readonly failed: Promise<unknown>
+  /** How records are split, if the bus says it soon: what is recorded before is split as configured. */
+  readonly layout: Promise<PartitionLayout | undefined>
+  followLayout(collector: Collector): void
   /** What is left has to go out now: no spreading of attempts any more. */
   hurry(): void
   close(): Promise<void>
@@ -146,6 +169,7 @@ function connectInBackground(config: NodeConfig, bus: JetStreamPublisher, { log 
   const hurried = new AbortController()
   const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>()
   let link: NatsLink | undefined
+  let stopFollowing: (() => void) | undefined
   const name = `skybraid-collector ${config.node}`
   const natsInboxPrefix = config.natsInboxPrefix.replace('{node}', nodeToken(config.node))
   const done = connectNats({
@@ -164,11 +188,20 @@ function connectInBackground(config: NodeConfig, bus: JetStreamPublisher, { log 
       if (!waiting.signal.aborted) fail(error)
     },
   )
+  const layout = done.then(() => link && readLayout(link, config.cluster)).catch(() => undefined)
   return {
     failed,
+    layout: Promise.race([layout, pause(layoutMs, undefined)]),
+    followLayout(collector) {
+      void done.then(() => {
+        if (link && !waiting.signal.aborted)
+          stopFollowing = followLayout(link, config.cluster, collector.setLayout, log)
+      })
+    },
     hurry: () => hurried.abort(),
     async close() {
       waiting.abort()
+      stopFollowing?.()
       await done
       await link?.close()
     },

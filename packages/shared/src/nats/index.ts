@@ -10,6 +10,7 @@ export {
 } from './flow-message.ts'
 export type { NatsLog, NatsState } from './link-state.ts'
 export { type NatsConfig, natsConfigProblem, natsConfigSchema } from './options.ts'
+export { readLayout } from './read-layout.ts'
 export {
   ensureStreams,
   type StreamDifference,
@@ -24,8 +25,11 @@ export {
   flowPartitionFilter,
   flowStream,
   flowSubject,
+  layoutBucket,
+  layoutKey,
   nodeToken,
   parseFlowSubject,
+  parseRollupSubject,
   rollupFilter,
   rollupStream,
   rollupSubject,

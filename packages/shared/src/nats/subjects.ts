@@ -24,6 +24,13 @@ export function rollupSubject(cluster: string, partition: number): string {
   return `${root}.${cluster}.rollup.${partition}`
 }
 
+/** The partition of a rollup subject of a cluster; undefined if it is none. */
+export function parseRollupSubject(cluster: string, subject: string): number | undefined {
+  const start = `${root}.${cluster}.rollup.`
+  const rest = subject.slice(start.length)
+  return subject.startsWith(start) && /^(0|[1-9]\d{0,4})$/.test(rest) ? Number(rest) : undefined
+}
+
 export function rollupFilter(cluster: string): string {
   return `${root}.${cluster}.rollup.>`
 }
@@ -40,6 +47,13 @@ export function rollupStream(cluster: string): string {
 export function exportBucket(cluster: string): string {
   return `SKYBRAID_EXPORT_${cluster}`
 }
+
+/** The bucket that says how records are split into partitions, under `layoutKey`. */
+export function layoutBucket(cluster: string): string {
+  return `SKYBRAID_LAYOUT_${cluster}`
+}
+
+export const layoutKey = 'layout'
 
 /** A node's name as it stands in a subject. */
 export function nodeToken(node: string): string {

@@ -13,7 +13,10 @@ SKYBRAID { jetstream: enabled, users: [
 {{- if not .root.Values.global.bus.perNodeIdentity }}
 # Pods of one DaemonSet share one secret, so this login may publish for every node.
 { user: "collector", password: {{ .passwords.collector | quote }}, permissions: {
-    publish: { allow: ["skybraid.v1.{{ $cluster }}.flow.*.*"] }
+    publish: { allow: [
+      "skybraid.v1.{{ $cluster }}.flow.*.*"
+      "$JS.API.DIRECT.GET.KV_SKYBRAID_LAYOUT_{{ $cluster }}.>"
+    ] }
     subscribe: { allow: ["_INBOX_collector.>"] } } }
 {{- end }}
 { user: "aggregator", password: {{ .passwords.aggregator | quote }}, permissions: {
@@ -27,8 +30,16 @@ SKYBRAID { jetstream: enabled, users: [
       "$JS.API.CONSUMER.MSG.NEXT.{{ $stream }}.*"
       "$JS.API.CONSUMER.DELETE.{{ $stream }}.*"
       {{- end }}
+      "$JS.API.CONSUMER.CREATE.SKYBRAID_FLOW_{{ $cluster }}"
       "$JS.API.STREAM.MSG.GET.SKYBRAID_ROLLUP_{{ $cluster }}"
       "$JS.API.DIRECT.GET.SKYBRAID_ROLLUP_{{ $cluster }}.>"
+      {{- range $bucket := list (printf "SKYBRAID_LAYOUT_%s" $cluster) (printf "SKYBRAID_EXPORT_%s" $cluster) }}
+      "$KV.{{ $bucket }}.>"
+      "$JS.API.STREAM.CREATE.KV_{{ $bucket }}"
+      "$JS.API.STREAM.INFO.KV_{{ $bucket }}"
+      "$JS.API.STREAM.MSG.GET.KV_{{ $bucket }}"
+      "$JS.API.DIRECT.GET.KV_{{ $bucket }}.>"
+      {{- end }}
     ] }
     subscribe: { allow: ["_INBOX_aggregator.>"] } } }
 ] } }

@@ -41,6 +41,16 @@ const partition = Type.Object(
   { ...strict, title: 'BusPartition' },
 )
 
+const epoch = Type.Object(
+  {
+    epoch: Type.Integer(),
+    partitions: Type.Integer(),
+    first: Type.Integer({ description: 'number of its first partition' }),
+    fromMinute: Type.Integer({ description: 'Unix minute from which on records are split so' }),
+  },
+  { ...strict, title: 'BusEpoch' },
+)
+
 /** The bus in `/status`; mirrors BusStatus in bus/bus-status.ts. */
 export const busSchema = Type.Object(
   {
@@ -63,6 +73,7 @@ export const busSchema = Type.Object(
         strict,
       ),
     ),
+    layout: Type.Array(epoch, { description: 'how records are split into partitions, oldest epoch first' }),
     partitions: Type.Array(partition),
   },
   { ...strict, title: 'Bus' },
