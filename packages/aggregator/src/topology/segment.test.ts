@@ -103,7 +103,8 @@ function setUp(atMs = startMs, running = 0, more: { readonly rowsPerAdvance?: nu
     for (const { operation, status, flags, count, us } of b.said) {
       const number = rows.operation({ protocol: 1 + (us % 3), name: operation, host: 'shop' })
       const at = rows.row(edge(b.edge), number, status, flags)
-      for (let sum = 0; sum < saidSumCount; sum++) rows.add(at, sum, sign * (sum < 3 ? count : count * us))
+      for (let sum = 0; sum < saidSumCount; sum++)
+        rows.add(at, sum, sign * (sum < 3 ? count : (count % 1000) * us))
       rows.addBucket(at, bucketSlot(us), sign * (count % 1000))
     }
   }
@@ -189,7 +190,7 @@ describe('segments', () => {
         t.topology.advance((m0 + 5) * minuteMs)
         expect(answer(t, 0, 2).edges).toEqual([])
       }),
-      { numRuns: 40 },
+      { numRuns: 60 },
     )
   }, 60_000)
 
@@ -210,7 +211,7 @@ describe('segments', () => {
         for (const bytes of before.segments)
           expect(after.topology.load(bytes)).toEqual({ ok: false, reason: 'already_loaded' })
       }),
-      { numRuns: 30 },
+      { numRuns: 60 },
     )
   }, 60_000)
 
@@ -304,6 +305,17 @@ describe('segments', () => {
       { numRuns: 60 },
     )
   }, 120_000)
+
+  it('come back with sums beyond 2^53, as a hostile collector makes them', () => {
+    const t = setUp()
+    const said = { operation: 'GET /', status: 200, flags: 0, count: 2 ** 53, us: 1 }
+    t.book({ edge: 0, minute: 0, amounts: [[0, 1]], samples: [], said: [said, said] })
+    t.closeUntil(0)
+    t.topology.flush(startMs + minuteMs)
+    expect(t.segments.length).toBeGreaterThan(0)
+    const again = setUp(startMs + 2 * minuteMs)
+    for (const bytes of t.segments) expect(again.topology.load(bytes).ok).toBe(true)
+  })
 
   it('refuse bytes that are not sound, whatever they are', () => {
     const t = setUp()
