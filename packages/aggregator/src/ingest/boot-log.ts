@@ -28,6 +28,8 @@ const maxLossPlaces = 64
 const maxMarkers = 4
 /** What overtook other batches waits this long for them; it is as long as batches are believed to be under way. */
 const patienceMs = 20_000
+/** The same for batches of another epoch's partition, whose numbers do not tell that one is outstanding. */
+const switchMs = 2 * 60_000
 
 export type BootLimits = SequenceLimits & { readonly maxPartitions: number }
 
@@ -59,6 +61,9 @@ export class BootLog {
   #again: Map<number, SequenceLog> | undefined
   /** What came of other epochs' partitions, which are accounted for elsewhere. */
   readonly #elsewhere = new Map<number, SequenceLog>()
+  /** When the first batch came, and the latest one by partition. */
+  #sinceMs = Number.POSITIVE_INFINITY
+  readonly #heardMs = new Map<number, number>()
   readonly #limits: BootLimits
 
   constructor(bootId: string, firstSentMs: number, ordinal: number, limits: BootLimits) {
@@ -122,6 +127,7 @@ export class BootLog {
       log = new SequenceLog(this.#limits, true)
       this.#elsewhere.set(header.partition, log)
     }
+    this.#hear(header, nowMs)
     const arrival = log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
     if (arrival === 'new') this.#takeCounters(header)
     return arrival
@@ -135,6 +141,7 @@ export class BootLog {
       partition = { log: new SequenceLog(this.#limits), stopped: false, markers: [] }
       this.#partitions.set(header.partition, partition)
     }
+    this.#hear(header, nowMs)
     const missingBefore = partition.log.missingRecords
     const arrival = partition.log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
     if (partition.log.missingRecords !== missingBefore) this.lossChanges++
@@ -151,6 +158,22 @@ export class BootLog {
     if (this.#again?.get(partition)?.contiguous === false) return false
     const log = this.#partitions.get(partition)?.log ?? this.#elsewhere.get(partition)
     return log?.contiguous ?? false
+  }
+
+  /**
+   * Whether all that this boot still says of a connection comes in this partition: not while it changes from the one of
+   * one epoch to that of another, since then an earlier record may come after a later one and nothing tells so.
+   */
+  isSettled(partition: number, nowMs: number): boolean {
+    if (nowMs - this.#sinceMs < switchMs) return false
+    for (const [other, heardMs] of this.#heardMs)
+      if (other !== partition && nowMs - heardMs < switchMs) return false
+    return true
+  }
+
+  #hear({ partition }: BatchHeader, nowMs: number): void {
+    this.#sinceMs = Math.min(this.#sinceMs, nowMs)
+    this.#heardMs.set(partition, nowMs)
   }
 
   /**

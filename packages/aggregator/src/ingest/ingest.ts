@@ -71,6 +71,8 @@ export interface IngestOptions {
   readonly table?: number
   /** Leaves in a batch of another epoch the records whose keys are this partition's. */
   readonly keepOurs?: (columns: FlowColumns) => void
+  /** Whether a connection's records may come in partitions of several epochs. */
+  readonly sharesKeys?: () => boolean
   /** Goes on from what another process knew. */
   readonly state?: IngestState
 }
@@ -185,7 +187,9 @@ export function createIngest(options: IngestOptions): Ingest {
     const { header } = columns
     origin.node = node.index
     origin.boot = boot.ordinal
-    origin.contiguous = boot.isContiguous(header.partition)
+    origin.contiguous =
+      boot.isContiguous(header.partition) &&
+      (options.sharesKeys?.() !== true || boot.isSettled(header.partition, nowMs))
     return join.apply(columns, options.table ?? header.partition, origin, nowMs)
   }
 

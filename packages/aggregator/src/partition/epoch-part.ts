@@ -9,6 +9,7 @@ export function epochPart(partition: number, layout: () => PartitionLayout): Epo
   return {
     range: () => ({ fromMinute: own.fromMinute, untilMinute: untilMinute(layout(), own) }),
     keepOurs: columns => keepPartition(columns, own.partitions, partition - own.first),
+    sharesKeys: () => layout().length > 1,
     followsCollectors: partition === own.first,
   }
 }

@@ -44,6 +44,8 @@ export interface EpochPart {
   readonly range: () => MinuteRange
   /** Leaves the records whose keys are this partition's. */
   readonly keepOurs: (columns: FlowColumns) => void
+  /** Whether partitions of other epochs may hold such records. */
+  readonly sharesKeys: () => boolean
   /** The one whose batches tell what collectors lost, as those of each partition do. */
   readonly followsCollectors: boolean
 }
@@ -127,7 +129,7 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     losses,
     table: partition,
     followsCollectors: options.epoch?.followsCollectors ?? partition === 0,
-    ...(options.epoch && { keepOurs: options.epoch.keepOurs }),
+    ...(options.epoch && { keepOurs: options.epoch.keepOurs, sharesKeys: options.epoch.sharesKeys }),
     ...(goesOnFrom && { state: goesOnFrom.ingest }),
   })
   if (goesOnFrom) {
