@@ -17,12 +17,21 @@ export interface AggregatorProgram {
   text(path: string): Promise<string>
   bus(): Promise<BusStatus>
   ready(timeoutMs?: number): Promise<void>
+  /** Waits until all partitions are there, which takes a moment after the start, and each is so. */
+  everyPartition(
+    what: string,
+    isSo: (partition: BusStatus['partitions'][number]) => boolean,
+    timeoutMs?: number,
+  ): Promise<void>
   /** Waits until every partition has closed a minute, as this one sees it. */
   closed(minute: number, timeoutMs?: number): Promise<void>
   /** Everything between two times, every counter of every edge. */
   topology(fromMs: number, toMs: number): Promise<TopologyAnswer>
   kill(signal: NodeJS.Signals): Promise<number | string>
 }
+
+/** Unless the program is told otherwise. */
+const partitionCount = 4
 
 export async function startAggregatorProgram(
   url: string,
@@ -77,12 +86,22 @@ export async function startAggregatorProgram(
         describe: () => out + err,
       })
     },
-    async closed(minute: number, timeoutMs = 240_000) {
-      await until(
-        `minute ${minute} is closed`,
-        async () => (await program.bus()).partitions.every(({ closedThrough }) => closedThrough >= minute),
-        { timeoutMs, everyMs: 250, describe: async () => JSON.stringify((await program.bus()).partitions) },
-      )
+    async everyPartition(
+      what: string,
+      isSo: (partition: BusStatus['partitions'][number]) => boolean,
+      timeoutMs = 240_000,
+    ) {
+      const partitions = async () => (await program.bus()).partitions
+      const areAll = (all: BusStatus['partitions']) => all.length >= partitionCount && all.every(isSo)
+      await until(what, async () => areAll(await partitions()), {
+        timeoutMs,
+        everyMs: 250,
+        describe: async () => JSON.stringify(await partitions()),
+      })
+    },
+    async closed(minute: number, timeoutMs?: number) {
+      const isClosed = ({ closedThrough }: { closedThrough: number }) => closedThrough >= minute
+      await program.everyPartition(`minute ${minute} is closed`, isClosed, timeoutMs)
     },
     topology(fromMs: number, toMs: number) {
       const range = `from=${new Date(fromMs).toISOString()}&to=${new Date(toMs).toISOString()}`

@@ -8,7 +8,6 @@ import { booksForOap } from '../../packages/aggregator/src/export/oap/open-oap-e
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import { ensureStreams, type NatsLink } from '../../packages/shared/src/nats/index.ts'
-import { until } from '../lab/until.ts'
 import { type AggregatorProgram, startAggregatorProgram } from './aggregator-program.ts'
 import { linkWith } from './bus-link.ts'
 import { afterTest, linkForTest, serverForTest } from './cleanup.ts'
@@ -65,18 +64,6 @@ async function truthOf(link: NatsLink): Promise<Record<string, number>> {
   return ownSeries(model)
 }
 
-async function closed(program: AggregatorProgram, minute: number): Promise<void> {
-  await until(
-    `minute ${minute} is closed`,
-    async () => (await program.bus()).partitions.every(({ closedThrough }) => closedThrough >= minute),
-    {
-      timeoutMs: 240_000,
-      everyMs: 250,
-      describe: async () => JSON.stringify((await program.bus()).partitions),
-    },
-  )
-}
-
 async function exported(program: AggregatorProgram): Promise<Exported['oap']> {
   return (await program.get<Exported>('/status')).oap
 }
@@ -104,7 +91,7 @@ describe('the export to OAP from the bus', { timeout: 600_000 }, () => {
     await program.ready()
     const lastMinute = Math.floor(Date.now() / minuteMs)
     await collectors.stop()
-    await closed(program, lastMinute)
+    await program.closed(lastMinute)
     unknown += (await exported(program)).notes.unknownBefore
     expect(await program.kill('SIGTERM')).toBe(0)
     const truth = await truthOf(link)

@@ -118,11 +118,7 @@ describe('a stream of batches that reaches back too little', { timeout: 300_000 
     afterTest(() => collectors.stop())
     const start = () => startAggregatorProgram(server.url, '--flow-max-bytes', '1MiB')
     let program = await start()
-    await until(
-      'each partition has a round',
-      async () => (await program.bus()).partitions.every(({ rounds }) => rounds > 0),
-      { timeoutMs: 180_000, everyMs: 250, describe: async () => JSON.stringify(await program.bus()) },
-    )
+    await program.everyPartition('each partition has a round', ({ rounds }) => rounds > 0, 180_000)
     expect(await trims(program)).toEqual([0, 0, 0, 0])
     await program.kill('SIGKILL')
     const flow = async () => (await link.jsm.streams.info(flowStream(cluster))).state
