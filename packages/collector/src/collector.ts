@@ -43,7 +43,7 @@ export interface CollectorOptions {
 
 /** A bus that may be away for a while. */
 export interface CollectorBus extends BusPublisher {
-  /** Calls `listener` whenever the bus is back, so that nothing waits longer than it has to. */
+  /** Calls `listener` at once where the bus is there, and whenever it is back: nothing waits longer than it has to. */
   onReady?(listener: () => void): void
 }
 

@@ -147,6 +147,8 @@ export function createJetStreamPublisher(options: JetStreamPublisherOptions): Je
     },
     onReady(listener) {
       readyListeners.push(listener)
+      // it may have come before whoever wants to know
+      if (link?.state().connected) listener()
     },
     use(connected) {
       link = connected
