@@ -173,7 +173,8 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     for (size_t i = 0; i < 3 && i < info.Length(); i++)
       if (info[i].IsNumber()) numbers[i] = info[i].As<Napi::Number>().DoubleValue();
     const auto [first, count, minute] = numbers;
-    if (!(first >= 0 && count >= 1 && count <= 256 && first + count <= 65'536 && minute >= 0 && minute < 1e9)) {
+    if (!(first >= 0 && count >= 1 && count <= 256 && first + count <= 65'536 && minute >= 0 &&
+          minute < 1e9)) {
       Napi::TypeError::New(info.Env(), "setPartitions takes the first number, how many, and a minute")
           .ThrowAsJavaScriptException();
       return info.Env().Undefined();

@@ -20,8 +20,8 @@ class BatchEncoder {
 
   BatchEncoder(uint32_t partitions, Owners& owners, DnsNames& names);
 
-  // From a minute on records are split into other partitions, whose numbers begin with `first`; what was said of
-  // later minutes before is void.
+  // From a minute on records are split into other partitions, whose numbers begin with `first`; what was said
+  // of later minutes before is void.
   void SetPartitions(uint32_t first, uint32_t count, uint64_t from_minute);
 
   // Appends the frames of all records of one minute (unix time / 60 s); records of other minutes are left
