@@ -1,6 +1,7 @@
-import { JetStreamApiError, jetstream } from '@nats-io/jetstream'
-import { type KV, Kvm } from '@nats-io/kv'
+import { JetStreamApiError } from '@nats-io/jetstream'
+import type { KV } from '@nats-io/kv'
 import { exportBucket, type NatsLink, type StreamSettings } from '@skybraid/shared/nats'
+import { openBucket } from './open-bucket.ts'
 
 /** How far a partition was exported; kept on the bus, so that nobody exports it twice. */
 export interface ExportNote {
@@ -161,26 +162,6 @@ export function createExportNotes(
 
 function keyOf(partition: number): string {
   return `partition.${partition}`
-}
-
-async function openBucket(
-  link: NatsLink,
-  name: string,
-  settings: Pick<StreamSettings, 'streamReplicas' | 'streamStorage'>,
-): Promise<KV> {
-  // the server is known to have JetStream, and a login need not be allowed to ask
-  const manager = new Kvm(jetstream(link.connection, { checkAPI: false }))
-  try {
-    const kv = await manager.open(name)
-    await kv.status()
-    return kv
-  } catch {
-    return manager.create(name, {
-      history: 1,
-      replicas: settings.streamReplicas,
-      storage: settings.streamStorage as 'file' | 'memory',
-    })
-  }
 }
 
 /** Undefined for what is none of ours. */

@@ -1,5 +1,4 @@
-import { jetstream } from '@nats-io/jetstream'
-import { Kvm } from '@nats-io/kv'
+import type { KV } from '@nats-io/kv'
 import { firstLayout, type PartitionLayout, parseLayout, withEpoch } from '@skybraid/shared'
 import {
   layoutBucket,
@@ -9,6 +8,7 @@ import {
   type StreamSettings,
 } from '@skybraid/shared/nats'
 import type { FastifyBaseLogger } from 'fastify'
+import { openBucket } from './open-bucket.ts'
 
 export interface LayoutSettings extends Pick<StreamSettings, 'streamReplicas' | 'streamStorage'> {
   readonly cluster: string
@@ -32,9 +32,9 @@ export async function settleLayout(
 ): Promise<PartitionLayout> {
   const { partitions, partitionsEpoch: epoch } = settings
   const configured = firstLayout(partitions, epoch)
-  let kv: Awaited<ReturnType<Kvm['open']>>
+  let kv: KV
   try {
-    kv = await openBucket(link, settings)
+    kv = await openBucket(link, layoutBucket(settings.cluster), settings)
   } catch (error) {
     log.warn(
       { reason: String(error) },
@@ -71,23 +71,6 @@ function asFound(layout: PartitionLayout, settings: LayoutSettings, log: Fastify
       'this epoch has another number of partitions on the bus; it stays: a change needs a higher --partitions-epoch',
     )
   return layout
-}
-
-async function openBucket(link: NatsLink, settings: LayoutSettings) {
-  // the server is known to have JetStream, and a login need not be allowed to ask
-  const manager = new Kvm(jetstream(link.connection, { checkAPI: false }))
-  const name = layoutBucket(settings.cluster)
-  try {
-    const kv = await manager.open(name)
-    await kv.status()
-    return kv
-  } catch {
-    return manager.create(name, {
-      history: 1,
-      replicas: settings.streamReplicas,
-      storage: settings.streamStorage as 'file' | 'memory',
-    })
-  }
 }
 
 /** What is there now, for who knows an earlier one. */

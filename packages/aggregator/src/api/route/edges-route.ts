@@ -5,9 +5,9 @@ import type { TopologyEdge, TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { viewerOf } from '../auth/viewer.ts'
 import { notModified } from '../conditional.ts'
-import { decodeCursor, type EdgeCursor, encodeCursor, fingerprint } from '../cursor.ts'
+import { type EdgeCursor, encodeCursor, fingerprint } from '../cursor.ts'
 import { edgeBytes, edgeLost, edgeRetransmits } from '../format/edge-figures.ts'
-import { invalidParameters } from '../problem.ts'
+import { cursorOf, linkToNext, questionOf, walkRange } from '../page-walk.ts'
 import { graphParameters, timeParameters } from '../query-schema.ts'
 import { refusals } from '../schema/problem-schema.ts'
 import type { TimeRange } from '../time-range.ts'
@@ -69,20 +69,15 @@ export function edgesRoute(app: ApiServer, context: ApiContext): void {
   app.get('/edges', { schema }, async (request, reply) => {
     const nowMs = context.now()
     const given = request.query
-    const cursor = cursorOf(given)
-    const asked = rangeOf(given, nowMs, options.maxRangeMs)
-    const range: TimeRange =
-      cursor === undefined ? asked : { fromMs: cursor.fromMs, toMs: cursor.toMs, relative: false }
-    if (range.toMs - range.fromMs > options.maxRangeMs) throw badCursor()
+    const cursor = cursorOf(given.cursor, questionOf(given))
+    const range = walkRange(cursor, rangeOf(given, nowMs, options.maxRangeMs), options.maxRangeMs)
     const query = allEdges(given, range, options.defaultGroupBy, viewerOf(request).scope)
     const version = cache.version(query, nowMs)
     const pageName = fingerprint(JSON.stringify([questionOf(given), given.limit ?? 0, given.cursor ?? '']))
     if (notModified(request, reply, `${version}-${pageName}`, range, nowMs)) return reply.code(304).send()
     const { window, completeness, groupBy, notes, edges } = cache.answer(query, version, nowMs)
     const page = pageOf(edges, given, cursor, range)
-    if (page.nextCursor !== undefined) {
-      reply.header('link', `<${nextUrl(request.url, page.nextCursor)}>; rel="next"`)
-    }
+    if (page.nextCursor !== undefined) reply.header('link', linkToNext(request.url, page.nextCursor))
     reply.type('application/json; charset=utf-8')
     return reply.send(JSON.stringify({ window, completeness, groupBy, ...page, notes }))
   })
@@ -164,29 +159,4 @@ function sortOf(given: EdgesQuery): { key: SortKey; down: boolean } {
   return sort.startsWith('-')
     ? { key: sort.slice(1) as SortKey, down: true }
     : { key: sort as SortKey, down: false }
-}
-
-/** What a cursor belongs to: everything that was asked except the page's size and place. */
-function questionOf(given: EdgesQuery): string {
-  const { cursor: _cursor, limit: _limit, ...question } = given
-  return JSON.stringify(Object.entries(question).sort(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-function cursorOf(given: EdgesQuery): EdgeCursor | undefined {
-  if (given.cursor === undefined) return undefined
-  const cursor = decodeCursor(given.cursor, questionOf(given))
-  if (cursor === undefined) throw badCursor()
-  return cursor
-}
-
-function badCursor() {
-  return invalidParameters([
-    { parameter: 'cursor', detail: 'does not belong to this question; start without it' },
-  ])
-}
-
-function nextUrl(url: string, cursor: string): string {
-  const next = new URL(url, 'http://localhost')
-  next.searchParams.set('cursor', cursor)
-  return `${next.pathname}${next.search}`
 }

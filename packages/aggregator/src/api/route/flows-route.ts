@@ -2,6 +2,7 @@ import Type from 'typebox'
 import type { FlowQuery } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { viewerOf } from '../auth/viewer.ts'
+import { linkToNext } from '../page-walk.ts'
 import { invalidParameters } from '../problem.ts'
 import { endParameters } from '../query-schema.ts'
 import { flowStateSchema } from '../schema/flow-schema.ts'
@@ -52,11 +53,7 @@ export function flowsRoute(app: ApiServer, context: ApiContext): void {
       limit: given.limit ?? 100,
     }
     const page = readFlows(context, query)
-    if (page.nextCursor !== undefined) {
-      const next = new URL(request.url, 'http://localhost')
-      next.searchParams.set('cursor', page.nextCursor)
-      reply.header('link', `<${next.pathname}${next.search}>; rel="next"`)
-    }
+    if (page.nextCursor !== undefined) reply.header('link', linkToNext(request.url, page.nextCursor))
     reply.header('cache-control', 'no-store').type('application/json; charset=utf-8')
     return reply.send(JSON.stringify(page))
   })

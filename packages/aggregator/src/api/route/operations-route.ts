@@ -3,8 +3,8 @@ import type { OperationsQuery, OperationView } from '../../topology/answer.ts'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { viewerOf } from '../auth/viewer.ts'
 import { notModified } from '../conditional.ts'
-import { decodeCursor, type EdgeCursor, encodeCursor, fingerprint } from '../cursor.ts'
-import { invalidParameters } from '../problem.ts'
+import { type EdgeCursor, encodeCursor, fingerprint } from '../cursor.ts'
+import { badCursor, cursorOf, linkToNext, questionOf, walkRange } from '../page-walk.ts'
 import { endParameters, timeParameters } from '../query-schema.ts'
 import { operationSchema } from '../schema/operation-schema.ts'
 import { refusals } from '../schema/problem-schema.ts'
@@ -12,6 +12,8 @@ import { groupBySchema } from '../schema/topology-schema.ts'
 import type { TimeRange } from '../time-range.ts'
 import { rangeOf, topologyQuery } from '../topology-query.ts'
 
+/** Asked alike, a page of edges is another list. */
+const list = 'operations'
 const text = (description: string, maxLength = 512) =>
   Type.Optional(Type.String({ minLength: 1, maxLength, description }))
 
@@ -66,11 +68,9 @@ export function operationsRoute(app: ApiServer, context: ApiContext): void {
   app.get('/operations', { schema }, async (request, reply) => {
     const nowMs = context.now()
     const given = request.query
-    const cursor = cursorOf(given)
-    const asked = rangeOf(given, nowMs, options.maxRangeMs)
-    const range: TimeRange =
-      cursor === undefined ? asked : { fromMs: cursor.fromMs, toMs: cursor.toMs, relative: false }
-    if (range.toMs - range.fromMs > options.maxRangeMs) throw badCursor()
+    const cursor = cursorOf(given.cursor, questionOf(given, list))
+    if (cursor !== undefined && typeof cursor.value !== 'number') throw badCursor()
+    const range = walkRange(cursor, rangeOf(given, nowMs, options.maxRangeMs), options.maxRangeMs)
     const { groupBy, namespace, labels, service } = given
     const graph = {
       ...(groupBy === undefined ? {} : { groupBy }),
@@ -83,15 +83,13 @@ export function operationsRoute(app: ApiServer, context: ApiContext): void {
       ...(service === undefined ? {} : { service }),
     }
     const version = `${cache.version(query, nowMs)}-${fingerprint(service ?? '')}`
-    const pageName = fingerprint(JSON.stringify([questionOf(given), given.limit ?? 0, given.cursor ?? '']))
+    const pageName = fingerprint(
+      JSON.stringify([questionOf(given, list), given.limit ?? 0, given.cursor ?? '']),
+    )
     if (notModified(request, reply, `${version}-${pageName}`, range, nowMs)) return reply.code(304).send()
     const { operations, ...frame } = cache.operations(query, version, nowMs)
     const page = pageOf(operations, given, cursor, range)
-    if (page.nextCursor !== undefined) {
-      const next = new URL(request.url, 'http://localhost')
-      next.searchParams.set('cursor', page.nextCursor)
-      reply.header('link', `<${next.pathname}${next.search}>; rel="next"`)
-    }
+    if (page.nextCursor !== undefined) reply.header('link', linkToNext(request.url, page.nextCursor))
     reply.type('application/json; charset=utf-8')
     return reply.send(JSON.stringify({ ...frame, ...page }))
   })
@@ -120,7 +118,7 @@ function pageOf(
   const { fromMs, toMs } = range
   return {
     ...shown,
-    nextCursor: encodeCursor({ fromMs, toMs, value: last.value, id: last.id }, questionOf(given)),
+    nextCursor: encodeCursor({ fromMs, toMs, value: last.value, id: last.id }, questionOf(given, list)),
   }
 }
 
@@ -150,23 +148,4 @@ function matcher(given: OperationsParameters): (operation: OperationView) => boo
 
 function hasStatus({ client, server }: OperationView, status: number): boolean {
   return (client?.statuses[status] ?? 0) > 0 || (server?.statuses[status] ?? 0) > 0
-}
-
-/** What a cursor belongs to: everything that was asked except the page's size and place. */
-function questionOf(given: OperationsParameters): string {
-  const { cursor: _cursor, limit: _limit, ...question } = given
-  return JSON.stringify(['operations', ...Object.entries(question).sort(([a], [b]) => (a < b ? -1 : 1))])
-}
-
-function cursorOf(given: OperationsParameters): EdgeCursor | undefined {
-  if (given.cursor === undefined) return undefined
-  const cursor = decodeCursor(given.cursor, questionOf(given))
-  if (cursor === undefined || typeof cursor.value !== 'number') throw badCursor()
-  return cursor
-}
-
-function badCursor() {
-  return invalidParameters([
-    { parameter: 'cursor', detail: 'does not belong to this question; start without it' },
-  ])
 }
