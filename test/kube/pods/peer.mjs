@@ -46,10 +46,13 @@ function dial({ host, port, bytes = 100 }, totals) {
     let answer = ''
     const socket = connect({ host, port, autoSelectFamily: false })
     socket.setTimeout(5_000, () => socket.destroy(new Error('ETIMEDOUT')))
-    socket.on('connect', () => {
+    const opened = () => {
       isOpen = true
       totals.opened++
       totals.firstOpenedMs ??= Date.now()
+    }
+    socket.on('connect', () => {
+      opened()
       socket.end('x'.repeat(bytes))
     })
     socket.on('data', data => {
@@ -58,7 +61,9 @@ function dial({ host, port, bytes = 100 }, totals) {
     socket.on('error', error => {
       if (isOpen) return
       const code = error.code ?? error.message
-      totals.failed[code] = (totals.failed[code] ?? 0) + 1
+      // a dial is refused; what was reset was open for a moment that this program did not see
+      if (code === 'ECONNRESET') opened()
+      else totals.failed[code] = (totals.failed[code] ?? 0) + 1
     })
     socket.on('close', () => {
       if (isOpen) {
