@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { whyNoCluster } from '../kube/cluster/programs.ts'
 import { whyNoApiServer } from '../kube-api/api-server.ts'
 import { oapObstacle } from '../oap/oap-jars.ts'
-import { check, nativeTests, type Outcome, run, type Stage, vitest } from './stage.ts'
+import { check, nativeTests, type Outcome, run, type Stage, vitest, vitestInRealTime } from './stage.ts'
 import { add, nothing } from './tally.ts'
 
 /** Why the kernel tests cannot run here; undefined if they can. */
@@ -42,11 +42,15 @@ const stages: Stage[] = [
   ),
   nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
   check('hostile bytes for the parsers of protocols', 'make', '-j2', '-C', 'native', 'fuzz-l7'),
-  vitest('tests of the bus', 'bus', busObstacle()),
-  vitest('tests against a real OAP', 'oap', oapObstacle()),
-  vitest('tests against a real API server of Kubernetes', 'kube-api', whyNoApiServer() || undefined),
-  vitest('kernel, lab and end-to-end tests', 'lab', kernelSkip),
-  vitest('tests on a real cluster', 'kube', kernelSkip ?? (whyNoCluster() || undefined)),
+  vitestInRealTime('tests of the bus', 'bus', busObstacle()),
+  vitestInRealTime('tests against a real OAP', 'oap', oapObstacle()),
+  vitestInRealTime(
+    'tests against a real API server of Kubernetes',
+    'kube-api',
+    whyNoApiServer() || undefined,
+  ),
+  vitestInRealTime('kernel, lab and end-to-end tests', 'lab', kernelSkip),
+  vitestInRealTime('tests on a real cluster', 'kube', kernelSkip ?? (whyNoCluster() || undefined)),
 ]
 
 const outcomes: Outcome[] = []
@@ -54,6 +58,11 @@ for (const stage of stages) outcomes.push(await run(stage))
 writeFileSync('.cache/test/kernel-tests', kernelSkip === undefined ? 'ran' : `skipped: ${kernelSkip}`)
 
 const { passed, failed, skipped } = outcomes.map(outcome => outcome.tally).reduce(add, nothing)
-process.stdout.write(`\n${outcomes.map(describeOutcome).join('\n')}\n`)
+const lines = [
+  ...outcomes.flatMap(({ failures }) => failures.map(failure => `failed: ${failure}`)),
+  ...outcomes.flatMap(({ passedAgain = [] }) => passedAgain.map(was => `failed once, then passed: ${was}`)),
+  ...outcomes.map(describeOutcome),
+]
+process.stdout.write(`\n${lines.join('\n')}\n`)
 process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
 process.exitCode = failed === 0 ? 0 : 1

@@ -16,32 +16,6 @@ export function fromExit(status: number | null): Tally {
   return status === 0 ? { ...nothing, passed: 1 } : { ...nothing, failed: 1 }
 }
 
-interface VitestReport {
-  readonly numPassedTests: number
-  readonly numFailedTests: number
-  readonly numPendingTests: number
-  readonly numTodoTests: number
-  readonly testResults: readonly {
-    readonly status: string
-    readonly assertionResults: readonly { readonly status: string }[]
-  }[]
-}
-
-/** Counts of Vitest's JSON report; a file that failed before its tests ran is one failure. */
-export function fromVitest(json: string, status: number | null): Tally {
-  const report = JSON.parse(json) as VitestReport
-  const unloaded = report.testResults.filter(
-    f => f.status === 'failed' && !f.assertionResults.some(a => a.status === 'failed'),
-  ).length
-  const failed = report.numFailedTests + unloaded
-  return {
-    passed: report.numPassedTests,
-    // an error outside any test (an unhandled rejection, say) shows in the exit code alone
-    failed: failed === 0 && status !== 0 ? 1 : failed,
-    skipped: report.numPendingTests + report.numTodoTests,
-  }
-}
-
 /** The sum of all lines `N passed, N failed` that the native tests print; one failure if they end badly without it. */
 export function fromNativeTests(output: string, status: number | null): Tally {
   let sum = nothing
