@@ -31,8 +31,9 @@ export default defineConfig({
           name: 'bus',
           include: ['test/nats/**/*.test.ts', 'test/fault/scenarios/**/*.test.ts'],
           maxWorkers: 2,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // what is awaited bounds itself; these are for what hangs elsewhere
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {

@@ -85,13 +85,13 @@ export class AggregatorProcess {
   }
 
   /** Waits until it says that it is ready, and answers how long that took, ms. */
-  async ready(timeoutMs = 60_000): Promise<number> {
+  async ready(timeoutMs = 240_000): Promise<number> {
     const begun = performance.now()
     await until(
       'the aggregator is ready',
       async () => {
         if (!this.isRunning) throw new Error(`the aggregator ended: ${this.#output}`)
-        return fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2_000) }).then(
+        return fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(10_000) }).then(
           answer => answer.ok,
           () => false,
         )
@@ -102,7 +102,7 @@ export class AggregatorProcess {
   }
 
   async partitions(): Promise<readonly Partition[]> {
-    const answer = await fetch(`${this.url}/status`, { signal: AbortSignal.timeout(5_000) })
+    const answer = await fetch(`${this.url}/status`, { signal: AbortSignal.timeout(30_000) })
     const { bus } = (await answer.json()) as { bus?: { partitions: Partition[] } }
     return bus?.partitions ?? []
   }

@@ -65,7 +65,7 @@ interface Said {
 }
 
 const program = new URL('collectors-program.ts', import.meta.url).pathname
-const answerMs = 60_000
+const answerMs = 180_000
 const running = new Set<ChildProcess>()
 
 process.on('exit', () => {

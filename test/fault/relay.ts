@@ -18,14 +18,17 @@ export interface RelayOptions {
 export interface Relay {
   readonly counts: { readonly taken: number; readonly doubled: number; readonly given: number }
   /** Waits until everything that was taken has been given. */
-  drained(timeoutMs: number): Promise<void>
+  drained(): Promise<void>
   close(): Promise<void>
 }
+
+/** On a machine with much else to do an acknowledgement may take long. */
+const giveMs = 60_000
 
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const from = await connect({ servers: options.fromUrl, noAsyncTraces: true })
   const to = await connect({ servers: options.toUrl, noAsyncTraces: true })
-  const js = jetstream(to)
+  const js = jetstream(to, { timeout: giveMs })
   const counts = { taken: 0, doubled: 0, given: 0 }
   let under = 0
   let failure: unknown
@@ -63,8 +66,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   timer.unref()
   return {
     counts,
-    async drained(timeoutMs) {
-      const deadline = performance.now() + timeoutMs
+    async drained() {
+      const deadline = performance.now() + options.spreadMs + giveMs
       await from.flush()
       while (under > 0 && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 20))
       if (failure !== undefined) throw failure

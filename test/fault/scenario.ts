@@ -31,6 +31,14 @@ export function atMost(what: string, seen: number, most: number, unit = ''): Fin
   return finding(`${what} ≤ ${most}${unit}`, `${seen.toFixed(digits)}${unit}`, seen <= most)
 }
 
+/**
+ * Something must not take longer than promised, which the full size measures. On every change, and on any machine, it
+ * only must come to an end.
+ */
+export function within(what: string, size: Size, seconds: number, most: number): Finding {
+  return atMost(what, seconds, size === 'full' ? most : 10 * most, ' s')
+}
+
 export function exactly(what: string, seen: number, wanted: number): Finding {
   return finding(`${what} = ${wanted}`, seen, seen === wanted)
 }

@@ -9,6 +9,8 @@ import {
 } from '../../packages/shared/src/nats/index.ts'
 
 const readBytes = 8 << 20
+/** A minute was not enough for the stream of a full run on a machine with much else to do. */
+const readMs = 15 * 60_000
 const mostPayload = 1 << 20
 
 /** What the FLOW stream holds, read from its beginning by an aggregator core of its own, every message at its time. */
@@ -22,8 +24,8 @@ export async function foldStream(url: string, cluster: string, startMs: number):
     if (state.messages === 0) return core
     const consumer = await jetstream(connection).consumers.get(stream, { deliver_policy: DeliverPolicy.All })
     const messages = await consumer.consume({ max_bytes: readBytes })
-    const timer = setTimeout(() => void messages.close(), 60_000)
-    let tickedMs = 0
+    const timer = setTimeout(() => void messages.close(), readMs)
+    let [tickedMs, read] = [0, 0]
     for await (const message of messages) {
       const nowMs = Number(message.timestampNanos / 1_000_000n)
       if (nowMs - tickedMs >= 200) {
@@ -35,10 +37,13 @@ export async function foldStream(url: string, cluster: string, startMs: number):
       const data = decodeFlowPayload(message.data, head?.encoding ?? 'raw', mostPayload)
       if (subject === undefined || data === undefined) throw new Error(`unreadable: ${message.subject}`)
       core.accept({ node: subject.node, partition: subject.partition, data }, nowMs)
-      if (message.seq >= state.last_seq) break
+      read = message.seq
+      if (read >= state.last_seq) break
     }
     clearTimeout(timer)
     await messages.close()
+    // what was not read would look like batches that are missing
+    if (read < state.last_seq) throw new Error(`the stream was read up to ${read} of ${state.last_seq}`)
     core.tick(Date.now())
     return core
   } finally {

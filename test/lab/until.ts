@@ -1,5 +1,8 @@
+const usualMs = 60_000
+
 /**
- * Polls until `probe` returns something other than undefined or false, and returns that.
+ * Polls until `probe` returns something other than undefined or false, and returns that. The limit bounds a hang: it is
+ * no measure of how quick something is, which a machine with much else to do would fail.
  * Throws after `timeoutMs`, naming what was awaited and the last thing `describe` said.
  */
 export async function until<T>(
@@ -11,13 +14,13 @@ export async function until<T>(
     readonly describe?: () => string | Promise<string>
   } = {},
 ): Promise<T> {
-  const deadline = performance.now() + (options.timeoutMs ?? 10_000)
+  const deadline = performance.now() + (options.timeoutMs ?? usualMs)
   for (;;) {
     const value = await probe()
     if (value !== undefined && value !== false) return value
     if (performance.now() > deadline) {
       const last = options.describe ? `: ${await options.describe()}` : ''
-      throw new Error(`not within ${options.timeoutMs ?? 10_000} ms: ${what}${last}`)
+      throw new Error(`not within ${options.timeoutMs ?? usualMs} ms: ${what}${last}`)
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     setTimeout(resolve, options.everyMs ?? 20)

@@ -56,16 +56,17 @@ export async function startAggregatorProgram(
     timeoutMs: 120_000,
     describe: () => out + err,
   })
-  const answer = (path: string) => fetch(`${address}${path}`, { signal: AbortSignal.timeout(20_000) })
-  // a process that was paused, or has no processor, says that it is overloaded and is asked again
+  // a process that was paused, or has no processor, says that it is overloaded or nothing at all, and is asked again
+  const answer = (path: string) =>
+    fetch(`${address}${path}`, { signal: AbortSignal.timeout(20_000) }).catch(() => undefined)
   const ask = async (path: string) => {
     return await until(
       `${path} is answered`,
       async () => {
         const tried = await answer(path)
-        return tried.ok && tried
+        return tried?.ok && tried
       },
-      { timeoutMs: 60_000, everyMs: 250, describe: () => out + err },
+      { timeoutMs: 120_000, everyMs: 250, describe: () => out + err },
     )
   }
   const get = async <T>(path: string) => (await (await ask(path)).json()) as T
@@ -79,8 +80,8 @@ export async function startAggregatorProgram(
       const { bus } = await get<{ bus: BusStatus }>('/status')
       return bus
     },
-    async ready(timeoutMs = 120_000) {
-      await until('it is ready', async () => (await answer('/readyz')).ok, {
+    async ready(timeoutMs = 240_000) {
+      await until('it is ready', async () => (await answer('/readyz'))?.ok, {
         timeoutMs,
         everyMs: 100,
         describe: () => out + err,

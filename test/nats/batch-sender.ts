@@ -50,7 +50,7 @@ export async function connectSender(url: string, options: SenderOptions = {}): P
     await link.js.publish(
       flowSubject(cluster, partition, subjectNode ?? node),
       compress ? compressFlowPayload(payload) : payload,
-      { headers: list },
+      { headers: list, timeout: 60_000 },
     )
   }
   return {

@@ -37,7 +37,7 @@ async function running(options: ScriptOptions = {}, server?: NatsServer): Promis
 
 const published = ({ collector }: ScriptedCollector) =>
   until('everything is published', () => collector.status().records.queued === 0, {
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
     describe: () => JSON.stringify(collector.status()),
   })
 
@@ -223,6 +223,7 @@ describe('a collector on the bus', () => {
     scripted.bus.use(link)
     scripted.flush()
     await published(scripted)
+    const { duplicates } = scripted.bus.status()
     proxy.swallowAnswers()
     for (let n = 0; n < 4; n++) scripted.flush()
     const stored = async () => (await direct.jsm.streams.info(stream)).state.messages
@@ -234,7 +235,7 @@ describe('a collector on the bus', () => {
     await expectAll({ ...scripted, server, link: direct })
     if (windowMs > 1_000) {
       expect(await stored()).toBe(10)
-      expect(scripted.bus.status().duplicates).toBe(8)
+      expect(scripted.bus.status().duplicates - duplicates).toBe(8)
     } else {
       expect(await stored()).toBeGreaterThan(10)
     }

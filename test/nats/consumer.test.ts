@@ -117,7 +117,7 @@ async function startConsumer(server: NatsServer, count: number): Promise<{ outpu
   const output = new Promise<string>((resolve, reject) =>
     child.once('close', code => (code === 0 ? resolve(parts.out) : reject(new Error(parts.err)))),
   )
-  await Promise.race([until('it listens', () => listens(server), { timeoutMs: 30_000 }), output])
+  await Promise.race([until('it listens', () => listens(server), { timeoutMs: 120_000 }), output])
   return { output }
 }
 

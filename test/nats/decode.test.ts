@@ -35,7 +35,10 @@ describe.skipIf(!hasNatsProgram('cli'))('skybraid decode', () => {
     nats.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
     await subscribed(server)
     await sender.sendTens(1, 2)
-    await until('both are printed', () => nats.exitCode !== null, { timeoutMs: 20_000, describe: () => out })
+    await until('both are printed', () => nats.exitCode !== null, {
+      timeoutMs: 120_000,
+      describe: () => out,
+    })
     expect(out.match(/^# batch of n1, cluster local, .*, sequence [12], 10 records/gm)).toHaveLength(2)
     expect(
       out.match(/ n1 client {2}tcp {2}curl 10\.0\.0\.1:400\d\d → 10\.0\.0\.2:80 {2}closed fin/g),

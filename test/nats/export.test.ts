@@ -70,7 +70,7 @@ async function exported(program: AggregatorProgram): Promise<Exported['oap']> {
 
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
-describe('the export to OAP from the bus', { timeout: 600_000 }, () => {
+describe('the export to OAP from the bus', { timeout: 1_200_000 }, () => {
   it('says everything once, though the aggregator is killed and told to end in the middle of minutes', async () => {
     const { link, collectors, oap, start } = await setUp()
     let program = await start()

@@ -3,7 +3,7 @@ import { freePort } from './free-port.ts'
 import { NatsServer } from './nats-server.ts'
 
 const size = 3
-const readyMs = 30_000
+const readyMs = 120_000
 
 interface JetStreamMonitor {
   readonly meta_cluster?: { readonly leader?: string; readonly cluster_size?: number }

@@ -23,7 +23,7 @@ interface Ports {
   readonly monitor: number
 }
 
-const startMs = 20_000
+const startMs = 120_000
 const live = new Set<NatsServer>()
 
 // a killed runner is another matter: the kernel then kills the servers, see `launch`
@@ -98,7 +98,7 @@ export class NatsServer {
   async terminate(): Promise<void> {
     this.signal('SIGTERM')
     this.signal('SIGCONT')
-    const timer = setTimeout(() => this.signal('SIGKILL'), 5_000)
+    const timer = setTimeout(() => this.signal('SIGKILL'), 30_000)
     await this.#exit()
     clearTimeout(timer)
   }

@@ -47,15 +47,15 @@ describe('a bus that cannot be used', () => {
   it('is dialled at once, again and again, by who is about to end', async () => {
     const server = await serverForTest()
     const hurry = new AbortController()
-    const link = await linkForTest(linkWith(['--nats', server.url], { hurry: hurry.signal, random: () => 1 }))
+    // its turn would come after an hour
+    const link = await linkForTest(
+      linkWith(['--nats', server.url], { hurry: hurry.signal, random: () => 1, spreadMs: 3_600_000 }),
+    )
     await server.kill()
     await until('it is noticed', () => !link.state().connected)
-    const begun = performance.now()
     hurry.abort()
     await server.restart()
-    await until('it is back', () => link.state().connected, { timeoutMs: 15_000 })
-    // its turn would come after 16 s
-    expect(performance.now() - begun).toBeLessThan(10_000)
+    await until('it is back', () => link.state().connected)
   })
 
   it('is waited for, and the wait can be ended', async () => {
@@ -91,14 +91,12 @@ describe('a bus that goes away', () => {
 
   it('can be closed meanwhile: at once, and nothing stays connected', async () => {
     const server = await serverForTest()
-    const link = await linkWith(['--nats', server.url], { spreadMs: 60_000, random: () => 0.9 })
+    const link = await linkWith(['--nats', server.url], { spreadMs: 3_600_000, random: () => 0.9 })
     await server.kill()
     await until('it is noticed', () => !link.state().connected)
     await server.restart()
-    const begun = performance.now()
     await link.close()
     await link.close()
-    expect(performance.now() - begun).toBeLessThan(1_000)
     await until('no client is left', async () => (await connections(server)) === 0)
   })
 
@@ -107,7 +105,7 @@ describe('a bus that goes away', () => {
   })
 
   it('is not rushed by its clients when it comes back', async () => {
-    const [clients, spreadMs] = [60, 4_000]
+    const [clients, spreadMs] = [60, 12_000]
     const server = await serverForTest()
     const args = ['--nats', server.url]
     const links = await Promise.all(
@@ -118,12 +116,10 @@ describe('a bus that goes away', () => {
     await server.restart()
     const times = await Promise.all(links.map(reconnected))
     const begun = Math.min(...times)
-    const perSecond = [0, 1, 2, 3, 4].map(
-      second => times.filter(time => Math.floor((time - begun) / 1000) === second).length,
-    )
-    // 15 a second on average; six standard deviations above it
-    expect(Math.max(...perSecond)).toBeLessThanOrEqual(36)
-    expect(Math.max(...times) - begun).toBeLessThanOrEqual(spreadMs + 1_500)
+    const second = (time: number) => Math.floor((time - begun) / 1000)
+    const perSecond = Object.values(Object.groupBy(times, second)).map(each => each!.length)
+    // 5 a second on average; the rest is for a process that does not run for a while
+    expect(Math.max(...perSecond)).toBeLessThanOrEqual(30)
   })
 })
 
@@ -132,12 +128,27 @@ async function fallSilent(megabytes: number): Promise<void> {
   const server = await serverForTest()
   const link = await linkForTest(linkWith(['--nats', server.url], { spreadMs: 200 }))
   server.pause()
-  const begun = performance.now()
+  const [begun, lateness] = [performance.now(), timersLateness()]
   for (let i = 0; i < megabytes; i++) link.connection.publish('some.subject', new Uint8Array(1_000_000))
-  await until('the silence is noticed', () => !link.state().connected, { timeoutMs: 40_000 })
-  expect(performance.now() - begun).toBeLessThan(30_000)
+  await until('the silence is noticed', () => !link.state().connected, { timeoutMs: 120_000 })
+  expect(performance.now() - begun - lateness()).toBeLessThan(30_000)
   server.resume()
-  await until('it is back', () => link.state().connected, { timeoutMs: 20_000 })
+  await until('it is back', () => link.state().connected)
+}
+
+/** Answers, and ends, how late timers of this process were altogether: no client can notice anything meanwhile. */
+function timersLateness(): () => number {
+  const everyMs = 50
+  let [last, lateMs] = [performance.now(), 0]
+  const timer = setInterval(() => {
+    const now = performance.now()
+    lateMs += Math.max(0, now - last - everyMs)
+    last = now
+  }, everyMs)
+  return () => {
+    clearInterval(timer)
+    return lateMs
+  }
 }
 
 function reconnected(link: NatsLink): Promise<number> {

@@ -56,7 +56,7 @@ async function publishFlow(link: NatsLink, node: string, sequence: number): Prom
   const ack = await link.js.publish(flowSubject('prod', 1, node), new Uint8Array([8, 1]), {
     headers: list,
     msgID: flowMessageId(head),
-    timeout: 2_000,
+    timeout: 60_000,
   })
   return ack.seq
 }
@@ -74,11 +74,12 @@ async function sequences(link: NatsLink, stream: string, filter: string): Promis
   const consumer = await link.js.consumers.get(stream, { filter_subjects: filter })
   const { num_pending: waiting } = await consumer.info()
   const seen: number[] = []
-  const messages = await consumer.fetch({ max_bytes: 1 << 20, expires: 2_000 })
-  for await (const message of messages) {
-    seen.push(message.seq)
-    if (seen.length === waiting) break
-  }
+  const messages = await consumer.fetch({ max_messages: Math.max(1, waiting), expires: 60_000 })
+  if (waiting > 0)
+    for await (const message of messages) {
+      seen.push(message.seq)
+      if (seen.length === waiting) break
+    }
   await consumer.delete()
   return seen
 }

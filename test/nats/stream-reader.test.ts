@@ -15,15 +15,16 @@ import { streamSettings } from './stream-settings.ts'
 
 const cluster = 'local'
 const messageBytes = 40_000
-/** From when a server is there again until it is read. */
-const aliveMs = 10_000
+const patient = { timeout: 60_000 }
 
 /** Acknowledged by the stream; the first four bytes are the number. */
 async function fill(link: NatsLink, from: number, to: number): Promise<void> {
   const inParallel = 16
   for (let number = from; number <= to; number += inParallel) {
     const numbers = Array.from({ length: Math.min(inParallel, to - number + 1) }, (_, i) => number + i)
-    await Promise.all(numbers.map(each => link.js.publish(flowSubject(cluster, 0, 'n1'), messageOf(each))))
+    await Promise.all(
+      numbers.map(each => link.js.publish(flowSubject(cluster, 0, 'n1'), messageOf(each), patient)),
+    )
   }
 }
 
@@ -65,7 +66,7 @@ function readNumbers(link: NatsLink, seen: (number: number, reader: StreamReader
 
 const countUp = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
-describe('readStream', { timeout: 120_000 }, () => {
+describe('readStream', { timeout: 300_000 }, () => {
   it('stops at once with much left to read, and takes nothing any more', async () => {
     const { publisher } = await setUp()
     await fill(publisher, 1, 300)
@@ -90,7 +91,7 @@ describe('readStream', { timeout: 120_000 }, () => {
     const { state } = await publisher.jsm.streams.info(flowStream(cluster))
     expect(state.first_seq).toBeGreaterThan(6)
     proxy.cut()
-    await until('the newest is read', () => numbers.at(-1) === 105, { timeoutMs: 60_000 })
+    await until('the newest is read', () => numbers.at(-1) === 105)
     expect(numbers).toEqual([...countUp(1, 5), ...countUp(state.first_seq, 105)])
     await fill(publisher, 106, 106)
     await until('and what comes then', () => numbers.at(-1) === 106)
@@ -110,18 +111,17 @@ describe('readStream', { timeout: 120_000 }, () => {
       server.signal('SIGKILL')
     })
     for (let kill = 1; kill <= 2; kill++) {
-      await until('the server is killed', () => !server.isRunning, { timeoutMs: 30_000 })
-      await until('it is noticed', () => !link.state().connected, { timeoutMs: 30_000 })
+      await until('the server is killed', () => !server.isRunning)
+      await until('it is noticed', () => !link.state().connected)
       const known = numbers.length
       expect(known).toBeLessThan(before)
       if (kill < 2) killAt = known + 50
       await server.restart()
-      await until('more is read', () => numbers.length > known, { timeoutMs: aliveMs })
+      await until('more is read', () => numbers.length > known)
     }
-    await until('the publisher is back', () => publisher.state().connected, { timeoutMs: aliveMs })
+    await until('the publisher is back', () => publisher.state().connected)
     await fill(publisher, before + 1, before + after)
     await until('all is read', () => numbers.at(-1) === before + after, {
-      timeoutMs: 60_000,
       describe: () => `${numbers.length} read`,
     })
     expect(numbers).toEqual(countUp(1, before + after))
@@ -136,7 +136,7 @@ describe('readStream', { timeout: 120_000 }, () => {
     await publisher.jsm.streams.delete(flowStream(cluster))
     await ensureStreams(publisher.jsm, cluster, streamSettings())
     await fill(publisher, 41, 60)
-    await until('all of the new one is read', () => numbers.at(-1) === 60, { timeoutMs: 30_000 })
+    await until('all of the new one is read', () => numbers.at(-1) === 60)
     expect(numbers).toEqual(countUp(1, 60))
     expect(news).toEqual([['replaced', 40, expect.any(Number)]])
   })
@@ -149,10 +149,10 @@ describe('readStream', { timeout: 120_000 }, () => {
     await until('all is read', () => numbers.length === 40)
     await server.kill()
     await server.restart()
-    await until('the publisher is back', () => publisher.state().connected, { timeoutMs: 30_000 })
+    await until('the publisher is back', () => publisher.state().connected)
     await ensureStreams(publisher.jsm, cluster, streamSettings('--stream-storage', 'memory'))
     await fill(publisher, 41, 60)
-    await until('all of the new one is read', () => numbers.at(-1) === 60, { timeoutMs: 30_000 })
+    await until('all of the new one is read', () => numbers.at(-1) === 60)
     expect(numbers).toEqual(countUp(1, 60))
     expect(news).toEqual([['replaced', 40, expect.any(Number)]])
   })

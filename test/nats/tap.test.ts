@@ -94,9 +94,7 @@ describe('skybraid tap, live', () => {
         .split('\n')
         .slice(0, -1)
         .map(line => JSON.parse(line) as TapObject)
-    await until('the last batch is printed', () => chunks.join('').includes(`"sequence":${batches},`), {
-      timeoutMs: 30_000,
-    })
+    await until('the last batch is printed', () => chunks.join('').includes(`"sequence":${batches},`))
     await until(
       'all of it',
       () =>
@@ -121,10 +119,8 @@ describe('skybraid tap, live', () => {
     await until('the first are printed', () => flows(program.objects()).length === 20)
     await server.terminate()
     await server.restart()
-    await until('the sender is back', () => sender.link.state().connected, { timeoutMs: 20_000 })
-    await until('the tap is back', () => program.err().includes('connected to the bus again'), {
-      timeoutMs: 20_000,
-    })
+    await until('the sender is back', () => sender.link.state().connected)
+    await until('the tap is back', () => program.err().includes('connected to the bus again'))
     await until('and subscribed', () => subscribed(server).then(() => true))
     await sender.sendTens(7, 1)
     await until('the next one is printed', () => flows(program.objects()).length === 30)
@@ -143,9 +139,7 @@ describe.skipIf(!canLookBack)('skybraid tap, what the bus kept', () => {
     const program = tap([...ndjson(server), '--since', '10m', '-f'])
     await sending
     await sender.sendTens(801, 5)
-    await until('the last one is printed', () => flows(program.objects()).at(-1)?.sequence === 805, {
-      timeoutMs: 30_000,
-    })
+    await until('the last one is printed', () => flows(program.objects()).at(-1)?.sequence === 805)
     await until('all of it', () => flows(program.objects()).length === 8_050)
     expect(others(program.objects())).toEqual([])
     const order = flows(program.objects()).map(({ sequence }) => sequence!)

@@ -86,7 +86,7 @@ async function compare(program: AggregatorProgram, want: Record<string, Expected
     'everything that is there is read',
     async () =>
       Object.entries(await figures()).every(([node, { received }]) => received >= want[node]!.received),
-    { timeoutMs: 60_000, describe: async () => JSON.stringify([await figures(), want]) },
+    { timeoutMs: 240_000, describe: async () => JSON.stringify([await figures(), want]) },
   )
   expect(await figures()).toEqual(want)
   for (const { identity } of await nodesOf(program)) expect(identity.records.holds).toBe(true)
@@ -108,7 +108,7 @@ const replacements = async (program: AggregatorProgram) =>
   (await program.bus()).partitions.map(each => each.replacements)
 const trims = async (program: AggregatorProgram) => (await program.bus()).partitions.map(each => each.trims)
 
-describe('a stream of batches that reaches back too little', { timeout: 300_000 }, () => {
+describe('a stream of batches that reaches back too little', { timeout: 1_200_000 }, () => {
   it('is gone on with from where it is, and what is missing is counted to the record', async () => {
     const server = await serverForTest()
     const link = await linkForTest(linkWith(['--nats', server.url]))

@@ -32,7 +32,7 @@ const mostPages = 1_000
 
 export function apiWitness(url: string): Witness {
   async function get<T>(path: string): Promise<T> {
-    const answer = await fetch(url + path, { signal: AbortSignal.timeout(10_000) })
+    const answer = await fetch(url + path, { signal: AbortSignal.timeout(60_000) })
     if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`)
     return (await answer.json()) as T
   }

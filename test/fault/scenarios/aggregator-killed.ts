@@ -1,6 +1,6 @@
 import { judgeApi, startAggregator, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
-import { atMost, exactly, type Scenario } from '../scenario.ts'
+import { exactly, type Scenario, within } from '../scenario.ts'
 
 const kills = { short: 2, full: 20 }
 
@@ -28,7 +28,7 @@ export const aggregatorKilled: Scenario = {
       await sleep(2_000)
       const party = await stopped(collectors)
       return [
-        atMost('ready again after', slowestMs / 1_000, 10, ' s'),
+        within('ready again after', size, slowestMs / 1_000, 10),
         exactly('records lost', party.ending.lost + party.ending.unacknowledged, 0),
         ...(await judgeApi(aggregator, [party])),
       ]

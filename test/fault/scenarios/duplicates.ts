@@ -43,7 +43,7 @@ export const duplicates: Scenario = {
       await sleep(lastsMs[size])
       const party = await stopped(collectors)
       const { ending } = party
-      await relay.drained(2 * spreadMs)
+      await relay.drained()
       const { taken, doubled, given } = relay.counts
       return [
         finding('batches came twice', `${doubled} of ${taken}`, doubled > taken / 5),

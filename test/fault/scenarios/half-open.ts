@@ -2,14 +2,14 @@ import { until } from '../../lab/until.ts'
 import { aliveAgain, backInTime, judgeStream, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { TcpProxy } from '../proxy.ts'
-import { atMost, exactly, type Scenario } from '../scenario.ts'
+import { exactly, type Scenario, within } from '../scenario.ts'
 
 export const halfOpen: Scenario = {
   name: 'half-open TCP',
   fault: () => 'nothing passes any more over connections that stay open; new ones pass',
   isShort: false,
   obstacle: noServer,
-  run: () =>
+  run: size =>
     onServer(async (server, stack) => {
       const proxy = await TcpProxy.start({ toPort: server.port, lastsMs: 180_000 })
       stack.defer(() => proxy.close())
@@ -20,7 +20,7 @@ export const halfOpen: Scenario = {
       const begun = performance.now()
       const nodes = Object.keys((await collectors.status()).nodes).length
       await until('every collector notices', async () => (await collectors.status()).disconnects >= nodes, {
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
         everyMs: 100,
       })
       const noticedMs = performance.now() - begun
@@ -29,8 +29,8 @@ export const halfOpen: Scenario = {
       const party = await stopped(collectors)
       const { ending } = party
       return [
-        atMost('noticed by all after', noticedMs / 1_000, 30, ' s'),
-        ...backInTime(back),
+        within('noticed by all after', size, noticedMs / 1_000, 30),
+        ...backInTime(back, size),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
         ...(await judgeStream(server.url, [party])),
       ]

@@ -42,7 +42,7 @@ export const leaderKilled: Scenario = {
     const party = await stopped(collectors)
     const { ending } = party
     return [
-      ...backInTime(back),
+      ...backInTime(back, size),
       exactly('records lost', ending.lost + ending.unacknowledged, 0),
       ...(await judgeStream(servers.urls[0], [party])),
     ]

@@ -33,13 +33,13 @@ export const reconnectStorm: Scenario = {
         flushMs: 1_000,
       })
       stack.defer(() => collectors.end())
-      await aliveAgain(collectors, 60_000)
+      await aliveAgain(collectors)
       proxy.refuse(true)
       proxy.cut()
       await sleep(downMs[size])
       const before = proxy.connectedAtMs.length
       proxy.refuse(false)
-      const back = await aliveAgain(collectors, 60_000)
+      const back = await aliveAgain(collectors)
       const party = await stopped(collectors)
       const { ending } = party
       return [
@@ -49,7 +49,7 @@ export const reconnectStorm: Scenario = {
           50,
         ),
         atMost('connects a second once it is back', busiestSecond(proxy.connectedAtMs.slice(before)), 50),
-        ...backInTime(back),
+        ...backInTime(back, size),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
         ...(await judgeStream(server.url, [party])),
       ]

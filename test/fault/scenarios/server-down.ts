@@ -22,7 +22,7 @@ export const serverDown: Scenario = {
       const party = await stopped(collectors)
       const { ending } = party
       return [
-        ...backInTime(back),
+        ...backInTime(back, size),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
         ...(await judgeStream(server.url, [party])),
       ]

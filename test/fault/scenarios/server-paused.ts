@@ -29,7 +29,7 @@ export const serverPaused: Scenario = {
       const party = await stopped(collectors)
       const { ending } = party
       return [
-        ...backInTime(back),
+        ...backInTime(back, size),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
         ...(await judgeStream(server.url, [party])),
       ]

@@ -8,7 +8,7 @@ describe('faults of the bus, the short set', () => {
     const obstacle = scenario.obstacle?.()
     it.skipIf(obstacle !== undefined)(
       `${scenario.name}${obstacle === undefined ? '' : ` (${obstacle})`}`,
-      { timeout: 180_000 },
+      { timeout: 900_000 },
       async () => {
         expect(brokenOnes(await scenario.run('short'))).toBe('')
       },

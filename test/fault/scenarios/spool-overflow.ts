@@ -53,7 +53,7 @@ export const spoolOverflow: Scenario = {
           ending.encoded - ending.published - ending.merged - ending.lost,
           0,
         ),
-        ...backInTime(back),
+        ...backInTime(back, size),
         exactly('records left behind at the end', ending.unacknowledged, 0),
         ...(await judgeStream(server.url, [party], {
           lost: { spool_full: ending.lost },

@@ -31,9 +31,7 @@ export const streamFull: Scenario = {
       await changeStream(server.url, smallest)
       const collectors = await startCollectors([server.url])
       stack.defer(() => collectors.end())
-      await until('the stream is full', async () => (await collectors.status()).refusals.stream_full > 0, {
-        timeoutMs: 60_000,
-      })
+      await until('the stream is full', async () => (await collectors.status()).refusals.stream_full > 0)
       await sleep(fullMs[size])
       const { refusals } = await collectors.status()
       await changeStream(server.url, { max_bytes: 1 << 30 })
@@ -43,7 +41,7 @@ export const streamFull: Scenario = {
       const { ending } = party
       return [
         finding('collectors were told why', `stream_full ${refusals.stream_full} times`, true),
-        ...backInTime(back),
+        ...backInTime(back, size),
         exactly('records lost', ending.lost + ending.unacknowledged, 0),
         ...(await judgeStream(server.url, [party])),
       ]

@@ -42,8 +42,8 @@ export interface ConnectOptions {
   readonly random?: () => number
 }
 
-/** A peer that answers no ping is noticed within three of these. */
-const pingIntervalMs = 9_000
+/** A peer that answers no ping is noticed within three of these, and 30 s have to hold on a busy machine too. */
+const pingIntervalMs = 8_000
 const connectTimeoutMs = 5_000
 /** 500 clients come back at about 31 connects in a second, seldom more than 50. */
 const defaultSpreadMs = 16_000
