@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { OperationView, SaidView } from '../../packages/aggregator/src/topology/answer.ts'
 import { startCollector } from '../../packages/collector/src/collector.ts'
-import type { CollectorConfig } from '../../packages/collector/src/config.ts'
+import { testConfig } from '../../packages/collector/src/config.testing.ts'
 import { Lab } from '../lab/lab.ts'
 import { type Nginx, startNginx } from '../lab/nginx.ts'
 import { whyNoLab } from '../lab/why-no-lab.ts'
@@ -12,23 +12,6 @@ import { Product } from './product.ts'
 
 const missing = whyNoLab()
 const silentLog = { info() {}, warn() {}, error() {} }
-/** Of a collector in this process, whose batches the test keeps. */
-const config: Omit<CollectorConfig, 'node' | 'cgroup'> = {
-  cluster: 'lab',
-  flush: 200,
-  partitions: 1,
-  ring: 1 << 20,
-  udp: true,
-  l7: 'all',
-  taskFiles: false,
-  maxFlows: 10_000,
-  report: 10_000,
-  announce: 300_000,
-  sampling: 'all',
-  samplingBudget: undefined,
-  spool: 1 << 20,
-}
-
 function expectNoSecret(texts: readonly string[]): void {
   for (const secret of [...Object.values(secrets), 'alice'])
     expect(
@@ -153,7 +136,8 @@ describe.skipIf(missing !== '')(`what is said over HTTP ${missing}`, () => {
     const collectors = await Promise.all(
       ['a', 'b'].map(async node => {
         const cgroup = await lab.nodeCgroup(node)
-        return startCollector({ config: { ...config, node, cgroup }, bus, log: silentLog })
+        const config = testConfig({ node, cluster: 'lab', cgroup, flush: 200, partitions: 1, l7: 'all' })
+        return startCollector({ config, bus, log: silentLog })
       }),
     )
     try {

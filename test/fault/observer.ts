@@ -1,6 +1,7 @@
 import { type Core, createCore } from '../../packages/aggregator/src/core.ts'
 import type { NodeStatus } from '../../packages/aggregator/src/topology/answer.ts'
 import { type Collector, startCollector } from '../../packages/collector/src/collector.ts'
+import { testConfig } from '../../packages/collector/src/config.testing.ts'
 import type { CollectorConfig } from '../../packages/collector/src/config.ts'
 import type { BusMessage, BusPublisher } from '../../packages/shared/src/bus.ts'
 
@@ -8,24 +9,7 @@ export const quiet = { info() {}, warn() {}, error: console.error }
 
 /** Settings of a collector on this cgroup: the defaults, but for a quick flush. */
 export function configOn(cgroup: string, change: Partial<CollectorConfig> = {}): CollectorConfig {
-  return {
-    node: 'n',
-    cluster: 'local',
-    cgroup,
-    flush: 100,
-    partitions: 4,
-    ring: 1 << 20,
-    udp: true,
-    l7: 'off',
-    taskFiles: false,
-    maxFlows: 131_072,
-    report: 10_000,
-    announce: 300_000,
-    sampling: 'all',
-    samplingBudget: undefined,
-    spool: 16 << 20,
-    ...change,
-  }
+  return testConfig({ node: 'n', cgroup, flush: 100, partitions: 4, ...change })
 }
 
 /** The aggregator's core, with room for everything that these tests send. */

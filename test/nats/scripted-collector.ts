@@ -1,4 +1,5 @@
 import { type Collector, startCollector } from '../../packages/collector/src/collector.ts'
+import { testConfig } from '../../packages/collector/src/config.testing.ts'
 import type { CollectorConfig } from '../../packages/collector/src/config.ts'
 import { noCounters } from '../../packages/collector/src/counters.ts'
 import {
@@ -36,24 +37,6 @@ export interface ScriptOptions extends Partial<JetStreamPublisherOptions> {
 export const quietLog = { info() {}, warn() {}, error() {} }
 const minuteMs = Math.floor(Date.now() / 60_000) * 60_000
 
-export const scriptConfig: CollectorConfig = {
-  node: 'node.a',
-  cluster: 'local',
-  cgroup: '/sys/fs/cgroup/x',
-  flush: 500,
-  partitions: 2,
-  ring: 1 << 20,
-  udp: true,
-  l7: 'off',
-  taskFiles: false,
-  maxFlows: 100,
-  report: 10_000,
-  announce: 300_000,
-  sampling: 'all',
-  samplingBudget: undefined,
-  spool: 16 << 20,
-}
-
 export async function scriptedCollector(options: ScriptOptions = {}): Promise<ScriptedCollector> {
   const { config, collector: others, ...publishing } = options
   const bus = createJetStreamPublisher({ cluster: 'local', encoding: 'zstd', log: quietLog, ...publishing })
@@ -61,7 +44,7 @@ export async function scriptedCollector(options: ScriptOptions = {}): Promise<Sc
   const sent = { records: 0, bytes: 0 }
   let round = 0
   const collector = await startCollector({
-    config: { ...scriptConfig, ...config },
+    config: testConfig(config),
     bus,
     log: quietLog,
     drainMs: 200,

@@ -10,29 +10,13 @@ import {
 } from '@skybraid/shared'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Collector, startCollector } from './collector.ts'
-import type { CollectorConfig } from './config.ts'
+import { testConfig } from './config.testing.ts'
 import { noCounters } from './counters.ts'
 import type { CaptureCounters, OpenCaptureOptions } from './source/open-capture.ts'
 import { writeFlush } from './write-flush.testing.ts'
 
 const minuteMs = Date.UTC(2026, 0, 1)
-const config: CollectorConfig = {
-  node: 'node.a',
-  cluster: 'local',
-  cgroup: '/sys/fs/cgroup/x',
-  flush: 500,
-  partitions: 2,
-  ring: 1 << 20,
-  udp: true,
-  l7: 'off',
-  taskFiles: false,
-  maxFlows: 100,
-  report: 10_000,
-  announce: 300_000,
-  sampling: 'all',
-  samplingBudget: undefined,
-  spool: 1 << 20,
-}
+const config = testConfig({ maxFlows: 100, spool: 1 << 20 })
 
 function bodyOf(records: number): Uint8Array {
   const columns = createFlowColumns()

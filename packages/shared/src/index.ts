@@ -105,5 +105,6 @@ export {
   samplingOf,
   stateOf,
 } from './record/kind.ts'
+export { type EndName, endNames, type FlowStateName, stateNames } from './record/kind-names.ts'
 export { batchLimits, schemaVersion } from './record/limits.ts'
 export { mergeBodies, mergeWorkspace } from './record/merge-bodies.ts'

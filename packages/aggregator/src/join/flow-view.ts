@@ -1,4 +1,4 @@
-import { EndReason, Kind, Role, reasonOf, roleOf, State, stateOf } from '@skybraid/shared'
+import { endNames, Kind, Role, reasonOf, roleOf, State, stateOf } from '@skybraid/shared'
 import { addressText } from '../resolve/address-text.ts'
 import type { EndFilter } from '../resolve/end-filter.ts'
 import type { Group } from '../resolve/entity.ts'
@@ -46,20 +46,6 @@ export interface FlowSource extends SlotWords {
   wideSum(side: number, sum: number): number
   /** Times kept modulo 2^32 are within 24 days of this. */
   readonly nearMs: number
-}
-
-const endNames: Readonly<Record<number, string>> = {
-  [EndReason.fin]: 'fin',
-  [EndReason.rstSent]: 'reset_sent',
-  [EndReason.rstReceived]: 'reset_received',
-  [EndReason.kernelTimeout]: 'timeout',
-  [EndReason.refused]: 'refused',
-  [EndReason.timedOut]: 'timed_out',
-  [EndReason.unreachable]: 'unreachable',
-  [EndReason.resetInHandshake]: 'reset_in_handshake',
-  [EndReason.abandoned]: 'abandoned',
-  [EndReason.idle]: 'idle',
-  [EndReason.localError]: 'local_error',
 }
 
 export function isPresent(source: FlowSource, side: number): boolean {
@@ -222,7 +208,7 @@ function viewEnd(
 }
 
 function endName(flags: number): string {
-  const name = endNames[reasonOf(flags)]
+  const name = endNames[reasonOf(flags) as keyof typeof endNames] as string | undefined
   if (name !== undefined) return name
   return stateOf(flags) === State.halfOpen ? 'never_completed' : 'unspecified'
 }

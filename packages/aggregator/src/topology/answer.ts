@@ -1,3 +1,4 @@
+import type { FlowStateName } from '@skybraid/shared'
 import type { EndFilter } from '../resolve/end-filter.ts'
 import type { FoundBy, GroupBy } from '../resolve/entity.ts'
 import type { ViewScope } from '../resolve/view-scope.ts'
@@ -246,7 +247,7 @@ export interface FlowView {
   readonly protocol: 'tcp' | 'udp'
   /** What it was found to speak; absent where that is not known. */
   readonly application?: string
-  readonly state: 'open' | 'closed' | 'failed' | 'halfOpen'
+  readonly state: FlowStateName
   readonly observed: 'client' | 'server' | 'both'
   readonly openedAt: string
   readonly lastSeen: string

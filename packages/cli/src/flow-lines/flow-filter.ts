@@ -1,5 +1,6 @@
+import { endNames, stateNames } from '@skybraid/shared'
 import { type EndFilter, endMatches, parseEndFilter } from './end-filter.ts'
-import { endNames, type FlowRow, stateNames } from './flow-row.ts'
+import type { FlowRow } from './flow-row.ts'
 
 /** What each flag was given. A record must fit one value of every flag that has any, and none of the `not` ones. */
 export interface FilterTexts {

@@ -1,6 +1,8 @@
 import {
-  EndReason,
+  type EndName,
+  endNames,
   type FlowColumns,
+  type FlowStateName,
   Kind,
   l7ProtocolOf,
   Protocol,
@@ -8,8 +10,8 @@ import {
   Role,
   reasonOf,
   roleOf,
-  State,
   samplingOf,
+  stateNames,
   stateOf,
   type U64Column,
   u32ColumnFields,
@@ -86,30 +88,6 @@ export const roleNames = {
   [Role.server]: 'server',
 } as const
 export type FlowRole = (typeof roleNames)[keyof typeof roleNames]
-
-export const stateNames = {
-  [State.open]: 'open',
-  [State.closed]: 'closed',
-  [State.failed]: 'failed',
-  [State.halfOpen]: 'halfOpen',
-} as const
-export type FlowStateName = (typeof stateNames)[keyof typeof stateNames]
-
-/** The words that `/flows` uses too. */
-export const endNames = {
-  [EndReason.fin]: 'fin',
-  [EndReason.rstSent]: 'reset_sent',
-  [EndReason.rstReceived]: 'reset_received',
-  [EndReason.kernelTimeout]: 'timeout',
-  [EndReason.refused]: 'refused',
-  [EndReason.timedOut]: 'timed_out',
-  [EndReason.unreachable]: 'unreachable',
-  [EndReason.resetInHandshake]: 'reset_in_handshake',
-  [EndReason.abandoned]: 'abandoned',
-  [EndReason.idle]: 'idle',
-  [EndReason.localError]: 'local_error',
-} as const
-export type EndName = (typeof endNames)[keyof typeof endNames]
 
 /** The records of a decoded batch, in its order. Nothing in them refers to `columns` afterwards. */
 export function flowRows(columns: FlowColumns): FlowRow[] {
