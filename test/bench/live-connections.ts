@@ -38,6 +38,8 @@ export class LiveConnections {
   readonly columns = createFlowColumns()
   readonly count: number
   readonly v6: boolean
+  /** Of each node. */
+  readonly programs: number
   readonly #startMs: number
   readonly #bytes: readonly Float64Array[]
   readonly #segments: readonly Uint32Array[]
@@ -46,9 +48,10 @@ export class LiveConnections {
   readonly #records = [0, 0]
 
   /** All of them open at `startMs`. */
-  constructor(count: number, startMs: number, v6 = false) {
+  constructor(count: number, startMs: number, v6 = false, programs = programsPerNode) {
     this.count = count
     this.v6 = v6
+    this.programs = programs
     this.#startMs = startMs
     this.#bytes = [new Float64Array(count), new Float64Array(count)]
     this.#segments = [new Uint32Array(count), new Uint32Array(count)]
@@ -71,7 +74,7 @@ export class LiveConnections {
     return node === 0 ? (place * 7_919) % this.count : (place * 104_729 + this.count / 2) % this.count
   }
 
-  begin(node: number, records: number, atMs: number, programs = programsPerNode): void {
+  begin(node: number, records: number, atMs: number, programs = this.programs): void {
     const { columns } = this
     const { header } = columns
     header.node = node === 0 ? 'north' : 'south'
@@ -161,13 +164,13 @@ export class LiveConnections {
     u64.flowId[2 * i] = n * 2 + side
     u64.flowId[2 * i + 1] = 0
     u32.ports[i] = side === 0 ? ((1024 + (n % 60_000)) << 16) | 80 : (80 << 16) | (1024 + (n % 60_000))
-    u32.owner[i] = chance(n + side * 0x1234_567, programsPerNode)
+    u32.owner[i] = chance(n + side * 0x1234_567, this.programs)
     if (this.v6) {
       putV6(v6Addresses, 2 * i, 2 * n + side)
       putV6(v6Addresses, 2 * i + 1, 2 * n + 1 - side)
     }
     u32.localAddress[i] = this.v6 ? 2 * i : 0x0a + u32.owner[i] * 256 + side * 0x10_0000
-    const peer = chance(n + (1 - side) * 0x1234_567, programsPerNode)
+    const peer = chance(n + (1 - side) * 0x1234_567, this.programs)
     u32.remoteAddress[i] = this.v6 ? 2 * i + 1 : 0x0a + peer * 256 + (1 - side) * 0x10_0000
   }
 }

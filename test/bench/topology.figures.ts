@@ -1,7 +1,7 @@
 import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
-import { checksumOf, segmentHeader } from '../../packages/aggregator/src/topology/segment-bytes.ts'
 import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
 import type { Figure, Measurement } from './figure.ts'
+import { segmentAtMinute } from './segment-at-minute.ts'
 import { percentile, spread } from './statistics.ts'
 import { minuteMs, SyntheticTraffic } from './synthetic-topology.ts'
 
@@ -105,7 +105,7 @@ function measureAnswers(traffic: SyntheticTraffic, nowMs: number): readonly Figu
 
 function measureRestart(segments: readonly Uint8Array[], nowMs: number): Figure {
   const kept = Array.from({ length: restartMinutes }, (_, i) =>
-    atMinute(segments[i % segments.length]!, Math.floor(nowMs / minuteMs) - restartMinutes + i),
+    segmentAtMinute(segments[i % segments.length]!, Math.floor(nowMs / minuteMs) - restartMinutes + i),
   )
   const topology = createTopology({ index: createEntityIndex(), startMs: nowMs + minuteMs })
   const begun = performance.now()
@@ -118,15 +118,6 @@ function measureRestart(segments: readonly Uint8Array[], nowMs: number): Figure 
     reach: '<= 2',
     method: `${kept.length} segments decoded, checked and interned by a process that has just begun, from memory`,
   }
-}
-
-/** The same segment, as if it were of another minute. */
-function atMinute(segment: Uint8Array, minute: number): Uint8Array {
-  const bytes = segment.slice()
-  const view = new DataView(bytes.buffer)
-  view.setUint32(segmentHeader.fromMinute * 4, minute, true)
-  view.setUint32(segmentHeader.checksum * 4, checksumOf(bytes), true)
-  return bytes
 }
 
 export const measurements: readonly Measurement[] = [
