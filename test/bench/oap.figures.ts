@@ -9,7 +9,7 @@ import {
 import { createEndNames } from '../../packages/aggregator/src/export/oap/interval/end-names.ts'
 import { messagesOf } from '../../packages/aggregator/src/export/oap/interval/framed-messages.ts'
 import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/interval/interval-queue.ts'
-import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.testing.ts'
 import { createPairBook, type PairBook } from '../../packages/aggregator/src/export/oap/interval/pair-book.ts'
 import { createOapConnection, OapCode } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
 import { startOapExporter } from '../../packages/aggregator/src/export/oap/oap-exporter.ts'
@@ -93,9 +93,7 @@ function createWorld() {
     take(): OapInterval[] {
       topology.markDeltas()
       topology.takeDeltas()
-      return pairs
-        .drain(minute * 60_000)
-        .map(each => ({ unixMinute: each.unixMinute, pairs: packPairs(each.pairs), http: [] }))
+      return pairs.drain(minute * 60_000).map(each => ({ ...each, http: [] }))
     },
   }
 }

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
 import { encodeInterval, noCounts } from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
 import { messagesOf } from '../../packages/aggregator/src/export/oap/interval/framed-messages.ts'
-import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
 import { decodeAccessLog, OapModel } from '../../packages/aggregator/src/export/oap/oap-model.testing.ts'
 import { booksForOap } from '../../packages/aggregator/src/export/oap/open-oap-exporter.ts'
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
@@ -56,7 +55,7 @@ async function truthOf(link: NatsLink): Promise<Record<string, number>> {
   for (const { unixMinute, pairs } of books.of(0).drain(Date.now())) {
     const take = model.stream()
     const options = { node: 'node', cluster: '', nowMs: Date.now() }
-    const interval = { unixMinute, pairs: packPairs(pairs), http: [] }
+    const interval = { unixMinute, pairs, http: [] }
     for (const message of messagesOf(encodeInterval(interval, options, noCounts())))
       take(decodeAccessLog(message))
   }

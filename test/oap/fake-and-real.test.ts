@@ -10,7 +10,7 @@ import {
 } from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
 import type { EndName } from '../../packages/aggregator/src/export/oap/interval/end-name.ts'
 import type { HttpRequests } from '../../packages/aggregator/src/export/oap/interval/http-requests.ts'
-import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.testing.ts'
 import {
   type PodPair,
   pairAmounts,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EndName } from '../../packages/aggregator/src/export/oap/interval/end-name.ts'
 import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/interval/interval-queue.ts'
-import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.testing.ts'
 import { Amount, amountCount } from '../../packages/aggregator/src/export/oap/interval/pod-pair.ts'
 import { type OapSender, startOapSender } from '../../packages/aggregator/src/export/oap/oap-sender.ts'
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
 import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/interval/interval-queue.ts'
-import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.testing.ts'
 import {
   createOapConnection,
   type OapAnswer,

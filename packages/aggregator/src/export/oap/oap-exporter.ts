@@ -5,7 +5,6 @@ import { messagesOf } from './interval/framed-messages.ts'
 import { type HttpRequests, sampleRequests } from './interval/http-requests.ts'
 import { createIntervalQueue } from './interval/interval-queue.ts'
 import { figuresInWords } from './interval/oap-metrics.ts'
-import { packPairs } from './interval/packed-pairs.ts'
 import type { PairCounts } from './interval/pair-book.ts'
 import { createPodBook } from './interval/pod-book.ts'
 import { createRequestBudget } from './interval/request-budget.ts'
@@ -100,7 +99,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
     }
     for (const { unixMinute, pairs, figures } of taken.minutes) {
       const http = sampled.get(unixMinute) ?? []
-      const interval: OapInterval = { unixMinute, pairs: packPairs(pairs), http, figures }
+      const interval: OapInterval = { unixMinute, pairs, http, figures }
       if (sender === undefined) {
         dryRun(interval)
         settled()

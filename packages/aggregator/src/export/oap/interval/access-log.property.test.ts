@@ -5,7 +5,7 @@ import { type EncodeCounts, encodeInterval, encodeLimits, noCounts, type OapInte
 import { type EndName, fitName, isAddress, nameLimits } from './end-name.ts'
 import { messagesOf } from './framed-messages.ts'
 import { type HttpRequests, requestCount } from './http-requests.ts'
-import { packPairs } from './packed-pairs.ts'
+import { packPairs } from './packed-pairs.testing.ts'
 import { Amount, amountCount, type PodPair, type Role } from './pod-pair.ts'
 
 const nowMs = Date.parse('2026-03-01T12:00:30Z')

@@ -4,7 +4,9 @@ import { type BookedOperation, bookedOperation, httpRequestsOf } from './booked-
 import type { EndNames } from './end-names.ts'
 import { createFigureBook, type EndFigures } from './figure-book.ts'
 import type { HttpRequests } from './http-requests.ts'
-import { createPairBook, type MinutePairs, type PairCounts } from './pair-book.ts'
+import { noPairs } from './packed-pairs.ts'
+import { createPairBook, type PairCounts } from './pair-book.ts'
+import type { MinutePairs } from './pair-sums.ts'
 import { Role } from './pod-pair.ts'
 
 /** Everything of one minute that was not told yet. */
@@ -86,7 +88,7 @@ export function createExportBook(options: ExportBookOptions): ExportBook {
         .sort((a, b) => a - b)
         .map(unixMinute => ({
           unixMinute,
-          pairs: byMinute.get(unixMinute) ?? [],
+          pairs: byMinute.get(unixMinute) ?? noPairs,
           requests: ofRequests.get(unixMinute) ?? [],
           figures: ofFigures.get(unixMinute) ?? [],
         }))

@@ -1,6 +1,7 @@
-import type { EndName } from './end-name.ts'
 import type { MinuteTake } from './export-book.ts'
-import { amountCount, type PodPair } from './pod-pair.ts'
+import { noPairs, type PackedPairs, unpackPairs } from './packed-pairs.ts'
+import { createPairSums, roleOffset } from './pair-sums.ts'
+import { amountCount, Role } from './pod-pair.ts'
 
 /** Several lists as one, the older minutes first: what is about the same two ends and role is added up. */
 export function mergeTakes(lists: readonly (readonly MinuteTake[])[]): readonly MinuteTake[] {
@@ -11,25 +12,20 @@ export function mergeTakes(lists: readonly (readonly MinuteTake[])[]): readonly 
     .sort(([a], [b]) => a - b)
     .map(([unixMinute, all]) => ({
       unixMinute,
-      pairs: all.length === 1 ? all[0].pairs : mergeMinute(all.flatMap(({ pairs }) => pairs)),
+      pairs: all.length === 1 ? all[0].pairs : mergePairs(all.map(({ pairs }) => pairs)),
       requests: all.flatMap(({ requests }) => requests),
       figures: all.flatMap(({ figures }) => figures),
     }))
 }
 
-function mergeMinute(pairs: readonly PodPair[]): PodPair[] {
-  const merged: PodPair[] = []
-  const roles = [new Map(), new Map()] as Map<EndName, Map<EndName, PodPair>>[]
-  for (const pair of pairs) {
-    const { role, local, remote, amounts } = pair
-    const remotes = roles[role].get(local) ?? new Map<EndName, PodPair>()
-    roles[role].set(local, remotes)
-    const known = remotes.get(remote)
-    if (known === undefined) {
-      const own = { ...pair, amounts: amounts.slice() }
-      remotes.set(remote, own)
-      merged.push(own)
-    } else for (let i = 0; i < amountCount; i++) known.amounts[i] += amounts[i]
-  }
-  return merged
+function mergePairs(all: readonly PackedPairs[]): PackedPairs {
+  const sums = createPairSums(Number.POSITIVE_INFINITY)
+  const ofMinute = sums.ofMinute(0)
+  for (const packed of all)
+    for (const { role, local, remote, amounts } of unpackPairs(packed)) {
+      const [client, server] = role === Role.client ? [local, remote] : [remote, local]
+      const first = ofMinute.placeOf(client, server) + roleOffset[role]
+      for (let i = 0; i < amountCount; i++) ofMinute.amounts[first + i] += amounts[i]
+    }
+  return sums.drain()[0]?.pairs ?? noPairs
 }

@@ -8,22 +8,48 @@ export interface PackedPairs {
   readonly bytes: Uint8Array
 }
 
-export function packPairs(pairs: readonly PodPair[]): PackedPairs {
-  const ends: EndName[] = []
-  const numbers = new Map<EndName, number>()
-  const numberOf = (end: EndName) => {
-    const known = numbers.get(end)
-    if (known !== undefined) return known
-    numbers.set(end, ends.length)
-    return ends.push(end) - 1
+export const noPairs: PackedPairs = { count: 0, ends: [], bytes: new Uint8Array(0) }
+
+const bytesPerNumber = 8
+
+/** Packs pairs one after the other. Local and remote are numbers of the ends that `finish` is given. */
+export class PairPacker {
+  #bytes = new Uint8Array(65_536)
+  #length = 0
+  #count = 0
+
+  /** The pair's amounts begin at `first`. */
+  add(role: Role, local: number, remote: number, amounts: Float64Array, first: number): void {
+    this.#reserve((amountCount + 2) * bytesPerNumber)
+    this.#put(local * 2 + role)
+    this.#put(remote)
+    for (let i = first; i < first + amountCount; i++) this.#put(amounts[i])
+    this.#count++
   }
-  const writer = { bytes: new Uint8Array(1_024), length: 0 }
-  for (const { role, local, remote, amounts } of pairs) {
-    put(writer, numberOf(local) * 2 + role)
-    put(writer, numberOf(remote))
-    for (let i = 0; i < amountCount; i++) put(writer, amounts[i])
+
+  /** What was added; the packer is empty afterwards. */
+  finish(ends: readonly EndName[]): PackedPairs {
+    const packed = { count: this.#count, ends, bytes: this.#bytes.slice(0, this.#length) }
+    this.#length = 0
+    this.#count = 0
+    return packed
   }
-  return { count: pairs.length, ends, bytes: writer.bytes.slice(0, writer.length) }
+
+  #put(value: number): void {
+    let rest = value
+    while (rest >= 128) {
+      this.#bytes[this.#length++] = (rest % 128) | 0x80
+      rest = Math.floor(rest / 128)
+    }
+    this.#bytes[this.#length++] = rest
+  }
+
+  #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return
+    const larger = new Uint8Array(this.#bytes.length * 2)
+    larger.set(this.#bytes)
+    this.#bytes = larger
+  }
 }
 
 /** The pairs again; `amounts` is one array that the next pair overwrites. */
@@ -36,20 +62,6 @@ export function* unpackPairs({ count, ends, bytes }: PackedPairs): Generator<Pod
     for (let i = 0; i < amountCount; i++) amounts[i] = take(reader)
     yield { role: (localAndRole & 1) as Role, local: ends[localAndRole >>> 1], remote, amounts }
   }
-}
-
-function put(writer: { bytes: Uint8Array; length: number }, value: number): void {
-  if (writer.length + 8 > writer.bytes.length) {
-    const larger = new Uint8Array(writer.bytes.length * 2)
-    larger.set(writer.bytes)
-    writer.bytes = larger
-  }
-  let rest = value
-  while (rest >= 128) {
-    writer.bytes[writer.length++] = (rest % 128) | 0x80
-    rest = Math.floor(rest / 128)
-  }
-  writer.bytes[writer.length++] = rest
 }
 
 function take(reader: { bytes: Uint8Array; at: number }): number {

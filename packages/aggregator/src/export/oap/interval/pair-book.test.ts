@@ -6,7 +6,9 @@ import { createDeltaBook, deltaCounters, deltaLength, failedDelta } from '../../
 import { createOpenMinute, type OpenMinute } from '../../../topology/open-minute.ts'
 import { createRowPool, rowStride } from '../../../topology/row-pool.ts'
 import { createEndNames } from './end-names.ts'
-import { createPairBook, type MinutePairs } from './pair-book.ts'
+import { unpackPairs } from './packed-pairs.ts'
+import { createPairBook } from './pair-book.ts'
+import type { MinutePairs } from './pair-sums.ts'
 import { Amount } from './pod-pair.ts'
 
 const minute = 29_500_000
@@ -43,7 +45,7 @@ function delta(figures: Partial<Record<(typeof deltaCounters)[number] | 'failed'
 
 const pairsOf = (drained: readonly MinutePairs[]) =>
   drained.flatMap(({ unixMinute, pairs }) =>
-    pairs.map(({ role, local, remote, amounts }) => ({
+    Array.from(unpackPairs(pairs), ({ role, local, remote, amounts }) => ({
       unixMinute,
       of: `${role === 0 ? 'client' : 'server'} ${local.service} → ${remote.service}`,
       opened: amounts[Amount.opened],

@@ -1,9 +1,10 @@
 const utf8 = new TextEncoder()
-const lengthBytes = 4
+/** Of the length of a message below 128 bytes, which nearly all are. */
+const lengthBytes = 1
 
 /**
- * Protobuf fields into one growing buffer. A message inside a message is begun and ended; the length of a long one
- * takes four bytes, which is valid and saves moving it. Zero and empty values are left out, as proto3 does.
+ * Protobuf fields into one growing buffer. A message inside a message is begun and ended; only a long one is
+ * moved then, as its length takes more room. Zero and empty values are left out, as proto3 does.
  */
 export class WireWriter {
   #bytes = new Uint8Array(4_096)
@@ -82,18 +83,15 @@ export class WireWriter {
   }
 
   end(start: number): void {
-    let rest = this.length - start
-    if (rest < 128) {
-      const bytes = this.#bytes
-      bytes[start - lengthBytes] = rest
-      bytes.copyWithin(start - lengthBytes + 1, start, this.length)
-      this.length -= lengthBytes - 1
-      return
+    const length = this.length - start
+    if (length >= 128) {
+      const more = bytesOf(length) - lengthBytes
+      this.#reserve(more)
+      this.#bytes.copyWithin(start + more, start, this.length)
     }
-    for (let i = lengthBytes; i > 0; i--) {
-      this.#bytes[start - i] = (rest & 0x7f) | (i > 1 ? 0x80 : 0)
-      rest >>>= 7
-    }
+    this.length = start - lengthBytes
+    this.#varint(length)
+    this.length += length
   }
 
   #varint(value: number): void {
@@ -111,4 +109,11 @@ export class WireWriter {
     larger.set(this.#bytes.subarray(0, this.length))
     this.#bytes = larger
   }
+}
+
+/** Of a length as it is written. */
+function bytesOf(length: number): number {
+  let bytes = 1
+  for (let rest = length; rest >= 128; rest = Math.floor(rest / 128)) bytes++
+  return bytes
 }
