@@ -26,10 +26,10 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        // need a nats-server and no root; each file starts its own on free ports
+        // need a nats-server, or Python, and no root; each file starts its own on free ports
         test: {
           name: 'bus',
-          include: ['test/nats/**/*.test.ts', 'test/fault/scenarios/**/*.test.ts'],
+          include: ['test/{nats,otlp}/**/*.test.ts', 'test/fault/scenarios/**/*.test.ts'],
           maxWorkers: 2,
           // what is awaited bounds itself; these are for what hangs elsewhere
           testTimeout: 240_000,

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Prints the path of a Python that can run test/nats/consumer.py, and the folder of the generated code: both are made
-# once below .cache. Exits with 1 and says why if they can't be.
+# Prints the path of a Python that can run test/nats/consumer.py and test/otlp/receiver.py, and the folder of the
+# generated code: both are made once below .cache. Exits with 1 and says why if they can't be.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-packages=(nats-py==2.16.0 protobuf==7.36.2 zstandard==0.25.0)
+packages=(nats-py==2.16.0 protobuf==7.36.2 zstandard==0.25.0 opentelemetry-proto==1.45.2)
 folder=$PWD/.cache/python
 stamp=$folder/installed
 
@@ -16,7 +16,7 @@ done
 mkdir -p "$folder"
 exec 8>>"$folder/lock" && flock 8
 if [[ ! -f $stamp || $(<"$stamp") != "${packages[*]}" ]]; then
-  printf 'skybraid: installing %s for the Python consumer\n' "${packages[*]}" >&2
+  printf 'skybraid: installing %s for the Python programs of the tests\n' "${packages[*]}" >&2
   {
     python3 -m venv --clear "$folder/venv" &&
       "$folder/venv/bin/pip" install --disable-pip-version-check --quiet "${packages[@]}"

@@ -14,6 +14,7 @@ import { createPairBook, type PairBook } from '../../packages/aggregator/src/exp
 import { createOapConnection, OapCode } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
 import { startOapExporter } from '../../packages/aggregator/src/export/oap/oap-exporter.ts'
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { startTaking } from '../../packages/aggregator/src/export/take-exports.ts'
 import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
 import { Counter } from '../../packages/aggregator/src/topology/counters.ts'
 import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
@@ -220,20 +221,26 @@ async function measureVisible(): Promise<(Figure | Skipped)[]> {
   const exporter = startOapExporter({
     config: optionsOf(['--oap', oap.address]),
     node: 'node',
-    source: {
-      mark: () => undefined,
-      take: async () => ({
-        minutes: world.pairs.drain(Date.now()).map(each => ({ ...each, requests: [], figures: [] })),
-        settled: () => undefined,
-      }),
-      flush: async () => undefined,
-    },
     figures: { leftOut: () => world.pairs.counts, foldedNames: () => 0 },
     log: createConsole({ write: () => undefined }, 'silent').log,
     nowMs: Date.now,
     random: Math.random,
     write: () => undefined,
   })
+  const source = {
+    mark: () => undefined,
+    take: async () => ({
+      minutes: world.pairs.drain(Date.now()).map(each => ({ ...each, requests: [], figures: [] })),
+      settled: () => undefined,
+    }),
+    flush: async () => undefined,
+  }
+  const taking = startTaking(
+    source,
+    [exporter],
+    createConsole({ write: () => undefined }, 'silent').log,
+    Date.now,
+  )
   try {
     const times: number[] = []
     for (let event = 0; event < 8; event++) {
@@ -253,7 +260,7 @@ async function measureVisible(): Promise<(Figure | Skipped)[]> {
       },
     ]
   } finally {
-    await exporter.close()
+    await taking.close()
     await oap.stop()
   }
 }

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { headers } from '@nats-io/transport-node'
 import fc from 'fast-check'
@@ -13,29 +13,12 @@ import {
 } from '../../packages/shared/src/nats/index.ts'
 import { batchSeed, columnsFrom } from '../../packages/shared/src/record/batch.testing.ts'
 import { until } from '../lab/until.ts'
+import { findPython, type Python } from '../otlp/find-python.ts'
 import { linkWith } from './bus-link.ts'
 import { afterTest, linkForTest, serverForTest } from './cleanup.ts'
 import type { NatsServer } from './nats-server.ts'
 
 const script = fileURLToPath(new URL('consumer.py', import.meta.url))
-const finder = fileURLToPath(new URL('../../scripts/python-consumer.sh', import.meta.url))
-
-interface Python {
-  readonly path: string
-  /** Folder of the code that protoc made. */
-  readonly modules: string
-}
-
-/** Python with the libraries, or why there is none. */
-function findPython(): Python | string {
-  try {
-    const output = execFileSync('bash', [finder], { encoding: 'utf8', stdio: 'pipe' })
-    const [path, modules] = output.trim().split('\n')
-    return { path: path!, modules: modules! }
-  } catch (error) {
-    return ((error as { stderr?: string }).stderr ?? String(error)).trim()
-  }
-}
 
 const python = findPython()
 const skipped = typeof python === 'string' ? `, skipped: ${python}` : ''

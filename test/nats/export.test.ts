@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { exportConfigSchema } from '../../packages/aggregator/src/config.ts'
+import { booksForExports, type ExportConfig } from '../../packages/aggregator/src/export/export-books.ts'
 import { FakeOap } from '../../packages/aggregator/src/export/oap/fake-oap.testing.ts'
 import { encodeInterval, noCounts } from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
 import { messagesOf } from '../../packages/aggregator/src/export/oap/interval/framed-messages.ts'
 import { decodeAccessLog, OapModel } from '../../packages/aggregator/src/export/oap/oap-model.testing.ts'
-import { booksForOap } from '../../packages/aggregator/src/export/oap/open-oap-exporter.ts'
-import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import { ensureStreams, type NatsLink } from '../../packages/shared/src/nats/index.ts'
 import { type AggregatorProgram, startAggregatorProgram } from './aggregator-program.ts'
@@ -47,9 +47,9 @@ function ownSeries({ series }: OapModel): Record<string, number> {
 
 /** What one process that was never interrupted would have OAP show. */
 async function truthOf(link: NatsLink): Promise<Record<string, number>> {
-  const loaded = loadConfig(oapConfigSchema, { args: ['--oap-dry-run'], env: {} })
+  const loaded = loadConfig(exportConfigSchema, { args: ['--oap-dry-run'], env: {} })
   if (loaded.help || !loaded.ok) throw new Error('options')
-  const books = booksForOap(loaded.config as OapConfig, false)!
+  const books = booksForExports(loaded.config as ExportConfig, false)!
   await readUninterrupted(link, 'local', { onDelta: books.onDelta })
   const model = new OapModel()
   for (const { unixMinute, pairs } of books.of(0).drain(Date.now())) {

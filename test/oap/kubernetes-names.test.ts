@@ -1,12 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { OapExporter } from '../../packages/aggregator/src/export/oap/oap-exporter.ts'
-import {
-  booksForOap,
-  openOapExporter,
-  ownSource,
-} from '../../packages/aggregator/src/export/oap/open-oap-exporter.ts'
-import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { exportConfigSchema } from '../../packages/aggregator/src/config.ts'
+import { booksForExports, type ExportConfig } from '../../packages/aggregator/src/export/export-books.ts'
 import { ShopCluster } from '../../packages/aggregator/src/export/oap/shop-cluster.testing.ts'
+import { type Exports, openExports, ownSource } from '../../packages/aggregator/src/export/open-exports.ts'
 import { Counter, type CounterName } from '../../packages/aggregator/src/topology/counters.ts'
 import { bucketValue } from '../../packages/aggregator/src/topology/latency-entries.ts'
 import { SaidFlag } from '../../packages/aggregator/src/topology/said-rows.ts'
@@ -58,7 +54,7 @@ const amounts = (n: number): SideTruth => ({
 
 describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, () => {
   let oap: Oap
-  let exporter: OapExporter
+  let exporter: Exports
   let minute = 0
   const truth = new Truth()
   const shop = new ShopCluster()
@@ -152,21 +148,22 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
   }
 
   it('are those of the services dialled and the pods that answered, and the figures are whole', async () => {
-    const loaded = loadConfig(oapConfigSchema, { args: ['--oap', oap.address], env: {} })
+    const loaded = loadConfig(exportConfigSchema, { args: ['--oap', oap.address], env: {} })
     if (loaded.help || !loaded.ok) throw new Error('options')
-    const config = loaded.config as OapConfig
-    const books = booksForOap(config, false)!
+    const config = loaded.config as ExportConfig
+    const books = booksForExports(config, false)!
     const startMs = Date.now()
     minute = Math.floor(startMs / 60_000)
     const topology = createTopology({
       index: shop.index,
       startMs,
-      onDelta: books.onDelta(shop.index),
+      onDelta: books.onDelta(shop.index)!,
       onSaid: books.onSaid,
     })
-    exporter = openOapExporter(config, books, own => ownSource(own, topology, Date.now), {
+    exporter = openExports(config, books, own => ownSource(own, topology, Date.now), {
       log: createConsole({ write: () => undefined }, 'silent').log,
       nowMs: Date.now,
+      version: '0',
     })!
     bookTraffic(topology.book(0), startMs)
     const reader = new OapReader(oap)
@@ -181,7 +178,7 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
       },
       { timeout: 60_000, interval: 2_000 },
     )
-    expect(exporter.status()).toMatchObject({ sent: { refused: {}, unknownIntervals: 0 } })
+    expect(exporter.oapStatus!()).toMatchObject({ sent: { refused: {}, unknownIntervals: 0 } })
   })
 
   it('fill services, instances and topology, remote-only pods among them, and nothing else is there', async () => {

@@ -1,13 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { OapExporter } from '../../packages/aggregator/src/export/oap/oap-exporter.ts'
-import {
-  booksForOap,
-  openOapExporter,
-  ownSource,
-} from '../../packages/aggregator/src/export/oap/open-oap-exporter.ts'
-import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
+import { exportConfigSchema } from '../../packages/aggregator/src/config.ts'
+import { booksForExports, type ExportConfig } from '../../packages/aggregator/src/export/export-books.ts'
 import { ShopCluster } from '../../packages/aggregator/src/export/oap/shop-cluster.testing.ts'
+import { type Exports, openExports, ownSource } from '../../packages/aggregator/src/export/open-exports.ts'
 import { Counter, type CounterName, Histogram } from '../../packages/aggregator/src/topology/counters.ts'
 import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
 import { createConsole } from '../../packages/cli/src/console.ts'
@@ -28,21 +24,21 @@ interface Found {
 
 describe.skipIf(missing !== '')(`what the access log has no place for, in a real OAP ${missing}`, () => {
   let oap: Oap
-  let exporter: OapExporter
+  let exporter: Exports
   const shop = new ShopCluster()
   const minute = Math.floor(Date.now() / 60_000)
 
   beforeAll(async () => {
     oap = await Oap.start({ metricRules: 'skybraid/*' })
     const args = ['--oap', oap.address, '--oap-metrics', '--oap-http-logs-per-second', '1']
-    const loaded = loadConfig(oapConfigSchema, { args, env: {} })
+    const loaded = loadConfig(exportConfigSchema, { args, env: {} })
     if (loaded.help || !loaded.ok) throw new Error('options')
-    const config = loaded.config as OapConfig
-    const books = booksForOap(config, false)!
+    const config = loaded.config as ExportConfig
+    const books = booksForExports(config, false)!
     const topology = createTopology({
       index: shop.index,
       startMs: minute * 60_000,
-      onDelta: books.onDelta(shop.index),
+      onDelta: books.onDelta(shop.index)!,
       ...(books.onFinal && { onFinal: books.onFinal }),
     })
     const atMs = minute * 60_000
@@ -90,9 +86,10 @@ describe.skipIf(missing !== '')(`what the access log has no place for, in a real
     } as const
     books.of(0).addOperation(edge, minute, redis)
     topology.flush(Date.now())
-    exporter = openOapExporter(config, books, own => ownSource(own, topology, Date.now), {
+    exporter = openExports(config, books, own => ownSource(own, topology, Date.now), {
       log: createConsole({ write: () => undefined }, 'silent').log,
       nowMs: Date.now,
+      version: '0',
     })!
   }, 180_000)
 
@@ -151,8 +148,8 @@ describe.skipIf(missing !== '')(`what the access log has no place for, in a real
     )
     const percentiles = await ask("skybraid_service_round_trip_percentile{p='50,90,99'}", service('web.shop'))
     expect(percentiles).toEqual({ '50': 250, '90': 250, '99': 50_000 })
-    expect(exporter.status().sent).toMatchObject({ unknownMetricPoints: 0 })
-    expect(exporter.status().sent!.metricPoints).toBeGreaterThan(20)
+    expect(exporter.oapStatus!().sent).toMatchObject({ unknownMetricPoints: 0 })
+    expect(exporter.oapStatus!().sent!.metricPoints).toBeGreaterThan(20)
   }, 120_000)
 
   it('is what every widget of the shipped dashboard asks for', async () => {
@@ -171,7 +168,7 @@ describe.skipIf(missing !== '')(`what the access log has no place for, in a real
   })
 
   it('samples the requests that go one by one, and says by how much', () => {
-    const { http } = exporter.status()
+    const { http } = exporter.oapStatus!()
     expect(http.seen).toBe(40_017)
     expect(http.sent).toBeLessThanOrEqual(30)
     expect(http.factor).toBeGreaterThan(1_000)

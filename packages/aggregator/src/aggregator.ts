@@ -6,7 +6,8 @@ import { buildServer } from './api/server.ts'
 import { apiOptions, kubeAccessOf, readinessOf, tokenOf } from './api-settings.ts'
 import type { AggregatorConfig } from './config.ts'
 import { type Core, createCore } from './core.ts'
-import { booksForOap, type OapBooks, openOapExporter, ownSource } from './export/oap/open-oap-exporter.ts'
+import { booksForExports, type ExportBooks } from './export/export-books.ts'
+import { openExports, ownSource } from './export/open-exports.ts'
 import type { Kubernetes } from './kube/kubernetes.ts'
 import { openKubernetes, outsideRangesOf } from './kube/open-kubernetes.ts'
 import { openSegmentStore, type SegmentStore } from './store/segment-store.ts'
@@ -65,11 +66,11 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     throw error
   }
   const notes = [...(options.notes ?? []), ...(store?.wasKilled ? [killedBefore] : [])]
-  const books = booksForOap(config, false)
+  const books = booksForExports(config, false)
   const core = openCore(config, store, nowMs(), notes, kubernetes, books)
   if (store !== undefined) restore(core, store, log)
   const state = { closing: false }
-  const oap = openOapExporter(config, books, own => ownSource(own, core.topology, nowMs), {
+  const exported = openExports(config, books, own => ownSource(own, core.topology, nowMs), {
     ...options,
     ...(kubernetes && { hasNames: () => kubernetes.status().synced }),
     nowMs,
@@ -81,7 +82,8 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     version: options.version,
     readiness: () => readinessOf(state.closing),
     collectors: options.collectors ?? (() => []),
-    ...(oap && { oap: oap.status }),
+    ...(exported?.oapStatus && { oap: exported.oapStatus }),
+    ...(exported?.otlpStatus && { otlp: exported.otlpStatus }),
     notes,
     ...(kubernetes && { kubernetes: kubernetes.status }),
     ...access,
@@ -92,7 +94,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
     address = await listenOn(app, config.listen)
   } catch (error) {
     await app.close()
-    await oap?.close()
+    await exported?.close()
     await kubernetes?.close()
     store?.close()
     throw error
@@ -113,7 +115,7 @@ export async function startAggregator(options: AggregatorOptions): Promise<Aggre
         stopTimers()
         core.topology.flush(nowMs())
         store?.close()
-        await oap?.close()
+        await exported?.close()
         await kubernetes?.close()
       })
       return closing
@@ -141,7 +143,7 @@ function openCore(
   startMs: number,
   notes: readonly string[],
   kubernetes: Kubernetes | undefined,
-  books: OapBooks | undefined,
+  books: ExportBooks | undefined,
 ): Core {
   const outside = outsideRangesOf(config)
   return createCore({

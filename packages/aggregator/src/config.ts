@@ -1,5 +1,6 @@
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
 import { oapConfigSchema } from './export/oap/options.ts'
+import { otlpConfigSchema } from './export/otlp-push/options.ts'
 import { namesConfigSchema } from './kube/names-config.ts'
 
 const wholeNumber = (count: number) => (Number.isInteger(count) ? undefined : 'must be a whole number')
@@ -104,7 +105,10 @@ export const servingConfigSchema = defineOptions({
 
 export type ServingConfig = ConfigOf<typeof servingConfigSchema>
 
+/** Where an aggregator sends what it sees. */
+export const exportConfigSchema = defineOptions({ ...oapConfigSchema, ...otlpConfigSchema })
+
 /** Options of an aggregator, to be joined with those of the program it runs in. */
-export const aggregatorConfigSchema = defineOptions({ ...servingConfigSchema, ...oapConfigSchema })
+export const aggregatorConfigSchema = defineOptions({ ...servingConfigSchema, ...exportConfigSchema })
 
 export type AggregatorConfig = ConfigOf<typeof aggregatorConfigSchema>

@@ -35,7 +35,7 @@ export interface CoreOptions {
   /** Names of outside ranges. */
   readonly outside?: OutsideRanges
   /** Makes what gets the growth of edges, for exports. */
-  readonly onDelta?: (index: EntityIndex) => OnEdgeDelta
+  readonly onDelta?: (index: EntityIndex) => OnEdgeDelta | undefined
   /** Gets the rows of minutes that are closed. */
   readonly onFinal?: OnEdgeFinal | undefined
   /** Gets what was said on edges. */

@@ -3,5 +3,4 @@ export { type BusAggregator, type BusAggregatorOptions, startBusAggregator } fro
 export { type AggregatorBusConfig, aggregatorBusConfigSchema } from './bus/bus-config.ts'
 export { type BusAuth, startBusAuth, writeIssuer } from './bus-auth/bus-auth.ts'
 export { type BusAuthConfig, busAuthConfigSchema } from './bus-auth/options.ts'
-export { servingConfigSchema } from './config.ts'
-export { oapConfigSchema } from './export/oap/options.ts'
+export { exportConfigSchema, servingConfigSchema } from './config.ts'

@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { BusStatus } from '../bus/bus-status.ts'
 import type { OapStatus } from '../export/oap/oap-status.ts'
+import type { OtlpStatus } from '../export/otlp-push/otlp-status.ts'
 import type { KubernetesStatus } from '../kube/kubernetes.ts'
 import type { GroupBy } from '../resolve/entity.ts'
 import type { TopologyReader } from '../topology/answer.ts'
@@ -75,6 +76,8 @@ export interface ApiDeps extends WaysIn {
   readonly collectors: () => readonly CollectorSelfStatus[]
   /** What the export to OAP says about itself; undefined where there is none. */
   readonly oap?: () => OapStatus
+  /** What the export to OpenTelemetry says about itself; undefined where there is none. */
+  readonly otlp?: () => OtlpStatus
   /** What the watch of Kubernetes says about itself; undefined where there is none. */
   readonly kubernetes?: () => KubernetesStatus
   /** Of an aggregator that reads a bus outside the process. */

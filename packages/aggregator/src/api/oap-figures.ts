@@ -24,15 +24,13 @@ export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
     leftOut: leftOutByReason(status),
     http: status.http,
     metrics: { sent: sent?.metricPoints ?? 0, unknown: sent?.unknownMetricPoints ?? 0 },
-    ...(notes && {
-      notes: {
-        unknownBefore: notes.unknownBefore,
-        without: [...notes.without],
-        ...(notes.lastError !== undefined && { lastError: notes.lastError }),
-      },
-    }),
+    ...(notes && { notes: notesFigures(notes) }),
     pods: { known: status.pods, announced: sent?.announced ?? 0, failures: sent?.announceFailures ?? 0 },
   }
+}
+
+export function notesFigures({ unknownBefore, without, lastError }: NonNullable<OapStatus['notes']>) {
+  return { unknownBefore, without: [...without], ...(lastError !== undefined && { lastError }) }
 }
 
 export function leftOutByReason({ leftOut, foldedNames }: OapStatus): Record<string, number> {

@@ -8,19 +8,19 @@ import { buildServer } from '../api/server.ts'
 import { apiOptions, kubeAccessOf, readinessOf, tokenOf } from '../api-settings.ts'
 import type { ServingConfig } from '../config.ts'
 import { createPartitionedCore } from '../core.ts'
-import type { ExportSource } from '../export/oap/oap-exporter.ts'
-import { booksForOap, openOapExporter } from '../export/oap/open-oap-exporter.ts'
-import type { OapConfig } from '../export/oap/options.ts'
+import { booksForExports, type ExportConfig } from '../export/export-books.ts'
+import { type Exports, openExports } from '../export/open-exports.ts'
+import type { ExportSource } from '../export/take-exports.ts'
 import { openKubernetes, outsideRangesOf } from '../kube/open-kubernetes.ts'
 import { type AggregatorBusConfig, ordinalOf } from './bus-config.ts'
 import { type BusPartitions, followPartitions } from './bus-partitions.ts'
 import type { BusStatus } from './bus-status.ts'
 import { createExportNotes } from './export-notes.ts'
 import { settleLayout } from './layout-keeper.ts'
-import { createPartitionExports, type PartitionExports } from './partition-exports.ts'
+import { createPartitionExports, type ExportsStatus, type PartitionExports } from './partition-exports.ts'
 
 export interface BusAggregatorOptions {
-  readonly config: ServingConfig & OapConfig & AggregatorBusConfig
+  readonly config: ServingConfig & ExportConfig & AggregatorBusConfig
   readonly log: FastifyBaseLogger
   /** Shown in `/status` and `/openapi.json`. */
   readonly version: string
@@ -70,7 +70,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
   const outside = outsideRangesOf(config)
   const kubernetes = await openKubernetes(config, log)
   const access = { ...token, ...kubeAccessOf(config, kubernetes, log) }
-  const books = booksForOap(config, true)
+  const books = booksForExports(config, true)
   const core = createPartitionedCore({
     ...(kubernetes && { source: kubernetes.names }),
     ...(outside && { outside }),
@@ -87,8 +87,9 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
       openElsewhere: bus.partitions?.openElsewhere() ?? [],
     }),
   })
-  const oap = openOapExporter(config, books, () => lateSource(() => bus.exports?.source), {
+  const exported = openExports(config, books, () => lateSource(() => bus.exports?.source), {
     log,
+    version: options.version,
     ...(kubernetes && { hasNames: () => kubernetes.status().synced }),
     nowMs: Date.now,
   })
@@ -104,7 +105,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     version: options.version,
     readiness: () => readinessOf(bus.closing, reasons()),
     collectors: () => [],
-    ...(oap && { oap: () => ({ ...oap.status(), notes: bus.exports?.status() }) }),
+    ...exportStatuses(exported, () => bus.exports?.status()),
     bus: () => statusOf(bus.link, bus.streams, bus.partitions, owner, replica, config.replicas),
     ...(kubernetes && { kubernetes: kubernetes.status }),
     ...access,
@@ -116,7 +117,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
   } catch (error) {
     await app.close()
     await kubernetes?.close()
-    await oap?.close()
+    await exported?.close()
     throw error
   }
 
@@ -148,13 +149,13 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     })
     const layout = await settleLayout(bus.link, config, Date.now(), log)
     if (bus.closing) return
-    if (books && oap)
+    if (books && exported)
       bus.exports = createPartitionExports({
         topology: core.topology,
         notes: createExportNotes(bus.link, config.cluster, config, owner),
         bookOf: books.renew,
         nowMs: Date.now,
-        takeNow: oap.takeNow,
+        takeNow: exported.takeNow,
       })
     bus.partitions = followPartitions({
       link: bus.link,
@@ -194,13 +195,22 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
         await joined
         clearInterval(timer)
         await bus.partitions?.close()
-        await oap?.close()
+        await exported?.close()
         await app.close()
         await bus.link?.close()
         await kubernetes?.close()
       })()
       return closing
     },
+  }
+}
+
+/** What `/status` says of exports; how far partitions were exported is the same for all of them. */
+function exportStatuses(exported: Exports | undefined, notes: () => ExportsStatus | undefined) {
+  const { oapStatus, otlpStatus } = exported ?? {}
+  return {
+    ...(oapStatus && { oap: () => ({ ...oapStatus(), notes: notes() }) }),
+    ...(otlpStatus && { otlp: () => ({ ...otlpStatus(), notes: notes() }) }),
   }
 }
 

@@ -1,6 +1,7 @@
-import type { ExportBook, MinuteTake } from '../export/oap/interval/export-book.ts'
+import type { Drained } from '../export/export-books.ts'
+import type { MinuteTake } from '../export/oap/interval/export-book.ts'
 import { mergeTakes } from '../export/oap/interval/merge-takes.ts'
-import type { ExportSource, Taken } from '../export/oap/oap-exporter.ts'
+import type { ExportSource, Taken } from '../export/take-exports.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { ExportNote, ExportNotes } from './export-notes.ts'
 
@@ -40,14 +41,14 @@ export interface ExportsStatus {
 export interface PartitionExportsDeps {
   readonly topology: Pick<Topology, 'markDeltas' | 'takeDeltas'>
   readonly notes: ExportNotes
-  readonly bookOf: (partition: number) => ExportBook
+  readonly bookOf: (partition: number) => Drained
   readonly nowMs: () => number
   /** Has the exporter take what one partition has. */
   readonly takeNow: (partition: number) => Promise<void>
 }
 
 interface Part {
-  readonly book: ExportBook
+  readonly book: Drained
   readonly clock: PartitionClock
   /** What was exported before, until it is passed. */
   replay: (ExportNote & { isMarked: boolean }) | undefined

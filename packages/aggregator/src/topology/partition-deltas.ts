@@ -99,7 +99,7 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
 
   function takePartition(partition: number): void {
     const rows = rowsOf(partition)
-    deltas.take(rows, tellOf(partition))
+    if (onDelta) deltas.take(rows, tellOf(partition))
     if (onSaid === undefined) return
     for (const { minute } of rows) saidDeltas.take(minute, tellSaid(partition))
   }
@@ -131,7 +131,7 @@ export function createPartitionDeltas(deps: PartitionDeltasDeps): PartitionDelta
 
   return {
     mark(one) {
-      for (const partition of these(one)) deltas.mark(rowsOf(partition))
+      if (onDelta) for (const partition of these(one)) deltas.mark(rowsOf(partition))
     },
     take(one) {
       for (const partition of these(one)) takePartition(partition)

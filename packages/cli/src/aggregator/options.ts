@@ -1,4 +1,4 @@
-import { aggregatorBusConfigSchema, oapConfigSchema, servingConfigSchema } from '@skybraid/aggregator/program'
+import { aggregatorBusConfigSchema, exportConfigSchema, servingConfigSchema } from '@skybraid/aggregator/program'
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
 import { logLevelOption } from '../log-level.ts'
 
@@ -8,7 +8,7 @@ const { 'data-dir': _dataDir, ...own } = servingConfigSchema
 export const aggregatorOptions = defineOptions({
   ...aggregatorBusConfigSchema,
   ...own,
-  ...oapConfigSchema,
+  ...exportConfigSchema,
   ...logLevelOption,
 })
 

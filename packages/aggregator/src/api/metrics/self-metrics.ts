@@ -5,6 +5,7 @@ import { writeBusMetrics } from './bus-metrics.ts'
 import { writeKubernetesMetrics } from './kubernetes-metrics.ts'
 import type { MetricSet } from './metric-set.ts'
 import { writeOapMetrics } from './oap-metrics.ts'
+import { writeOtlpMetrics } from './otlp-metrics.ts'
 
 /** What the aggregator and its collectors say about themselves. Labels come from closed sets and node names. */
 export function writeSelfMetrics(out: MetricSet, context: ApiContext): void {
@@ -30,6 +31,7 @@ export function writeSelfMetrics(out: MetricSet, context: ApiContext): void {
   )
   cut(context.streams.cut())
   if (context.oap) writeOapMetrics(out, context.oap())
+  if (context.otlp) writeOtlpMetrics(out, context.otlp())
   writeProcess(out)
 }
 

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import type { ApiContext, ApiServer } from '../api-deps.ts'
 import { demandRight } from '../auth/access.ts'
 import { oapFigures } from '../oap-figures.ts'
+import { otlpFigures } from '../otlp-figures.ts'
 import { processFigures } from '../process-figures.ts'
 import { refusals } from '../schema/problem-schema.ts'
 import type { statusSchema } from '../schema/status-schema.ts'
@@ -34,6 +35,7 @@ export function statusRoute(app: ApiServer, context: ApiContext): void {
       ...(context.bus && { bus: context.bus() }),
       collectors: [...context.collectors()],
       ...(context.oap && { oap: oapFigures(context.oap()) }),
+      ...(context.otlp && { otlp: otlpFigures(context.otlp()) }),
       api: {
         streamClients: context.streams.clients(),
         streamClientsMax: context.options.maxStreamClients,

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { exportNotesSchema } from './export-notes-schema.ts'
 
 const strict = { additionalProperties: false } as const
 const byReason = Type.Record(Type.String(), Type.Integer())
@@ -49,21 +50,7 @@ export const oapStatusSchema = Type.Object(
       { sent: Type.Integer(), unknown: Type.Integer() },
       { ...strict, description: 'points of OpenTelemetry metrics (--oap-metrics)' },
     ),
-    notes: Type.Optional(
-      Type.Object(
-        {
-          unknownBefore: Type.Integer({
-            description:
-              'intervals that former owners of partitions took, and of which nobody knows the rest',
-          }),
-          without: Type.Array(Type.Integer(), {
-            description: 'partitions booked here that are not exported, because the bus takes no notes',
-          }),
-          lastError: Type.Optional(Type.String()),
-        },
-        { ...strict, description: 'on the bus: how far partitions were exported, as it is noted there' },
-      ),
-    ),
+    notes: Type.Optional(exportNotesSchema),
     pods: Type.Object(
       { known: Type.Integer(), announced: Type.Integer(), failures: Type.Integer() },
       { ...strict, description: 'instances told to OAP by name' },

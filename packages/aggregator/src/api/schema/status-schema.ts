@@ -2,6 +2,7 @@ import Type from 'typebox'
 import { busSchema } from './bus-schema.ts'
 import { kubernetesSchema } from './kubernetes-schema.ts'
 import { oapStatusSchema } from './oap-status-schema.ts'
+import { otlpStatusSchema } from './otlp-status-schema.ts'
 
 /** JSON schemas of `/status`, `/livez` and `/readyz`; the ingest part mirrors IngestStatus in topology/answer.ts. */
 
@@ -132,6 +133,7 @@ export const statusSchema = Type.Object(
       description: 'collectors that run in this process; empty if there are none',
     }),
     oap: Type.Optional(oapStatusSchema),
+    otlp: Type.Optional(otlpStatusSchema),
     api: Type.Object(
       {
         streamClients: Type.Integer(),

@@ -1,10 +1,11 @@
 import { loadConfig } from '@skybraid/shared'
 import pino from 'pino'
 import { expect, it } from 'vitest'
+import { exportConfigSchema } from '../../config.ts'
 import { Counter } from '../../topology/counters.ts'
 import { createTopology } from '../../topology/topology.ts'
-import { booksForOap, openOapExporter, ownSource } from './open-oap-exporter.ts'
-import { type OapConfig, oapConfigSchema } from './options.ts'
+import { booksForExports, type ExportConfig } from '../export-books.ts'
+import { openExports, ownSource } from '../open-exports.ts'
 import { ShopCluster } from './shop-cluster.testing.ts'
 
 const minute = 29_500_000
@@ -12,15 +13,15 @@ const nowMs = () => minute * 60_000 + 30_000
 
 it('a dry run writes in words what would be sent, a line each, and sends nothing', async () => {
   const args = ['--oap-dry-run', '--oap-cluster', 'demo', '--oap-metrics']
-  const loaded = loadConfig(oapConfigSchema, { args, env: {} })
+  const loaded = loadConfig(exportConfigSchema, { args, env: {} })
   if (loaded.help || !loaded.ok) throw new Error('options')
-  const config = loaded.config as OapConfig
+  const config = loaded.config as ExportConfig
   const shop = new ShopCluster()
-  const books = booksForOap(config, false)!
+  const books = booksForExports(config, false)!
   const topology = createTopology({
     index: shop.index,
     startMs: minute * 60_000,
-    onDelta: books.onDelta(shop.index),
+    onDelta: books.onDelta(shop.index)!,
     onFinal: books.onFinal!,
   })
   const book = topology.book(0)
@@ -30,9 +31,10 @@ it('a dry run writes in words what would be sent, a line each, and sends nothing
   book.counters[row + Counter.failedRefused] += 2
   topology.flush(nowMs())
   const lines: string[] = []
-  const exporter = openOapExporter(config, books, own => ownSource(own, topology, nowMs), {
+  const exporter = openExports(config, books, own => ownSource(own, topology, nowMs), {
     log: pino({ level: 'silent' }),
     nowMs,
+    version: '0',
     writeLine: line => void lines.push(line),
   })!
   await exporter.close()
@@ -58,5 +60,5 @@ it('a dry run writes in words what would be sent, a line each, and sends nothing
       value: 2,
     },
   ])
-  expect(exporter.status()).toMatchObject({ isDryRun: true, sent: undefined })
+  expect(exporter.oapStatus!()).toMatchObject({ isDryRun: true, sent: undefined })
 })

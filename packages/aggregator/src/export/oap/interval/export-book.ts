@@ -1,5 +1,6 @@
 import type { DeltaEdge, FinalRow } from '../../../topology/partition-deltas.ts'
 import type { SaidDelta } from '../../../topology/said-deltas.ts'
+import type { SeriesAmounts } from '../../otlp/otlp-book.ts'
 import { type BookedOperation, bookedOperation, httpRequestsOf } from './booked-operation.ts'
 import type { EndNames } from './end-names.ts'
 import { createFigureBook, type EndFigures } from './figure-book.ts'
@@ -13,6 +14,8 @@ import { Role } from './pod-pair.ts'
 export interface MinuteTake extends MinutePairs {
   readonly requests: readonly HttpRequests[]
   readonly figures: readonly EndFigures[]
+  /** What goes to OpenTelemetry. */
+  readonly otlp?: readonly SeriesAmounts[]
 }
 
 export interface ExportBookOptions {

@@ -15,6 +15,7 @@ export function mergeTakes(lists: readonly (readonly MinuteTake[])[]): readonly 
       pairs: all.length === 1 ? all[0].pairs : mergePairs(all.map(({ pairs }) => pairs)),
       requests: all.flatMap(({ requests }) => requests),
       figures: all.flatMap(({ figures }) => figures),
+      otlp: all.flatMap(({ otlp = [] }) => otlp),
     }))
 }
 

@@ -28,8 +28,9 @@ export function* encodeFigures(unixMinute: number, figures: readonly EndFigures[
     const points = metrics.reduce((sum, { amounts }) => sum + amounts.length, 0)
     if (points === 0) continue
     const startMs = unixMinute * minuteMs
-    const [resource, scope, endMs] = [[['service.name', job]] as const, job, startMs + minuteMs / 2]
-    yield { request: encodeMetricsRequest({ resource, scope, startMs, endMs, metrics }), points }
+    const resources = [{ resource: [['service.name', job]] as const, metrics }]
+    const endMs = startMs + minuteMs / 2
+    yield { request: encodeMetricsRequest({ scope: job, startMs, endMs, resources }), points }
   }
 }
 
@@ -40,7 +41,7 @@ export function* figuresInWords(unixMinute: number, figures: readonly EndFigures
       yield { minute: unixMinute, name, ...Object.fromEntries(attributes), value }
 }
 
-function metricsOf(figures: readonly EndFigures[]): Metric[] {
+function metricsOf(figures: readonly EndFigures[]): (Metric & { readonly amounts: readonly Amount[] })[] {
   const metrics = new Map<string, Amount[]>()
   for (const each of figures) addFigures(metrics, each)
   return [...metrics].map(([name, amounts]) => ({ name, unit: unitOf(name), amounts }))

@@ -1,6 +1,7 @@
 const utf8 = new TextEncoder()
 /** Of the length of a message below 128 bytes, which nearly all are. */
 const lengthBytes = 1
+const scratch = new DataView(new ArrayBuffer(8))
 
 /**
  * Protobuf fields into one growing buffer. A message inside a message is begun and ended; only a long one is
@@ -40,11 +41,39 @@ export class WireWriter {
     this.#varint(value)
   }
 
+  /** As `number`, but 0 is written, too: of several possible fields this one is there. */
+  whole(field: number, value: number): void {
+    this.#reserve(16)
+    this.#varint(field * 8)
+    this.#varint(value)
+  }
+
   /** Eight bytes, the lower ones first; 0 is written, too. */
   fixed64(field: number, value: bigint): void {
     this.#reserve(16)
     this.#varint(field * 8 + 1)
     for (let i = 0, rest = value; i < 8; i++, rest >>= 8n) this.#bytes[this.length++] = Number(rest & 0xffn)
+  }
+
+  /** 0 is written, too. */
+  double(field: number, value: number): void {
+    scratch.setFloat64(0, value, true)
+    this.fixed64(field, scratch.getBigUint64(0, true))
+  }
+
+  /** A number that may be negative, as `sint32` and `sint64` have it. */
+  signed(field: number, value: number): void {
+    this.number(field, value < 0 ? -2 * value - 1 : 2 * value)
+  }
+
+  /** Whole numbers of a repeated field, zeros too. */
+  packed(field: number, values: readonly number[]): void {
+    const start = this.begin(field)
+    for (const value of values) {
+      this.#reserve(16)
+      this.#varint(value)
+    }
+    this.end(start)
   }
 
   text(field: number, value: string): void {

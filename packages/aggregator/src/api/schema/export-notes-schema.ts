@@ -1,0 +1,18 @@
+import Type from 'typebox'
+
+/** How far partitions were exported, as it is noted on the bus. */
+export const exportNotesSchema = Type.Object(
+  {
+    unknownBefore: Type.Integer({
+      description: 'intervals that former owners of partitions took, and of which nobody knows the rest',
+    }),
+    without: Type.Array(Type.Integer(), {
+      description: 'partitions booked here that are not exported, because the bus takes no notes',
+    }),
+    lastError: Type.Optional(Type.String()),
+  },
+  {
+    additionalProperties: false,
+    description: 'on the bus: how far partitions were exported, as it is noted there',
+  },
+)

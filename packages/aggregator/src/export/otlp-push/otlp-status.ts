@@ -1,0 +1,15 @@
+import type { OapStatus } from '../oap/oap-status.ts'
+import type { SeriesCounts } from '../otlp/series-table.ts'
+import type { OtlpSenderState } from './otlp-sender.ts'
+
+/** What the export to OpenTelemetry says about itself. */
+export interface OtlpStatus extends OtlpSenderState {
+  readonly address: string
+  readonly series: SeriesCounts
+  /** Events that were told and then taken back, without more to take them from. */
+  readonly overstated: number
+  /** Figures of entities that nobody knows any more. */
+  readonly unnamed: number
+  /** On the bus: how far partitions were exported, as it is noted there. */
+  readonly notes?: OapStatus['notes']
+}

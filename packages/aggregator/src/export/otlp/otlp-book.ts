@@ -1,0 +1,135 @@
+import { bucketsPerHistogram, clearHistogram, createLatencySums } from '../../topology/latency-entries.ts'
+import type { DeltaEdge, FinalRow } from '../../topology/partition-deltas.ts'
+import type { SaidDelta } from '../../topology/said-deltas.ts'
+import { SaidFlag, saidSums, unknownStatus } from '../../topology/said-rows.ts'
+import type { OtlpEnds } from './otlp-end.ts'
+import { type TransportShape, tcpShape, udpShape } from './series-shape.ts'
+import type { Series, SeriesTable } from './series-table.ts'
+
+/** What a series grew by. Negative where something was taken back. */
+export interface SeriesAmounts {
+  readonly series: Series
+  /** In the order of the shape's sums. */
+  readonly sums: Float64Array
+  /** Samples by bucket slot, in the order of the shape's histograms. */
+  readonly histograms: readonly Map<number, number>[]
+}
+
+/** What of a partition goes to OpenTelemetry, from wherever in the aggregator it is booked. */
+export interface OtlpBook {
+  /** What one end of an edge saw of an operation of an application protocol. */
+  addSaid(edge: DeltaEdge, unixMinute: number, said: SaidDelta): void
+  /** A row of a minute, or of corrections to one, that is written no more. */
+  addFinal(edge: DeltaEdge, unixMinute: number, row: FinalRow): void
+  /** What was added since the last time, by minute. */
+  drain(): Map<number, readonly SeriesAmounts[]>
+}
+
+/** Figures in no series, by reason. */
+export interface OtlpLeftOut {
+  /** An entity that nobody knows any more. */
+  unnamed: number
+}
+
+export interface OtlpBookOptions {
+  readonly ends: OtlpEnds
+  readonly series: SeriesTable
+  readonly leftOut: OtlpLeftOut
+}
+
+const udpProtocol = 2
+/** The sums of times are the last of `saidSums`. */
+const timesFrom = saidSums.indexOf('firstByteUs')
+
+export function createOtlpBook({ ends, series, leftOut }: OtlpBookOptions): OtlpBook {
+  let minutes = new Map<number, Map<Series, SeriesAmounts>>()
+  const latencies = createLatencySums()
+
+  function amountsOf(of: Series, unixMinute: number): SeriesAmounts {
+    const all = minutes.get(unixMinute) ?? new Map<Series, SeriesAmounts>()
+    minutes.set(unixMinute, all)
+    const kept = all.get(of)
+    if (kept !== undefined) return kept
+    const fresh = noAmounts(of)
+    all.set(of, fresh)
+    return fresh
+  }
+
+  /** As of the end of the minute: what was learnt during it counts. */
+  function endsOf(edge: DeltaEdge, unixMinute: number) {
+    const atMs = unixMinute * 60_000 + 59_999
+    const [client, server] = [ends.of(edge.client, atMs), ends.of(edge.server, atMs)]
+    if (client !== undefined && server !== undefined) return [client, server] as const
+    leftOut.unnamed++
+    return undefined
+  }
+
+  function addSide(
+    edge: DeltaEdge,
+    unixMinute: number,
+    side: 0 | 1,
+    shape: TransportShape,
+    { counters, offset }: FinalRow,
+  ): void {
+    const isSeen =
+      shape.counters.some(of => of[side] >= 0 && counters[offset + of[side]] !== 0) ||
+      shape.from.some(of => latencies.low[of[side]] <= latencies.high[of[side]])
+    const both = isSeen ? endsOf(edge, unixMinute) : undefined
+    if (both === undefined) return
+    const of = series.transport(both[side], both[1 - side], side === 1, shape)
+    const { sums, histograms } = amountsOf(of, unixMinute)
+    for (const [i, counter] of shape.counters.entries())
+      if (counter[side] >= 0) sums[i] += counters[offset + counter[side]]
+    for (const [i, from] of shape.from.entries()) {
+      const histogram = from[side]
+      for (let key = latencies.low[histogram]; key <= latencies.high[histogram]; key++)
+        addTo(histograms[i], key % bucketsPerHistogram, latencies.counts[key])
+    }
+  }
+
+  return {
+    addSaid(edge, unixMinute, { operation, status, flags, sums, buckets }) {
+      const both = endsOf(edge, unixMinute)
+      if (both === undefined) return
+      const isServer = (flags & SaidFlag.server) !== 0
+      const [local, remote] = isServer ? [both[1], both[0]] : both
+      const isUnanswered = status === unknownStatus
+      const of = series.operation(local, remote, edge.dialledPort, {
+        ...operation,
+        isServer,
+        status: isUnanswered ? undefined : status,
+        outcome: (flags & SaidFlag.error) !== 0 ? 'error' : isUnanswered ? 'unanswered' : 'ok',
+      })
+      const amounts = amountsOf(of, unixMinute)
+      const counted = (flags & SaidFlag.timeless) === 0 ? sums.length : timesFrom
+      for (let i = 0; i < counted; i++) amounts.sums[i] += sums[i]
+      if (counted === timesFrom) return
+      for (const [slot, count] of buckets) addTo(amounts.histograms[0], slot, count)
+    },
+    addFinal(edge, unixMinute, row) {
+      for (let i = 0; i < latencies.low.length; i++) clearHistogram(latencies, i)
+      row.latencies.addTo(row.row, latencies)
+      const shape = edge.protocol === udpProtocol ? udpShape : tcpShape
+      addSide(edge, unixMinute, 0, shape, row)
+      addSide(edge, unixMinute, 1, shape, row)
+    },
+    drain() {
+      const drained = new Map([...minutes].map(([minute, all]) => [minute, [...all.values()]]))
+      minutes = new Map()
+      return drained
+    },
+  }
+}
+
+export function noAmounts(series: Series): SeriesAmounts {
+  const { sums, histograms } = series.shape
+  return {
+    series,
+    sums: new Float64Array(sums.length),
+    histograms: histograms.map(() => new Map<number, number>()),
+  }
+}
+
+export function addTo(histogram: Map<number, number>, slot: number, count: number): void {
+  if (count !== 0) histogram.set(slot, (histogram.get(slot) ?? 0) + count)
+}
