@@ -1,4 +1,8 @@
-import { aggregatorBusConfigSchema, exportConfigSchema, servingConfigSchema } from '@skybraid/aggregator/program'
+import {
+  aggregatorBusConfigSchema,
+  exportConfigSchema,
+  servingConfigSchema,
+} from '@skybraid/aggregator/program'
 import { type ConfigOf, defineOptions } from '@skybraid/shared'
 import { logLevelOption } from '../log-level.ts'
 
