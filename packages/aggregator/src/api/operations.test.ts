@@ -10,11 +10,13 @@ import { buildServer } from './server.ts'
 const nowMs = epochMs + 30_000
 let app: ApiServer
 let sequences: Record<string, number>
+let closeMinutes: () => void
 let send: (node: string, records: readonly Partial<TestRecord>[]) => void
 
 beforeEach(async () => {
   const core = createCore({ startMs: epochMs, joinCapacity: 1_000, maxEdges: 100, retentionMs: 3_600_000 })
   sequences = {}
+  closeMinutes = () => core.tick(nowMs + 90_000)
   send = (node, records) => {
     const sequence = (sequences[node] ?? 0) + 1
     sequences[node] = sequence
@@ -29,7 +31,7 @@ beforeEach(async () => {
     version: '0.0.0-test',
     readiness: () => ({ ready: true, reasons: [] }),
     collectors: () => [],
-    options: { ...defaultApiOptions, requestsPerSecond: 0 },
+    options: { ...defaultApiOptions, requestsPerSecond: 0, edgeMetrics: 1 },
   })
 })
 
@@ -186,5 +188,34 @@ describe('/flows', () => {
     bothEnds()
     const { flows } = await ask<{ flows: object[] }>('/flows')
     expect(flows).toMatchObject([{ application: 'http1', protocol: 'tcp' }])
+  })
+})
+
+describe('/metrics', () => {
+  it('has requests and times per pair and end, as many as were asked for', async () => {
+    bothEnds()
+    const dns: TestSaid = { ...get, protocol: L7Protocol.dns, operation: 'A shop.example', count: 2 }
+    send('north', [{ ...client, flags: http1, atMs: epochMs + 2_000, said: [dns] }])
+    closeMinutes()
+    const { body } = await app.inject('/metrics')
+    const lines = body.split('\n').filter(line => /^skybraid_edge_(minute_)?request/.test(line))
+    const pair = 'source="host/north/-/curl",destination="host/south/-/nginx",protocol="http"'
+    const requests = (side: string, outcome: string, count: number) =>
+      `skybraid_edge_minute_requests{${pair},side="${side}",outcome="${outcome}"} ${count}`
+    const time = (side: string, quantile: string, seconds: number) =>
+      `skybraid_edge_minute_request_duration_seconds{${pair},side="${side}",quantile="${quantile}"} ${seconds}`
+    expect(lines).toEqual([
+      'skybraid_edge_requests_not_shown 1',
+      requests('client', 'ok', 11),
+      requests('client', 'error', 2),
+      requests('client', 'unanswered', 1),
+      requests('server', 'ok', 11),
+      requests('server', 'error', 2),
+      requests('server', 'unanswered', 0),
+      time('client', '0.5', 0.000899),
+      time('client', '0.99', 0.005087),
+      time('server', '0.5', 0.000583),
+      time('server', '0.99', 0.004664),
+    ])
   })
 })

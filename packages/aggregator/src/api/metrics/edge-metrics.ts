@@ -2,6 +2,7 @@ import type { ViewScope } from '../../resolve/view-scope.ts'
 import type { TopologyEdge, TopologyQuery } from '../../topology/answer.ts'
 import type { ApiContext } from '../api-deps.ts'
 import { edgeBytes } from '../format/edge-figures.ts'
+import { writeEdgeRequests } from './edge-requests.ts'
 import type { Labels, MetricSet } from './metric-set.ts'
 
 /**
@@ -31,6 +32,7 @@ export function writeEdgeMetrics(out: MetricSet, context: ApiContext, scope: Vie
     const sample = out.family(`skybraid_edge_minute_${name}`, 'gauge', `${help} In the newest closed minute.`)
     for (const edge of shown) sample(edge[figure], edge.labels)
   }
+  writeEdgeRequests(out, answer.edges, context.options.edgeMetrics)
 }
 
 interface EdgeSeries {
