@@ -1,6 +1,9 @@
 import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
 import { Counter, Histogram } from '../../packages/aggregator/src/topology/counters.ts'
+import { SaidFlag } from '../../packages/aggregator/src/topology/said-rows.ts'
 import { createTopology, type Topology } from '../../packages/aggregator/src/topology/topology.ts'
+
+import { bucketSlot, L7Protocol } from '../../packages/shared/src/index.ts'
 
 export const minuteMs = 60_000
 
@@ -51,6 +54,32 @@ export class SyntheticTraffic {
       this.#countTraffic(row, connections)
       this.#sampleLatencies(row, connections)
     }
+  }
+
+  /** What is said on every edge: three operations and two statuses, seen by both ends. */
+  say(minute: number): void {
+    const rows = this.topology.book(0).said(minute)
+    if (rows === undefined) throw new Error('the minute is closed')
+    const operations = Array.from({ length: 3 }, (_, i) =>
+      rows.operation({ protocol: L7Protocol.http1, name: `GET /items/{id}/${i}`, host: 'shop' }),
+    )
+    for (const edge of this.edges)
+      for (const side of [0, SaidFlag.server])
+        for (const [i, operation] of operations.entries()) {
+          const isError = i === 0 && this.#random() < 0.2
+          const row = rows.row(edge, operation, isError ? 503 : 200, side | (isError ? SaidFlag.error : 0))
+          const count = this.#near(10, 1)
+          const us = this.#near(2_000, 1)
+          for (const [sum, amount] of [
+            count,
+            500 * count,
+            4_000 * count,
+            us * count,
+            2 * us * count,
+          ].entries())
+            rows.add(row, sum, amount)
+          rows.addBucket(row, bucketSlot(us), count)
+        }
   }
 
   /** Something small on every edge, so that no part of an earlier answer holds any more. */

@@ -19,6 +19,10 @@ const medianName =
   'GET /topology, 5,000 services, 20,000 edges, last 5 min, no copy held: the answer as JSON, median'
 const cpuName =
   'GET /topology, 5,000 services, 20,000 edges, last 5 min, no copy held: processor time of the same answers, p99'
+const saidName =
+  'GET /topology, 5,000 services, 20,000 edges with HTTP on each, last 5 min, no copy held: the answer as JSON, p99'
+const saidMedianName =
+  'GET /topology, 5,000 services, 20,000 edges with HTTP on each, last 5 min, no copy held: the answer as JSON, median'
 const closingName = 'closing a minute of 20,000 edges: processor time of the longest step'
 const restartName = 'restart: segments of 20,000 edges back in memory, per million edge-minutes'
 
@@ -71,15 +75,15 @@ function cpuMs(): number {
   return (user + system) / 1000
 }
 
-function measureAnswers(traffic: SyntheticTraffic, nowMs: number): readonly Figure[] {
-  const { topology, firstMinute } = traffic
+/** Answers one after the other, every edge changed before each by `touch`. */
+function timeAnswers({ topology, firstMinute }: SyntheticTraffic, nowMs: number, touch: () => void) {
   const fromMs = firstMinute * minuteMs
   const query = { fromMs, toMs: fromMs + minutes * minuteMs, groupBy: 'process' as const, limit: services }
   const times: number[] = []
   const cpuTimes: number[] = []
   let text: Uint8Array<ArrayBuffer> | undefined
   for (let i = 0; i < warmUps + queries; i++) {
-    traffic.touch(firstMinute + minutes - 1)
+    touch()
     const begun = performance.now()
     const begunCpu = cpuMs()
     text = topology.topologyJson(query, nowMs, text)
@@ -89,6 +93,13 @@ function measureAnswers(traffic: SyntheticTraffic, nowMs: number): readonly Figu
   }
   const megabytes = Math.round((text?.length ?? 0) / 1e5) / 10
   const method = `${queries} answers of ${megabytes} MB, every edge changed before each; edges as summaries; computed and written, not sent`
+  return { times, cpuTimes, method }
+}
+
+function measureAnswers(traffic: SyntheticTraffic, nowMs: number): readonly Figure[] {
+  const { times, cpuTimes, method } = timeAnswers(traffic, nowMs, () =>
+    traffic.touch(traffic.firstMinute + minutes - 1),
+  )
   const figure = { unit: 'ms', method, spread: spread(times) }
   return [
     { ...figure, name: answerName, value: Math.round(percentile(times, 99) * 10) / 10, reach: '<= 50' },
@@ -100,6 +111,28 @@ function measureAnswers(traffic: SyntheticTraffic, nowMs: number): readonly Figu
       spread: spread(cpuTimes),
     },
     { ...figure, name: medianName, value: Math.round(percentile(times, 50) * 10) / 10, reach: '' },
+  ]
+}
+
+/** The same world, and on each of its edges requests in every minute. */
+function measureSaid(): readonly Figure[] {
+  const traffic = new SyntheticTraffic(services, edges)
+  const { topology, firstMinute } = traffic
+  for (let minute = firstMinute; minute < firstMinute + minutes; minute++) {
+    longestStep(traffic, minute * minuteMs + 31_000)
+    traffic.fill(minute)
+    traffic.say(minute)
+  }
+  const nowMs = (firstMinute + minutes - 1) * minuteMs + 31_000
+  const said = topology.book(0).said(firstMinute + minutes - 1)!
+  const { times, method } = timeAnswers(traffic, nowMs, () => {
+    traffic.touch(firstMinute + minutes - 1)
+    for (let row = 0; row < said.rowCount; row++) said.add(row, 0, 1)
+  })
+  const figure = { unit: 'ms', method, spread: spread(times) }
+  return [
+    { ...figure, name: saidName, value: Math.round(percentile(times, 99) * 10) / 10, reach: '' },
+    { ...figure, name: saidMedianName, value: Math.round(percentile(times, 50) * 10) / 10, reach: '' },
   ]
 }
 
@@ -122,4 +155,5 @@ function measureRestart(segments: readonly Uint8Array[], nowMs: number): Figure 
 
 export const measurements: readonly Measurement[] = [
   { names: [bytesName, answerName, cpuName, medianName, closingName, restartName], measure },
+  { names: [saidName, saidMedianName], measure: measureSaid },
 ]

@@ -8,15 +8,15 @@ import { defaultLimit } from './query-schema.ts'
 import { parseTimeRange, type TimeParameters, type TimeRange } from './time-range.ts'
 
 export interface GraphParameters {
-  readonly groupBy?: GroupBy
-  readonly focus?: string
-  readonly depth?: number
-  readonly protocol?: 'tcp' | 'udp'
-  readonly minBytes?: number
-  readonly limit?: number
-  readonly include?: 'detail'
-  readonly namespace?: readonly string[]
-  readonly labels?: string
+  readonly groupBy?: GroupBy | undefined
+  readonly focus?: string | undefined
+  readonly depth?: number | undefined
+  readonly protocol?: 'tcp' | 'udp' | undefined
+  readonly minBytes?: number | undefined
+  readonly limit?: number | undefined
+  readonly include?: 'detail' | undefined
+  readonly namespace?: readonly string[] | undefined
+  readonly labels?: string | undefined
 }
 
 /** The range of a request; throws the 400 where it makes no sense. */
@@ -52,11 +52,11 @@ export function topologyQuery(
     toMs: range.toMs,
     groupBy: given.groupBy ?? defaultGroupBy,
     limit: given.limit ?? defaultLimit,
-    ...(given.focus === undefined ? {} : { focus: given.focus, depth: given.depth ?? 1 }),
-    ...(given.protocol === undefined ? {} : { protocol: given.protocol }),
-    ...(ends === undefined ? {} : { ends }),
-    ...(scope === undefined ? {} : { scope }),
-    ...(given.include === undefined ? {} : { detail: true }),
-    ...(given.minBytes === undefined ? {} : { minBytes: given.minBytes }),
+    ...(given.focus && { focus: given.focus, depth: given.depth ?? 1 }),
+    ...(given.protocol && { protocol: given.protocol }),
+    ...(ends && { ends }),
+    ...(scope && { scope }),
+    ...(given.include && { detail: true }),
+    ...(given.minBytes && { minBytes: given.minBytes }),
   }
 }

@@ -19,7 +19,7 @@ import type { Segment, SegmentColumn } from './segment.ts'
  *   losses    f64 per loss place
  *   columns   name, cell width, wide values; then cells, rows of wide values, wide values (f64)
  *   latencies rows + 1 offsets, then 16-bit entries
- *   said      from version 3 on, see `writeSaid`
+ *   said      see `writeSaid`
  * Counters go by name, so that adding one does not change what older bytes mean.
  */
 export const segmentHeader = {
@@ -46,9 +46,8 @@ export const segmentHeader = {
 } as const
 export const headerWords = 20
 export const segmentMagic = 0x47534253 // "SBSG"
+/** No release wrote an earlier one. */
 export const segmentVersion = 3
-/** Version 2 says nothing of what was said; it is read. */
-export const oldestSegmentVersion = 2
 /** The upper half of the flags is the partition. */
 export const SegmentFlag = { partial: 1, correction: 2, partitionShift: 16 } as const
 export const entityWords = 16

@@ -12,7 +12,6 @@ import {
   edgeWords,
   entityWords,
   headerWords,
-  oldestSegmentVersion,
   SegmentFlag,
   segmentHeader,
   segmentMagic,
@@ -47,8 +46,7 @@ export function decodeSegment(bytes: Uint8Array): SegmentDecodeResult {
   const reader = createReader(bytes)
   const field = (name: keyof typeof segmentHeader) => reader.view.getUint32(segmentHeader[name] * 4, true)
   if (field('magic') !== segmentMagic) return { ok: false, reason: 'not_a_segment' }
-  const isKnown = field('version') >= oldestSegmentVersion && field('version') <= segmentVersion
-  if (!isKnown) return { ok: false, reason: 'unknown_version' }
+  if (field('version') !== segmentVersion) return { ok: false, reason: 'unknown_version' }
   if (field('byteLength') !== bytes.length || bytes.length % 4 !== 0)
     return { ok: false, reason: 'truncated' }
   if (field('checksum') !== checksumOf(bytes)) return { ok: false, reason: 'checksum' }
@@ -116,7 +114,7 @@ function readSections(reader: Reader, field: Field): DecodedSegment {
   const entries = reader.u16(field('entries'))
   reader.align()
   checkEntries(entryAt, entries)
-  const said = field('version') < 3 ? undefined : readSaid(reader, field('edges'), strings, check)
+  const said = readSaid(reader, field('edges'), strings, check)
   check(reader.atEnd())
   return { head, entities, edges, rows, gauges, losses, columns, entryAt, entries, said }
 }

@@ -8,7 +8,7 @@ import type { TopologyAnswer, TopologyQuery } from './answer.ts'
 import { counterCount, histogramNames } from './counters.ts'
 import { bucketValue } from './latency-entries.ts'
 import { saidSumCount, unknownStatus } from './said-rows.ts'
-import { checksumOf } from './segment-bytes.ts'
+import { checksumOf, segmentHeader, segmentVersion } from './segment-bytes.ts'
 import { decodeSegment } from './segment-decode.ts'
 import { createTopology } from './topology.ts'
 
@@ -333,6 +333,17 @@ describe('segments', () => {
     }
     expect(t.topology.load(good.slice(0, 90))).toEqual({ ok: false, reason: 'truncated' })
     expect(t.topology.stats().refusedSegments).toEqual({ truncated: 1 })
+  })
+
+  it('refuse those of another version, older or newer, by name', () => {
+    const t = setUp()
+    t.book({ edge: 0, minute: 0, amounts: [[3, 70_000]], samples: [], said: [] })
+    t.closeUntil(0)
+    for (const version of [segmentVersion - 1, segmentVersion + 1]) {
+      const other = t.segments[0].slice()
+      new DataView(other.buffer).setUint32(segmentHeader.version * 4, version, true)
+      expect(decodeSegment(other)).toEqual({ ok: false, reason: 'unknown_version' })
+    }
   })
 
   it('survive any bytes behind a right checksum', () => {

@@ -38,12 +38,7 @@ export function edgeRoute(app: ApiServer, context: ApiContext): void {
     const range = rangeOf(request.query, nowMs, options.maxRangeMs)
     const { groupBy } = request.query
     const query = {
-      ...topologyQuery(
-        groupBy === undefined ? {} : { groupBy },
-        range,
-        options.defaultGroupBy,
-        viewerOf(request).scope,
-      ),
+      ...topologyQuery({ groupBy }, range, options.defaultGroupBy, viewerOf(request).scope),
       limit: Number.MAX_SAFE_INTEGER,
     }
     const version = cache.version(query, nowMs)

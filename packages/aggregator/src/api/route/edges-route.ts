@@ -90,20 +90,7 @@ function allEdges(
   defaultGroupBy: GroupBy,
   scope: ViewScope | undefined,
 ): TopologyQuery {
-  const { groupBy, protocol, minBytes, namespace, labels } = given
-  const query = topologyQuery(
-    {
-      ...(groupBy === undefined ? {} : { groupBy }),
-      ...(protocol === undefined ? {} : { protocol }),
-      ...(minBytes === undefined ? {} : { minBytes }),
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(labels === undefined ? {} : { labels }),
-    },
-    range,
-    defaultGroupBy,
-    scope,
-  )
-  return { ...query, limit: Number.MAX_SAFE_INTEGER }
+  return { ...topologyQuery(given, range, defaultGroupBy, scope), limit: Number.MAX_SAFE_INTEGER }
 }
 
 function pageOf(

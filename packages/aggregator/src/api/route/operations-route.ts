@@ -72,15 +72,11 @@ export function operationsRoute(app: ApiServer, context: ApiContext): void {
     if (cursor !== undefined && typeof cursor.value !== 'number') throw badCursor()
     const range = walkRange(cursor, rangeOf(given, nowMs, options.maxRangeMs), options.maxRangeMs)
     const { groupBy, namespace, labels, service } = given
-    const graph = {
-      ...(groupBy === undefined ? {} : { groupBy }),
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(labels === undefined ? {} : { labels }),
-    }
+    const graph = { groupBy, namespace, labels }
     const query: OperationsQuery = {
       ...topologyQuery(graph, range, options.defaultGroupBy, viewerOf(request).scope),
       limit: Number.MAX_SAFE_INTEGER,
-      ...(service === undefined ? {} : { service }),
+      ...(service && { service }),
     }
     const version = `${cache.version(query, nowMs)}-${fingerprint(service ?? '')}`
     const pageName = fingerprint(
