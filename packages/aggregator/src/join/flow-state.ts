@@ -207,7 +207,15 @@ export class FlowState {
     if (!batch.isV6(i)) {
       words[c + Cold.local] = u32.localAddress[i]
       words[c + Cold.remote] = u32.remoteAddress[i]
-      this.#entities.learnLocal(batch.node, 0, 0, v4MappedWord, u32.localAddress[i], batch.atMs(i))
+      this.#entities.learnLocal(
+        batch.node,
+        batch.owner(i),
+        0,
+        0,
+        v4MappedWord,
+        u32.localAddress[i],
+        batch.atMs(i),
+      )
       return
     }
     const local = 16 * u32.localAddress[i]
@@ -223,6 +231,7 @@ export class FlowState {
     )
     this.#entities.learnLocal(
       batch.node,
+      batch.owner(i),
       wordAt(v6Addresses, local),
       wordAt(v6Addresses, local + 4),
       wordAt(v6Addresses, local + 8),

@@ -39,7 +39,8 @@ export interface AddressClaims<Holder> {
 export function createAddressClaims<Holder>(): AddressClaims<Holder> {
   let table = createAddressTable()
   let lists: Claim<Holder>[][] = []
-  let keys: [number, number, number, number][] = []
+  /** Four words for each list. */
+  let keys: number[] = []
   let size = 0
 
   function listOf(w0: number, w1: number, w2: number, w3: number): readonly Claim<Holder>[] | undefined {
@@ -60,7 +61,7 @@ export function createAddressClaims<Holder>(): AddressClaims<Holder> {
       else {
         table.add(0, w0, w1, w2, w3, lists.length)
         lists.push([claim])
-        keys.push([w0, w1, w2, w3])
+        keys.push(w0, w1, w2, w3)
       }
       size++
       return true
@@ -75,9 +76,10 @@ export function createAddressClaims<Holder>(): AddressClaims<Holder> {
       for (const [i, list] of old.entries()) {
         const kept = list.filter(isKept)
         if (kept.length === 0) continue
-        table.add(0, ...oldKeys[i], lists.length)
+        const [w0, w1, w2, w3] = oldKeys.slice(4 * i, 4 * i + 4)
+        table.add(0, w0, w1, w2, w3, lists.length)
         lists.push(kept)
-        keys.push(oldKeys[i])
+        keys.push(w0, w1, w2, w3)
         size += kept.length
       }
     },

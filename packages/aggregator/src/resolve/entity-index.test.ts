@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { createKubeWorld, worldMs } from '../topology/kube-world.testing.ts'
 import { addressText, wordsOfBytes, wordsOfText } from './address-text.ts'
 import { kernelGroupings as groupings } from './entity-grouping.ts'
 import { createEntityIndex } from './entity-index.ts'
@@ -80,14 +81,38 @@ describe('createEntityIndex', () => {
     const words = [0, 0, v4MappedWord, v4(172, 17, 0, 2)] as const
     const seenFrom = (node: number, ms: number) =>
       index.group(index.ofAddress(node, ...words, 0), 'process', ms).id
-    index.learnLocal(a, ...words, 1000)
+    index.learnLocal(a, -1, ...words, 1000)
     expect(seenFrom(c, 2000)).toBe('host/a')
-    index.learnLocal(b, ...words, 3000)
+    index.learnLocal(b, -1, ...words, 3000)
     expect(seenFrom(c, 4000)).toBe('host/b')
     expect(seenFrom(a, 4000)).toBe('host/a')
-    index.learnLocal(a, ...words, 3500)
+    index.learnLocal(a, -1, ...words, 3500)
     expect(seenFrom(c, 4000)).toBe('outside/172.17.0.2')
     expect(seenFrom(b, 4000)).toBe('host/b')
+  })
+
+  it('takes an address of a node that Kubernetes does not name for the node, but none that a pod uses or ever had', () => {
+    const world = createKubeWorld()
+    const { index } = world
+    world.node('n1', 'z1', '192.168.0.1')
+    const call = { namespace: 'a', workload: 'w', node: 'n1' }
+    const pod = world.pod({ ...call, name: 'p', address: '10.1.0.2' })
+    const kubelet = world.process('n1', 'kubelet')
+    const unknown = index.ofOwner(index.node('n1'), { ...none, process: 'who' })
+    const named = (address: string) => {
+      const id = world.address('n1', address)
+      return index.group(id, 'workload', worldMs + 1000).id
+    }
+    const learn = (owner: number, address: string) => {
+      const { w0, w1, w2, w3 } = wordsOfText(address)!
+      index.learnLocal(index.node('n1'), owner, w0, w1, w2, w3, worldMs)
+    }
+    for (const owner of [kubelet, pod, unknown]) learn(owner, `10.1.0.${100 + owner}`)
+    learn(kubelet, '10.1.0.2')
+    expect(named(`10.1.0.${100 + kubelet}`)).toBe('node/n1')
+    expect(named(`10.1.0.${100 + pod}`)).toBe(`outside/10.1.0.${100 + pod}`)
+    expect(named(`10.1.0.${100 + unknown}`)).toBe(`outside/10.1.0.${100 + unknown}`)
+    expect(named('10.1.0.2')).toBe('workload/a/Deployment/w')
   })
 
   it('takes loopback and unspecified addresses for the node itself', () => {

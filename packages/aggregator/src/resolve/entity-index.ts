@@ -228,13 +228,18 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     const at = id * 4
     const w = addressWords
     const dns = names.at(entityNode[id], entity.address, atMs)
-    // a pod's address is in use on its node as well, and is not the node's
     const owner = isThisMachine(w[at], w[at + 1], w[at + 2], w[at + 3])
       ? entityNode[id]
-      : source
+      : source?.isClaimed(w[at], w[at + 1], w[at + 2], w[at + 3])
         ? -1
         : locals.ownerOf(entityNode[id], w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
     return { ...(dns && { dns }), ...(owner >= 0 && { localTo: nodeNames[owner] }), ...(kube && { kube }) }
+  }
+
+  /** Known to be no pod's: a pod's addresses are in use on its node as well, and are not the node's. */
+  function isOfNode(id: EntityId): boolean {
+    const entity = entities[id]
+    return entity?.kind === 'process' && entity.podUid === '' && (entity.cgroup !== '' || entity.unit !== '')
   }
 
   function addressGroup(id: EntityId, entity: Entity, groupBy: GroupBy, atMs: number): Group {
@@ -252,8 +257,8 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     node,
     ofOwner,
     ofAddress,
-    learnLocal(nodeIndex, w0, w1, w2, w3, atMs) {
-      if (nodeIndex >= 0) locals.learn(nodeIndex, w0, w1, w2, w3, atMs)
+    learnLocal(nodeIndex, owner, w0, w1, w2, w3, atMs) {
+      if (nodeIndex >= 0 && (!source || isOfNode(owner))) locals.learn(nodeIndex, w0, w1, w2, w3, atMs)
     },
     learnName(nodeIndex, address, name, seenMs) {
       const words = wordsOfBytes(address)

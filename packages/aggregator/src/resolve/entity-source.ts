@@ -26,10 +26,18 @@ export interface EntitySource {
    */
   ofAddress(node: NodeIndex, w0: number, w1: number, w2: number, w3: number, atMs: number): EntityId
   /**
-   * A socket on this node has this local address: it is one of the node's own, so a connection to it is not a
-   * connection to the outside. Call when a connection is first seen; does not allocate for an address seen before.
+   * A socket of this owner on this node has this local address: it is one of the node's own, so a connection to it is
+   * not a connection to the outside. Call when a connection is first seen; does not allocate for an address seen before.
    */
-  learnLocal(node: NodeIndex, w0: number, w1: number, w2: number, w3: number, atMs: number): void
+  learnLocal(
+    node: NodeIndex,
+    owner: EntityId,
+    w0: number,
+    w1: number,
+    w2: number,
+    w3: number,
+    atMs: number,
+  ): void
   /** A DNS answer seen on this node: 4 or 16 bytes of address, time of the answer in Unix milliseconds. */
   learnName(node: NodeIndex, address: Uint8Array, name: string, seenMs: number): void
 }

@@ -39,7 +39,7 @@ export interface KubeIndex {
   pod(uid: string, node: string): PodRecord | undefined
   services(namespace: string, name: string): readonly ServiceRecord[]
   /** Services, as `namespace/name`, that a pod stands or stood behind. */
-  servicesOf(podUid: string): ReadonlySet<string>
+  servicesOf(podUid: string): readonly string[]
   /** The service that stands for a name outside the cluster. */
   external(name: string): ServiceRecord | undefined
   /** The one service that had this port opened on every node at a time. */
@@ -68,7 +68,7 @@ export interface KubeIndexListener {
  */
 const clockSlackMs = 500
 const secondMs = 1000
-const noServices: ReadonlySet<string> = new Set()
+const noServices: readonly string[] = []
 
 export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexOptions = {}): KubeIndex {
   const pods = new Map<string, PodRecord>()
@@ -81,7 +81,8 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
   const nodes = new Map<string, NodeRecord>()
   const nodesByName = new Map<string, NodeRecord>()
   const owners = new Map<string, KubeOwner>()
-  const podServices = new Map<string, Set<string>>()
+  /** Pods of one service share a list: most stand behind one alone. */
+  const podServices = new Map<string, readonly string[]>()
   const claims = createAddressClaims<Holder>()
   const endpoints = createAddressClaims<Holder>()
   let forgotten = 0
@@ -264,13 +265,12 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
     }
     record.slice = slice
     slices.set(slice.uid, record)
-    const name = `${slice.namespace}/${slice.service}`
+    const own = [`${slice.namespace}/${slice.service}`]
     let isNews = false
     for (const uid of slice.podUids) {
-      const all = podServices.get(uid) ?? new Set()
-      if (all.has(name)) continue
-      all.add(name)
-      podServices.set(uid, all)
+      const all = podServices.get(uid)
+      if (all?.includes(own[0])) continue
+      podServices.set(uid, all ? [...all, ...own] : own)
       isNews = true
     }
     holdSince(record, slice.addresses, slice.createdMs, false)

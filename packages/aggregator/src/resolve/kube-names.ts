@@ -111,7 +111,7 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
 
   /** A pod behind several services is called by the one with an address of its own, if there is only one of those. */
   function serviceOf(pod: KubePod): string {
-    const all = [...index.servicesOf(pod.uid)].map(full => full.slice(full.indexOf('/') + 1))
+    const all = index.servicesOf(pod.uid).map(full => full.slice(full.indexOf('/') + 1))
     if (all.length < 2) return all[0] ?? ''
     const addressed = all.filter(name =>
       index.services(pod.namespace, name).some(s => s.service.clusterAddresses.length > 0),
@@ -183,6 +183,7 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
       const [n0, n1, n2, n3] = neighbourhood(w0, w1, w2, w3)
       return neighbourhoods.find(0, n0, n1, n2, n3) >= 0
     },
+    isClaimed: (w0, w1, w2, w3) => index.claims.has(w0, w1, w2, w3) || index.endpoints.has(w0, w1, w2, w3),
     isShaky(claim) {
       const { record } = (claim as Claim<Holder>).holder
       return record.kind === 'pod' && (record.pod.deleting || record.pod.runsToCompletion)

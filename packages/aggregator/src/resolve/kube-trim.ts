@@ -32,6 +32,7 @@ type Raw = Readonly<Record<string, unknown>>
 export function createKubeTrimmer(): KubeTrimmer {
   let texts = new Map<string, string>()
   let labelSets = new Map<string, Labels>()
+  let controllers = new Map<string, OwnerReference>()
 
   /** One string object for equal texts; a JSON parser makes a new one each time. */
   function shared(value: unknown): string {
@@ -61,8 +62,15 @@ export function createKubeTrimmer(): KubeTrimmer {
 
   function controllerOf(metadata: Raw): OwnerReference | undefined {
     const found = list(metadata.ownerReferences).find(r => r.controller === true)
-    if (found === undefined || text(found.uid) === '') return undefined
-    return { kind: shared(found.kind), name: shared(found.name), uid: shared(found.uid) }
+    const uid = text(found?.uid)
+    if (found === undefined || uid === '') return undefined
+    const [kind, name] = [shared(found.kind), shared(found.name)]
+    const known = controllers.get(uid)
+    if (known?.kind === kind && known.name === name) return known
+    if (controllers.size >= mostInterned) controllers = new Map()
+    const controller = { kind, name, uid: shared(uid) }
+    controllers.set(controller.uid, controller)
+    return controller
   }
 
   return {
@@ -74,7 +82,7 @@ export function createKubeTrimmer(): KubeTrimmer {
       const run = runOf(status, metadata)
       return {
         kind: 'pod',
-        uid,
+        uid: shared(uid),
         version: text(metadata.resourceVersion),
         namespace: shared(metadata.namespace),
         name: text(metadata.name),
@@ -199,7 +207,9 @@ function isFinal(phase: unknown): boolean {
 
 function containerId(value: unknown): string {
   const full = text(value)
-  return full.slice(full.indexOf('://') + (full.includes('://') ? 3 : 1))
+  const scheme = full.indexOf('://')
+  // a slice would keep the whole text that it was cut from
+  return scheme < 0 ? full : Buffer.from(full.slice(scheme + 3)).toString()
 }
 
 function addressesOf(many: readonly unknown[], one: unknown): string[] {

@@ -23,6 +23,8 @@ export interface NameSource {
   ): AddressClaim | undefined
   /** True if the address, held by nobody known, is of a sort that somebody may turn out to have held. */
   mayBeClaimed(w0: number, w1: number, w2: number, w3: number): boolean
+  /** True if somebody is known ever to have held the address. */
+  isClaimed(w0: number, w1: number, w2: number, w3: number): boolean
   /** True if the claim may have ended without this being known yet. */
   isShaky(claim: AddressClaim): boolean
   identityOfClaim(claim: AddressClaim): KubeIdentity

@@ -220,7 +220,7 @@ describe('createTopology', () => {
     }
     const targets = () => topology.topology(query(), startMs + 1000).edges.map(e => e.target)
     expect(targets()).toEqual(['host/n1', 'outside/10.0.0.2', 'outside/18.0.0.1'].sort())
-    index.learnLocal(n2, 0, 0, v4MappedWord, 0x0200000a, startMs)
+    index.learnLocal(n2, -1, 0, 0, v4MappedWord, 0x0200000a, startMs)
     index.learnName(n1, Uint8Array.of(18, 0, 0, 1), 'Example.org.', startMs)
     index.learnName(n2, Uint8Array.of(18, 0, 0, 1), 'other.example', startMs + 1)
     expect(targets()).toEqual(['host/n1', 'host/n2', 'outside/example.org'])
