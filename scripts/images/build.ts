@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { archiveOf } from './archive.ts'
 import { type ImageName, imagesOf, ownVersion } from './catalogue.ts'
@@ -46,9 +46,15 @@ export async function writeRoot(name: ImageName, folder: string): Promise<void> 
   for (const entry of image!.layers.flat()) {
     const path = join(folder, entry.path)
     mkdirSync(dirname(path), { recursive: true })
-    if ('content' in entry) writeFileSync(path, entry.content, { mode: entry.mode })
-    else if ('linkTo' in entry) symlinkSync(entry.linkTo, path)
-    else mkdirSync(path, { recursive: true, mode: entry.directoryMode })
+    if ('content' in entry) {
+      writeFileSync(path, entry.content)
+      chmodSync(path, entry.mode)
+    } else if ('linkTo' in entry) symlinkSync(entry.linkTo, path)
+    else {
+      mkdirSync(path, { recursive: true })
+      // what whoever runs this does not let others do must not get into an image
+      chmodSync(path, entry.directoryMode)
+    }
   }
 }
 

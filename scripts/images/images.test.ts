@@ -1,31 +1,62 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
-import { buildImages } from './build.ts'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type BuiltImage, buildImages, writeRoot } from './build.ts'
 
+const dockerfile = readFileSync(new URL('./Dockerfile', import.meta.url), 'utf8')
 const folder = mkdtempSync(join(tmpdir(), 'skybraid-images-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const filesOf = (archive: string) => {
+/** What a builder would find in an archive. */
+function readArchive(archive: string) {
   const read = (path: string) => execFileSync('tar', ['-xOf', archive, path], { maxBuffer: 2 ** 28 })
   const blob = (digest: string) => read(`blobs/${digest.replace(':', '/')}`)
   const index = JSON.parse(read('index.json').toString())
   const manifest = JSON.parse(blob(index.manifests[0].digest).toString())
-  return manifest.layers.flatMap((layer: { digest: string }) =>
-    execFileSync('tar', ['-tzf', '-'], { input: blob(layer.digest), encoding: 'utf8' })
-      .trim()
-      .split('\n'),
-  ) as string[]
+  return {
+    layers: (manifest.layers as { digest: string }[]).map(layer => blob(layer.digest)),
+    config: JSON.parse(blob(manifest.config.digest).toString()).config as {
+      Entrypoint: string[]
+      User: string
+      Env: string[]
+    },
+  }
 }
+
+const filesOf = (archive: string) =>
+  readArchive(archive).layers.flatMap(layer =>
+    execFileSync('tar', ['-tzf', '-'], { input: layer, encoding: 'utf8' }).trim().split('\n'),
+  )
+
+/** Mode, digest and path of everything below a folder. */
+function contentOf(below: string): string[] {
+  const print = `find . -mindepth 1 -printf '%M ' \\( -type f -exec sha256sum {} \\; -o -print \\)`
+  return execFileSync('sh', ['-c', print], { cwd: below, encoding: 'utf8' }).trim().split('\n').sort()
+}
+
+/** What the Dockerfile says of a target, in the words of an image's configuration. */
+function targetOf(name: string) {
+  const stage = dockerfile.split(/^FROM /m).find(text => text.startsWith(`scratch AS ${name}\n`))!
+  const word = (instruction: string) => new RegExp(`^${instruction} (.*)$`, 'm').exec(stage)![1]!
+  return {
+    copied: word('COPY'),
+    config: { Entrypoint: JSON.parse(word('ENTRYPOINT')), User: word('USER'), Env: word('ENV').split(' ') },
+  }
+}
+
+const names = ['collector', 'aggregator'] as const
+const [first, second] = [join(folder, 'a'), join(folder, 'b')]
+let built: readonly BuiltImage[]
+beforeAll(async () => {
+  built = await buildImages(names, first, 'skybraid.local')
+}, 600_000)
 
 it('makes the same bytes twice, small enough, without a shell or a package manager', {
   timeout: 600_000,
 }, async () => {
-  const [first, second] = [join(folder, 'a'), join(folder, 'b')]
-  const built = await buildImages(['collector', 'aggregator'], first, 'skybraid.local')
-  const again = await buildImages(['collector', 'aggregator'], second, 'skybraid.local')
+  const again = await buildImages(names, second, 'skybraid.local')
   expect(again.map(image => image.digest)).toEqual(built.map(image => image.digest))
   for (const image of ['collector.tar', 'aggregator.tar', 'collector.cdx.json', 'aggregator.cdx.json'])
     expect(readFileSync(join(second, image)).equals(readFileSync(join(first, image)))).toBe(true)
@@ -43,3 +74,22 @@ it('makes the same bytes twice, small enough, without a shell or a package manag
     expect.arrayContaining(['node', 'libbpf.so.1', 'skybraid']),
   )
 })
+
+it.each(names)(
+  'puts the same into the archive of the %s as the Dockerfile does',
+  { timeout: 600_000 },
+  async name => {
+    const [written, unpacked] = [join(folder, `${name}-written`), join(folder, `${name}-unpacked`)]
+    await writeRoot(name, written)
+    const { layers, config } = readArchive(join(first, `${name}.tar`))
+    mkdirSync(unpacked)
+    for (const layer of layers)
+      execFileSync('tar', ['-xzpf', '-', '-C', unpacked, '--no-same-owner'], { input: layer })
+    expect(contentOf(written)).toEqual(contentOf(unpacked))
+
+    const target = targetOf(name)
+    expect(dockerfile).toContain(`npm run images -- --root /out/${name} ${name}`)
+    expect(target.copied).toBe(`--from=build /out/${name}/ /`)
+    expect(config).toMatchObject(target.config)
+  },
+)
