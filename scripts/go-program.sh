@@ -31,11 +31,13 @@ build_go_program() {
   rm -rf "$folder"
 }
 
-# ensure_go_program NAME MODULE VERSION: sets `built` to its path, or to nothing and `why` to the reason.
+# ensure_go_program NAME MODULE VERSION: sets `built` to its path, or to nothing and `why` to the reason. With
+# `only_built` set nothing is built.
 ensure_go_program() {
   built=$PWD/.cache/bin/$1-$3
   why=
   [[ -x $built ]] && return 0
+  [[ -z ${only_built:-} ]] || { built= why='it is not built yet'; return 0; }
   mkdir -p .cache/bin 2>/dev/null || true
   # two test runs may want it at the same time
   exec 8>>.cache/bin/build.lock && flock 8

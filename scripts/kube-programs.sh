@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the programs of the test cluster from their Go modules and prints the folder of each: `NAME FOLDER` a line.
 #   kube-programs.sh [--built] [NAME...]    names: kubernetes containerd cni coredns helm; without any, all
-# Everything is pinned by go.mod and go.sum in test/kube/programs and kept in .cache/kube; the first build takes some
-# ten minutes on two cores. With --built nothing is built: exits with 1 and says what is missing.
+# Everything is pinned by go.mod and go.sum in test/kube/programs (helm: scripts/helm-program.sh) and kept in .cache;
+# the first build takes some ten minutes on two cores. With --built nothing is built: exits with 1 and says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,7 +25,6 @@ version() {
     containerd) module=github.com/containerd/containerd/v2 ;;
     cni) module=github.com/containernetworking/plugins ;;
     coredns) module=github.com/coredns/coredns ;;
-    helm) module=helm.sh/helm/v3 ;;
     *) fail "kube-programs.sh: no program is called $1" ;;
   esac
   sed -n "s#^\(require\)\?[[:space:]]*$module \(v[0-9][^ ]*\).*#\2#p" "$(source_of "$1")/go.mod" | head -n1
@@ -72,7 +71,15 @@ build_cni() {
 }
 
 build_coredns() { CGO_ENABLED=0 compile "$1" '' '' .; }
-build_helm() { CGO_ENABLED=0 compile "$1" "-X helm.sh/helm/v3/internal/version.version=$2" '' helm.sh/helm/v3/cmd/helm; }
+
+# The same program as that of the chart's tests, under the name that people type.
+ensure_helm() {
+  local path
+  path=$(bash scripts/helm-program.sh ${only_built:+--built}) || fail 'helm is not built: npm run kube -- up builds it'
+  mkdir -p .cache/kube/helm
+  [[ $(readlink .cache/kube/helm/helm) == "$path" ]] || ln -sfn "$path" .cache/kube/helm/helm
+  printf 'helm %s\n' "$PWD/.cache/kube/helm"
+}
 
 # A line every half minute, so that a long build is not taken for a hanging one.
 with_progress() {
@@ -116,6 +123,7 @@ if [[ -z $only_built ]]; then
   rm -rf .cache/kube/building.* # of one that was stopped
 fi
 for name in "${names[@]}"; do
+  [[ $name == helm ]] && { ensure_helm 8>&-; continue; }
   ensure_built "$name" 8>&-
   printf '%s %s\n' "$name" "$(folder_of "$name")"
 done
