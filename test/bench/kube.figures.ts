@@ -220,4 +220,6 @@ async function measure() {
   }
 }
 
-export const measurements: readonly Measurement[] = [{ names: Object.values(name), kernel: true, measure }]
+export const measurements: readonly Measurement[] = [
+  { names: Object.values(name), kernel: true, measure, cleanUp: () => Cluster.down() },
+]

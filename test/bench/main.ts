@@ -25,9 +25,14 @@ function kernelObstacle(): string | undefined {
   return existsSync('/sys/kernel/btf/vmlinux') ? undefined : 'needs a kernel with BTF'
 }
 
-async function runOne({ names, kernel, measure }: Measurement): Promise<readonly Result[]> {
+/** The measurement that is under way. */
+let running: Measurement | undefined
+
+async function runOne(measurement: Measurement): Promise<readonly Result[]> {
+  const { names, kernel, measure } = measurement
   const obstacle = kernel ? kernelObstacle() : undefined
   if (obstacle !== undefined) return names.map(name => ({ name, skipped: obstacle }))
+  running = measurement
   try {
     const results = await measure()
     for (const result of results) {
@@ -39,6 +44,8 @@ async function runOne({ names, kernel, measure }: Measurement): Promise<readonly
     // one broken measurement must not hide the others; it fails the run below
     process.stderr.write(`${names.join(', ')}: ${error instanceof Error ? error.stack : String(error)}\n`)
     return names.map(name => ({ name, skipped: 'the measurement failed' }))
+  } finally {
+    running = undefined
   }
 }
 
@@ -76,8 +83,8 @@ async function main(): Promise<void> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    // the programs under measurement live in the lab and go with it
-    void Lab.removeOwn().finally(() => process.exit(130))
+    // the programs under measurement live in the lab, or in a cluster, and go with it
+    void Promise.allSettled([Lab.removeOwn(), running?.cleanUp?.()]).finally(() => process.exit(130))
   })
 }
 
