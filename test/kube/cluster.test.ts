@@ -13,6 +13,7 @@ import { names } from './scenarios/names.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { rollout } from './scenarios/rollout.ts'
 import { shopCounts } from './scenarios/shop.ts'
+import { upgrade } from './scenarios/upgrade.ts'
 
 // one cluster and one installation for all of it: what is installed is looked at from every side before it goes
 const values = [
@@ -84,19 +85,7 @@ apiServer(() => installation)
 access(() => installation)
 restarts(() => installation)
 
-it('is upgraded and rolled back while the shop goes on, and keeps its logins', async () => {
-  const secrets = () =>
-    Promise.all(
-      ['skybraid-nats', 'skybraid-api-token'].map(
-        async name => (await cluster.get<{ data: object }>('secret', '-n', 'skybraid', name)).data,
-      ),
-    )
-  const before = await secrets()
-  await installation.helm('upgrade', ...values, '--set', 'aggregator.config.log-level=debug', ...waits)
-  await installation.helm('rollback', ...waits)
-  expect(await secrets()).toEqual(before)
-  await installation.helm('test', '--timeout', '120s')
-})
+upgrade(() => installation, values, waits)
 
 it('leaves nothing when it is uninstalled', async () => {
   await installation.helm('uninstall', ...waits)

@@ -46,8 +46,6 @@ export interface Node {
 export interface WatchCounts {
   readonly resource: string
   readonly watching: boolean
-  readonly lists: number
-  readonly watches: number
 }
 
 /** What the tests read of `/status`. */

@@ -4,7 +4,7 @@ import { stateDirectory } from './names.ts'
 
 /** Lines that bear a name of the cluster's: other tests may make and remove namespaces meanwhile. */
 const ours = (text: string) =>
-  text.split('\n').filter(line => /skykube|skybraid-kube|kubelet|\/cni/.test(line))
+  text.split('\n').filter(line => /skykube|skybraid-kube|kube-proxy|kubelet|\bcni/.test(line))
 
 /** A server of the cluster: the path of what it reads is among its arguments. */
 const isOurs = (line: string) =>
@@ -19,8 +19,8 @@ export async function machine() {
     ),
     mounts: ours(readFileSync('/proc/self/mountinfo', 'utf8')),
     namespaces: ours(await run('ip', 'netns', 'list')),
-    links: await run('ip', '-br', 'link'),
-    rules: await run('nft', 'list', 'ruleset'),
+    links: ours(await run('ip', '-br', 'link')),
+    rules: ours(await run('nft', 'list', 'ruleset')),
     cgroups: await run('find', '/sys/fs/cgroup', '-name', '*skykube*'),
     // zombies are the matter of process 1
     processes: (await run('ps', '-ww', '-eo', 'state=,args=')).split('\n').filter(isOurs),

@@ -69,6 +69,24 @@ export function peerAt(address: string, control = 9900): Peer {
   }
 }
 
+/** What two runs had in common; who answered is left to the first. */
+export function plus(a: Dialled, b: Dialled): Dialled {
+  return { ...a, opened: a.opened + b.opened, sent: a.sent + b.sent, received: a.received + b.received }
+}
+
+/** Dials once the target can be reached: the proxy of a node, and DNS, learn of a service a moment after it is made. */
+export async function dialAll(peer: Peer, target: Target & { readonly count: number }): Promise<Dialled> {
+  const first = await until(
+    `${target.host}:${target.port} can be reached`,
+    async () => {
+      const one = await peer.run({ ...target, count: 1 })
+      return one.opened === 1 && one
+    },
+    { timeoutMs: 60_000, everyMs: 500 },
+  )
+  return plus(first, await peer.run({ ...target, count: target.count - 1 }))
+}
+
 /** A peer on a machine that is no node: in the network of the control plane. */
 export async function outsidePeer(): Promise<Peer & { end(): Promise<void> }> {
   const argv = [...inNamespace(controlPlane), process.execPath, file, '{"control":9900}']

@@ -3,11 +3,12 @@ import { nodes } from '../cluster/names.ts'
 import { bothEnds, expectEdges, type TrueEdge, workload } from '../edge-truth.ts'
 import type { Edge, Installation } from '../installation.ts'
 import {
-  type Dialled,
   deploymentOf,
+  dialAll,
   outsidePeer,
   type Peer,
   peerOf,
+  plus,
   podOf,
   serviceOf,
 } from '../pods/peers.ts'
@@ -60,8 +61,8 @@ export function names(installed: () => Installation): void {
     it('through a ClusterIP to another node, from a pod and from a pod in the network of its node', async () => {
       const target = { host: 'server.proof', port: 80 }
       const ends = { target: workload('server'), port: ports.cluster, via: 'service/proof/server:80' }
-      const dialled = await client.run({ ...target, count: 40, bytes: 5_000 })
-      const fromHost = await hostClient.run({ ...target, count: 7 })
+      const dialled = await dialAll(client, { ...target, count: 40, bytes: 5_000 })
+      const fromHost = await dialAll(hostClient, { ...target, count: 7 })
       await expectEdges(installed(), isOnPorts(ports.cluster), [
         bothEnds({ source: workload('client'), ...ends }, dialled),
         bothEnds({ source: workload('host-client'), ...ends }, fromHost),
@@ -74,29 +75,29 @@ export function names(installed: () => Installation): void {
         const ends = { target: workload('server'), port: ports.node }
         const via = `service/proof/server-node-port:${nodePort}`
         const runs = [first, second].map(({ address }) =>
-          client.run({ host: address, port: nodePort, count: 5 }),
+          dialAll(client, { host: address, port: nodePort, count: 5 }),
         )
         const [here, there] = await Promise.all(runs)
-        const inside = bothEnds({ source: workload('client'), ...ends, via }, sum(here!, there!))
-        const runOutside = await outside.run({ host: second.address, port: nodePort, count: 4 })
-        const { sent, received } = runOutside
-        const fromOutside: TrueEdge = {
-          // the node that took it in puts its own address in place of the dialler's
-          source: `node/${second.name}`,
-          ...ends,
-          observed: 'server',
-          opened: runOutside.opened,
-          refused: 0,
-          server: { sent: received, received: sent },
+        const inside = bothEnds({ source: workload('client'), ...ends, via }, plus(here!, there!))
+        // the node that takes it in puts its own address in place of the dialler's: to its own pod the one that the
+        // pods' network gave it
+        const fromOutside = async (host: string, count: number, source: string): Promise<TrueEdge> => {
+          const { opened, sent, received } = await dialAll(outside, { host, port: nodePort, count })
+          const server = { sent: received, received: sent }
+          return { source, ...ends, observed: 'server', opened, refused: 0, server }
         }
-        await expectEdges(installed(), isOnPorts(ports.node), [inside, fromOutside])
+        await expectEdges(installed(), isOnPorts(ports.node), [
+          inside,
+          await fromOutside(second.address, 4, `node/${second.name}`),
+          await fromOutside(first.address, 3, `node/${first.name}`),
+        ])
       } finally {
         await outside.end()
       }
     })
 
     it('by the name of a headless service', async () => {
-      const dialled = await client.run({ host: 'server-headless.proof', port: ports.headless, count: 6 })
+      const dialled = await dialAll(client, { host: 'server-headless.proof', port: ports.headless, count: 6 })
       await expectEdges(installed(), isOnPorts(ports.headless), [
         bothEnds({ source: workload('client'), target: workload('server'), port: ports.headless }, dialled),
       ])
@@ -119,8 +120,4 @@ export function names(installed: () => Installation): void {
       ])
     })
   })
-}
-
-function sum(a: Dialled, b: Dialled): Dialled {
-  return { ...a, opened: a.opened + b.opened, sent: a.sent + b.sent, received: a.received + b.received }
 }

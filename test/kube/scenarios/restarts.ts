@@ -97,7 +97,7 @@ export function restarts(installed: () => Installation): void {
         }))
         return JSON.stringify(seen) === JSON.stringify(expected)
       },
-      { timeoutMs: 30_000, everyMs: 500 },
+      { timeoutMs: 90_000, everyMs: 500 },
     ).catch(() => expect(seen).toEqual(expected))
     const { ingest } = await installation.status()
     expect(ingest.identity).toMatchObject({ holds: true, lost: {} })
