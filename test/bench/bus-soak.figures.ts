@@ -9,8 +9,8 @@ import type { Figure, Measurement } from './figure.ts'
 import { memoryMib } from './process-cost.ts'
 import type { LoadReport } from './programs/bus-load.ts'
 
-const perSecond = Number(process.env.SKYBRAID_SOAK_RECORDS ?? 200_000)
-const seconds = Number(process.env.SKYBRAID_SOAK_SECONDS ?? 600)
+const perSecond = Number(process.env.BENCH_RECORDS_PER_SECOND ?? 200_000)
+const seconds = Number(process.env.BENCH_SECONDS ?? 600)
 const connections = 10 * (perSecond / 2)
 const everySeconds = 5
 

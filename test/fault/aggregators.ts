@@ -84,14 +84,23 @@ export class AggregatorProcess {
     child.stderr!.on('data', take)
   }
 
+  /** Waits until its API answers anything, and answers how long that took, ms. */
+  async answering(timeoutMs = 240_000): Promise<number> {
+    return await this.#says('/livez', 'the API answers', timeoutMs)
+  }
+
   /** Waits until it says that it is ready, and answers how long that took, ms. */
   async ready(timeoutMs = 240_000): Promise<number> {
+    return await this.#says('/readyz', 'the aggregator is ready', timeoutMs)
+  }
+
+  async #says(path: string, what: string, timeoutMs: number): Promise<number> {
     const begun = performance.now()
     await until(
-      'the aggregator is ready',
+      what,
       async () => {
         if (!this.isRunning) throw new Error(`the aggregator ended: ${this.#output}`)
-        return fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(10_000) }).then(
+        return fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(10_000) }).then(
           answer => answer.ok,
           () => false,
         )

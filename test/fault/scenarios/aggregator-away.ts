@@ -1,4 +1,3 @@
-import { until } from '../../lab/until.ts'
 import { judgeApi, startAggregator, startCollectors, stopped } from '../arena.ts'
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { exactly, finding, type Scenario } from '../scenario.ts'
@@ -20,17 +19,7 @@ export const aggregatorAway: Scenario = {
       await aggregator.kill()
       await sleep(awayMs[size])
       aggregator.launch()
-      await until(
-        'the API answers',
-        () =>
-          fetch(`${aggregator.url}/livez`).then(
-            () => true,
-            () => false,
-          ),
-        {
-          timeoutMs: 30_000,
-        },
-      )
+      await aggregator.answering()
       const begun = performance.now()
       await aggregator.ready(awayMs[size])
       const drainedMs = performance.now() - begun
