@@ -74,6 +74,7 @@ export interface ProtocolCounters {
   readonly stateRefused: number
   readonly rowsFull: number
   readonly late: number
+  readonly malformed: number
   /** Connections by what they speak, by number of L7Protocol. */
   readonly verdicts: readonly number[]
 }

@@ -9,7 +9,7 @@
 
 #include "tcp_store.h"
 
-/* Are application protocols read at all? */
+/* What is read of application protocols: SB_L7_CONNECTIONS, SB_L7_DATAGRAMS; 0: nothing. */
 const volatile __u32 sb_l7 = 0;
 
 struct {

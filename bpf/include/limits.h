@@ -58,14 +58,17 @@
 #define SB_L7_PROBES 8
 
 /*
- * l7_ring: pieces of streams, apart from `ring` so that they never push out a connection's end. Written by the packet
- * hooks, emptied by KernelSource::DrainPieces. Full: SB_C_L7_RING_FULL.
+ * l7_ring: pieces of streams and datagrams of DNS, apart from `ring` so that they never push out a connection's end.
+ * Written by the packet hooks, emptied by KernelSource::DrainPieces. Full: SB_C_L7_RING_FULL.
  */
 #define SB_L7_RING_BYTES (1 << 20)
 
 /* The most that one piece holds, and what is copied of one packet from the server as long as the addon says nothing. */
 #define SB_L7_PIECE 4032
 #define SB_L7_ANSWER 960
+
+/* Of a datagram of DNS: the header and the longest question, to a multiple of 8. */
+#define SB_L7_DNS 272
 
 /* The most that is copied in one direction before the other one has its say: heads of messages, not their bodies. */
 #define SB_L7_RUN 16384

@@ -152,6 +152,12 @@ static inline __u32 sb_l7_slot_of(__u64 cookie, __u32 probe)
 #define SB_L7_CLAIMED (~0ull)
 #define SB_L7_STALE (1ull << 63)
 #define SB_L7_NO_SLOT (~0u)
+/* In place of a slot: a datagram of DNS. There is no stream, and `generation` is its UDP flow's. */
+#define SB_L7_DATAGRAM (~1u)
+
+/* What is read, in the variable sb_l7. */
+#define SB_L7_CONNECTIONS 1
+#define SB_L7_DATAGRAMS 2
 
 /* A piece of a stream, in the ring of their own. `captured` bytes of it follow. */
 struct sb_l7_row {

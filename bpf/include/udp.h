@@ -9,8 +9,8 @@
 #ifndef SKYBRAID_UDP_H
 #define SKYBRAID_UDP_H
 
+#include "l7_datagram.h"
 #include "owner.h"
-#include "udp_flow.h"
 
 /* What is remembered with each UDP socket. */
 struct sb_udp_store {
@@ -366,6 +366,7 @@ SB_INLINE void sb_on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, bool i
 	flow->pass = sb_udp_pass;
 	if (in && datagram.source_port == SB_DNS_PORT)
 		sb_dns_answer(skb, &datagram, &key, flow);
+	sb_l7_on_datagram(skb, &key, flow, datagram.header_bytes, datagram.payload_bytes, in);
 }
 
 SB_INLINE void sb_udp_on_send(struct bpf_sock_addr *ctx, const struct sb_addr *addr, bool specific)

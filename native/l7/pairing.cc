@@ -61,6 +61,12 @@ uint32_t Pairing::Find(uint64_t key) {
   return at;
 }
 
+uint64_t Pairing::Oldest(uint64_t key, uint64_t bits) {
+  for (uint32_t at = first_; at != kNone; at = At(at).next)
+    if (((At(at).key ^ key) & bits) == 0) return At(at).key;
+  return key;
+}
+
 void Pairing::Request(const Message& message) {
   if ((message.flags & kBegins) != 0) return Add(message);
   // A later part: of a request that may have been answered already.

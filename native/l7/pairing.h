@@ -38,6 +38,9 @@ class Pairing final : public Sink {
   // The connection ended: what has a response ends with it, all else as unknown.
   void Close();
 
+  // The key of the oldest open request that has these bits alike; `key` itself if none has.
+  uint64_t Oldest(uint64_t key, uint64_t bits);
+
   uint32_t& Rows() { return rows_; }
   Protocol Speaks() const { return protocol_; }
   uint32_t OpenRequests() const { return count_ + beyond_; }

@@ -225,6 +225,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("stateRefused", c.kernel[SB_C_L7_REFUSED]);
     set("gap", c.l7.gaps);
     set("late", c.l7.late);
+    set("malformed", c.l7.malformed);
     set("givenUp", said.given_up);
     set("unpaired", said.pairing.unpaired);
     set("outOfStep", said.pairing.out_of_step);
@@ -273,6 +274,7 @@ bool ReadOptions(const Napi::Object& from, CaptureOptions& to) {
   const Napi::Value l7 = from.Get("l7");
   to.l7.protocols = l7.IsNumber() ? l7.As<Napi::Number>().Uint32Value() : 0;
   to.source.l7 = to.l7.protocols != 0;
+  to.source.l7_dns = (to.l7.protocols >> static_cast<uint32_t>(l7::Protocol::kDns) & 1) != 0;
   to.source.task_files = from.Get("taskFiles").ToBoolean();
   return ReadText(from, "objectDir", to.source.object_dir) &&
          ReadText(from, "cgroupPath", to.source.cgroup_path) &&

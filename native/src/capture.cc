@@ -301,8 +301,8 @@ void Capture::Said() {
   if (!l7_) return;
   if (!records_.empty()) DrainAllPieces();
   for (const FlowTable::Muted& muted : muted_) {
-    l7_->Ignore(muted.flow_id);
-    if (muted.ended) l7_->Take(muted.flow_id, true, said_);
+    l7_->Ignore(muted.speech_id);
+    if (muted.ended) l7_->Take(muted.speech_id, true, said_);
   }
   said_.Clear();
   bool divide = false;
@@ -320,10 +320,10 @@ void Capture::SayFor(FlowRecord& record) {
   const uint32_t state = (record.kind & kind::kStateMask) >> kind::kStateShift;
   const bool ended = state != static_cast<uint32_t>(FlowState::kOpen);
   record.first_said = static_cast<uint32_t>(said_.rows.size());
-  if ((record.kind & 3) != kind::kTcp || state == static_cast<uint32_t>(FlowState::kHalfOpen)) return;
-  const auto speaks = static_cast<uint32_t>(l7_->Speaks(record.flow_id));
+  if (state == static_cast<uint32_t>(FlowState::kHalfOpen)) return;
+  const auto speaks = static_cast<uint32_t>(l7_->Speaks(record.speech_id));
   record.kind |= speaks << kind::kSpeaksShift;
-  l7_->Take(record.flow_id, ended, said_);
+  l7_->Take(record.speech_id, ended, said_);
   record.said = static_cast<uint32_t>(said_.rows.size()) - record.first_said;
 }
 

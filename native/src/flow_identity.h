@@ -33,4 +33,8 @@ inline uint64_t TcpFlowId(const sb_tcp_row& row) {
   return TcpFlowId(row.head.cookie, row.head.generation);
 }
 
+// Under which what was said on a UDP flow is kept: the kernel programs give each flow a number of its own.
+inline uint64_t UdpSpeechId(uint32_t generation) { return kUdpIdBit | generation; }
+inline bool IsUdpSpeech(uint64_t speech_id) { return (speech_id & kUdpIdBit) != 0; }
+
 }  // namespace skybraid

@@ -51,7 +51,8 @@ struct FlowOwner {
 
 struct FlowRecord {
   uint64_t flow_id;
-  uint64_t wall_ms;  // unix time of the reading; its minute is the record's minute
+  uint64_t speech_id;  // under which what was said on it is kept
+  uint64_t wall_ms;    // unix time of the reading; its minute is the record's minute
   FlowCounters delta;
   FlowCounters total;
   FlowOwner owner;

@@ -33,6 +33,10 @@ FlowCounters CountersOf(const sb_udp_row& row) {
 
 uint32_t ToMs(uint64_t ns) { return static_cast<uint32_t>(std::min<uint64_t>(ns / 1'000'000, UINT32_MAX)); }
 
+uint64_t SpeechId(const Flow& flow) {
+  return flow.protocol == kind::kUdp ? UdpSpeechId(flow.generation) : flow.flow_id;
+}
+
 uint64_t Since(uint64_t later, uint64_t earlier) { return later > earlier ? later - earlier : 0; }
 
 }  // namespace
@@ -273,7 +277,7 @@ void FlowTable::Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bo
   if (state == FlowState::kOpen || state == FlowState::kClosed) Choose(flow);
   if (flow.muted) {
     ++counters_.sampled_out;
-    if (flow.protocol == kind::kTcp) NoteMuted(flow, state == FlowState::kClosed);
+    NoteMuted(flow, state == FlowState::kClosed);
     return Report(flow, at);
   }
   const bool joins =
@@ -303,7 +307,7 @@ void FlowTable::Emit(Flow& flow, Moment at, FlowState state, uint32_t reason, bo
 }
 
 void FlowTable::NoteMuted(const Flow& flow, bool ended) {
-  if (ended || !flow.reported_once) muted_.push_back({flow.flow_id, ended});
+  if (ended || !flow.reported_once) muted_.push_back({SpeechId(flow), ended});
 }
 
 // Everything up to now is told, or left out on purpose.
@@ -330,6 +334,7 @@ void FlowTable::Choose(Flow& flow) {
 
 void FlowTable::Describe(FlowRecord& record, const Flow& flow, FlowState state) {
   record.flow_id = flow.flow_id;
+  record.speech_id = SpeechId(flow);
   record.total = flow.last;
   record.owner = flow.owner;
   record.local = flow.local;

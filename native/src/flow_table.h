@@ -61,7 +61,7 @@ class FlowTable {
 
   // Flows that sampling left out, and those of them that ended, since the last call.
   struct Muted {
-    uint64_t flow_id;
+    uint64_t speech_id;
     bool ended;
   };
   void TakeMuted(std::vector<Muted>& into) {

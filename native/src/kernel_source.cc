@@ -60,6 +60,10 @@ uint64_t MonotonicNs() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+uint32_t Reads(const SourceOptions& options) {
+  return SB_L7_CONNECTIONS | (options.l7_dns ? SB_L7_DATAGRAMS : 0);
+}
+
 // The iterator over the entries of a map, or over all open files.
 LinkPtr AttachIterator(const bpf_program* program, int map_fd) {
   bpf_iter_link_info info{};
@@ -280,7 +284,7 @@ bool LibbpfSource::Configure(const SourceOptions& options, const CgroupPlace& pl
          SetGlobal<uint64_t>(".rodata", "sb_scope_cgroup", place.id) &&
          SetGlobal<uint32_t>(".rodata", "sb_scope_level", place.level) &&
          SetGlobal<uint32_t>(".rodata", "sb_packet_hooks", AreLoaded(kPacketHooks) ? 1 : 0) &&
-         SetGlobal<uint32_t>(".rodata", "sb_l7", ReadsProtocols() ? 1 : 0) &&
+         SetGlobal<uint32_t>(".rodata", "sb_l7", ReadsProtocols() ? Reads(options) : 0) &&
          SetGlobal<uint32_t>(".rodata", "sb_dial_table", IsLoaded(HookKind::kDialIterator) ? 1 : 0) &&
          SetGlobal<uint32_t>(".rodata", "sb_pid_ns", OwnPidNamespace());
 }

@@ -19,6 +19,7 @@ struct SourceOptions {
   uint32_t ring_bytes = 1 << 20;
   bool udp = true;         // attach the packet hooks (UDP, DNS, adoption of older TCP sockets)
   bool l7 = false;         // read application protocols; needs the packet hooks
+  bool l7_dns = false;     // with them, what name servers are asked over UDP
   bool task_files = true;  // find older sockets and their programs through open files at start
 };
 

@@ -31,12 +31,14 @@ L7Reader::L7Reader(sb_l7_stream* streams, const L7Options& options)
     : streams_(streams),
       options_(options),
       ledger_(LedgerSize()),
-      conversations_(ledger_, ConversationSize(options), this) {}
+      conversations_(ledger_, ConversationSize(options), this),
+      datagrams_(ledger_) {}
 
 // ---- pieces
 
 void L7Reader::OnPiece(const sb_l7_row& row) {
   ++pieces_;
+  if (row.slot == SB_L7_DATAGRAM) return OnDatagram(row);
   if (row.cookie == 0) return KeepEarly(row);
   const l7::Origin from{row.cookie, row.slot, row.role == SB_ROLE_SERVER, row.guessed != 0};
   const sb_l7_stream* stream = SlotOf(from);
@@ -56,6 +58,11 @@ void L7Reader::OnPiece(const sb_l7_row& row) {
                         row.passed_ns};
   if ((!holes_.empty() || row.prior_end < row.offset) && Hold(flow_id, from, row, piece)) return;
   conversations_.Feed(flow_id, piece, from);
+}
+
+void L7Reader::OnDatagram(const sb_l7_row& row) {
+  datagrams_.Feed(UdpSpeechId(row.generation), {SideOf(row.in != 0, row.role == SB_ROLE_SERVER), 0,
+                                                row.length, row.captured, row.bytes, row.ns});
 }
 
 // Payload of a handshake's last packet went to the listener. The connection's first piece fetches it.
@@ -172,6 +179,8 @@ void L7Reader::CatchUp(uint64_t flow_id) {
 }
 
 void L7Reader::Take(uint64_t flow_id, bool closed, L7Rows& into) {
+  if (IsUdpSpeech(flow_id))
+    return datagrams_.Take(flow_id, closed, [this, &into](const l7::LedgerRow& row) { Add(row, into); });
   if (closed) {
     const auto holes = holes_.find(flow_id);
     if (holes != holes_.end()) LetAllGo(flow_id, holes->second);
@@ -182,25 +191,34 @@ void L7Reader::Take(uint64_t flow_id, bool closed, L7Rows& into) {
   }
   CatchUp(flow_id);
   if (closed) conversations_.Close(flow_id);
-  conversations_.Take(flow_id, [this, &into](const l7::LedgerRow& row) {
-    const auto first = static_cast<uint32_t>(into.buckets.size());
-    for (uint32_t at = row.buckets; at != l7::kNone; at = ledger_.Bucket(at).next)
-      into.buckets.push_back({ledger_.Bucket(at).index, ledger_.Bucket(at).value});
-    into.rows.push_back({ledger_.Name(row.operation), row.operation, ledger_.ProtocolOf(row.operation),
-                         row.flags, row.status, row.count, row.request_bytes, row.response_bytes,
-                         row.first_byte_sum_us, row.last_byte_sum_us, first,
-                         static_cast<uint32_t>(into.buckets.size()) - first});
-  });
+  conversations_.Take(flow_id, [this, &into](const l7::LedgerRow& row) { Add(row, into); });
+}
+
+void L7Reader::Add(const l7::LedgerRow& row, L7Rows& into) const {
+  const auto first = static_cast<uint32_t>(into.buckets.size());
+  for (uint32_t at = row.buckets; at != l7::kNone; at = ledger_.Bucket(at).next)
+    into.buckets.push_back({ledger_.Bucket(at).index, ledger_.Bucket(at).value});
+  into.rows.push_back({ledger_.Name(row.operation), row.operation, ledger_.ProtocolOf(row.operation),
+                       row.flags, row.status, row.count, row.request_bytes, row.response_bytes,
+                       row.first_byte_sum_us, row.last_byte_sum_us, first,
+                       static_cast<uint32_t>(into.buckets.size()) - first});
 }
 
 void L7Reader::Ignore(uint64_t flow_id) {
+  if (IsUdpSpeech(flow_id)) return datagrams_.Ignore(flow_id);
   const auto holes = holes_.find(flow_id);
   if (holes != holes_.end()) LetAllGo(flow_id, holes->second);
   conversations_.Ignore(flow_id);
 }
 
 L7Counters L7Reader::Counters() const {
-  return {conversations_.Counters(), ledger_.Counters(), pieces_, gaps_, late_};
+  L7Counters all{conversations_.Counters(), ledger_.Counters(), pieces_, gaps_, late_};
+  const l7::dns::DatagramCounters& datagrams = datagrams_.Counters();
+  all.malformed = datagrams.malformed;
+  all.conversations.pairing.unpaired += datagrams.pairing.unpaired;
+  all.conversations.given_up += datagrams.given_up;
+  all.conversations.forgotten += datagrams.forgotten;
+  return all;
 }
 
 // ---- orders to the kernel programs

@@ -1,5 +1,6 @@
-// From the pieces of streams that the kernel copies to what was said on each flow. Pieces are put in order
-// here; which bytes are not needed is told to the kernel programs through the table that they share with us.
+// From the pieces of streams, and datagrams, that the kernel copies to what was said on each flow. Pieces are
+// put in order here; which bytes are not needed is told to the kernel programs through the table that they
+// share with us.
 //
 // Time comes in as an argument or with the pieces: CLOCK_MONOTONIC in nanoseconds.
 #pragma once
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "l7/conversations.h"
+#include "l7/dns/dns_datagrams.h"
 #include "l7_rows.h"
 #include "record.h"
 
@@ -26,8 +28,9 @@ struct L7Counters {
   l7::ConversationCounters conversations;
   l7::LedgerCounters ledger;
   uint64_t pieces = 0;
-  uint64_t gaps = 0;  // pieces that were waited for in vain
-  uint64_t late = 0;  // pieces of connections that were over
+  uint64_t gaps = 0;       // pieces that were waited for in vain
+  uint64_t late = 0;       // pieces of connections that were over
+  uint64_t malformed = 0;  // datagrams that are no message of DNS
 };
 
 class L7Reader final : private l7::Orders {
@@ -43,12 +46,18 @@ class L7Reader final : private l7::Orders {
     LetGoBefore(now_ns - std::min(now_ns, options_.held_ns));
     if (now_ns < next_give_up_ns_) return;
     next_give_up_ns_ = now_ns + options_.unanswered_ns / 16;
-    conversations_.GiveUpBefore(now_ns - std::min(now_ns, options_.unanswered_ns), each);
+    const uint64_t begun_ns = now_ns - std::min(now_ns, options_.unanswered_ns);
+    conversations_.GiveUpBefore(begun_ns, each);
+    // Their flows are told of at the latest when they have been silent for so long themselves.
+    datagrams_.GiveUpBefore(begun_ns);
   }
 
+  // Flows are named by their records' speech_id.
   // Adds what was said on a flow since the last time. `closed`: nothing follows.
   void Take(uint64_t flow_id, bool closed, L7Rows& into);
-  l7::Protocol Speaks(uint64_t flow_id) const { return conversations_.Speaks(flow_id); }
+  l7::Protocol Speaks(uint64_t flow_id) const {
+    return datagrams_.Knows(flow_id) ? l7::Protocol::kDns : conversations_.Speaks(flow_id);
+  }
   // Nothing of this flow is wanted.
   void Ignore(uint64_t flow_id);
 
@@ -84,6 +93,8 @@ class L7Reader final : private l7::Orders {
   static l7::Side SideOf(bool in, bool server) {
     return in == server ? l7::Side::kToServer : l7::Side::kToClient;
   }
+  void OnDatagram(const sb_l7_row& row);
+  void Add(const l7::LedgerRow& row, L7Rows& into) const;
   void KeepEarly(const sb_l7_row& row);
   void FeedEarly(uint64_t flow_id, const sb_l7_row& row, const l7::Origin& from);
   void Feed(uint64_t flow_id, const l7::Origin& from, bool in, const l7::Piece& piece);
@@ -103,6 +114,7 @@ class L7Reader final : private l7::Orders {
   L7Options options_;
   l7::Ledger ledger_;
   l7::Conversations conversations_;
+  l7::dns::DnsDatagrams datagrams_;
   std::unordered_map<uint64_t, Holes> holes_;
   std::vector<Early> early_;
   size_t held_bytes_ = 0;

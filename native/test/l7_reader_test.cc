@@ -6,6 +6,7 @@
 #include <string>
 
 #include "check.h"
+#include "flow_identity.h"
 
 namespace skybraid {
 
@@ -224,6 +225,43 @@ TEST("l7 reader: an unanswered request is told of after a minute") {
   s.reader.Tick(s.ns + 70'000 * kMs, [&told](uint64_t flow_id) { told.push_back(flow_id); });
   CHECK(told == std::vector<uint64_t>{kCookie});
   CHECK(s.Said() == (Counts{{"GET /a -1", 1}}));
+}
+
+TEST("l7 reader: datagrams are told of by their flow's number, and need no place") {
+  Server s;
+  const auto datagram = [&s](uint8_t role, bool in, const std::string& bytes) {
+    std::vector<uint64_t> memory((sizeof(sb_l7_row) + bytes.size() + 7) / 8);
+    auto& row = *reinterpret_cast<sb_l7_row*>(memory.data());
+    row.captured = row.length = static_cast<uint32_t>(bytes.size());
+    row.ns = s.ns += kMs;
+    row.slot = SB_L7_DATAGRAM;
+    row.generation = 9;
+    row.cookie = kCookie;
+    row.in = in;
+    row.role = role;
+    memcpy(reinterpret_cast<uint8_t*>(memory.data()) + sizeof row, bytes.data(), bytes.size());
+    s.reader.OnPiece(row);
+  };
+  const std::string question("\1a\4test\0\0\1\0\1", 12);
+  const std::string ask = std::string("\0\7\1\0\0\1\0\0\0\0\0\0", 12) + question;
+  const std::string answer = std::string("\0\7\x81\x83\0\1\0\0\0\0\0\0", 12) + question;
+  datagram(SB_ROLE_CLIENT, false, ask);
+  datagram(SB_ROLE_CLIENT, true, answer);
+  datagram(SB_ROLE_SERVER, true, answer);
+  CHECK_EQ(static_cast<int>(s.reader.Speaks(UdpSpeechId(9))), static_cast<int>(l7::Protocol::kDns));
+  L7Rows said;
+  s.reader.Take(UdpSpeechId(9), false, said);
+  REQUIRE_EQ(said.rows.size(), 1u);
+  CHECK_EQ(std::string(said.rows[0].name), "A a.test");
+  CHECK_EQ(said.rows[0].status, 3u);
+  CHECK_EQ(said.rows[0].first_byte_sum_us, 1000u);
+  CHECK_EQ(said.rows[0].buckets, 1u);
+  CHECK_EQ(s.reader.Counters().malformed, 1u);
+  datagram(SB_ROLE_SERVER, true, ask);
+  s.reader.Ignore(UdpSpeechId(9));
+  said.Clear();
+  s.reader.Take(UdpSpeechId(9), true, said);
+  CHECK_EQ(said.rows.size(), 0u);
 }
 
 }  // namespace skybraid

@@ -14,7 +14,7 @@ namespace {
 
 bool SwitchOn(const bpf_object* object, const char* name) {
   void* at = skybraid::GlobalVariable(object, ".rodata", name);
-  const uint32_t on = 1;
+  const uint32_t on = UINT32_MAX;
   if (at != nullptr) memcpy(at, &on, sizeof on);
   return at != nullptr;
 }

@@ -1,5 +1,5 @@
-// DNS (RFC 1035) over TCP and UDP. Over TCP a message has its length in two bytes before it; a datagram is
-// given in the same form, its length written before it, so that both are read alike.
+// DNS (RFC 1035) over TCP: each message has its length in two bytes before it. Datagrams are
+// dns_datagrams.h's.
 //
 // The operation is the type and the name that was asked, folded (dns_name.h); the status is the response
 // code. A response answers the request with its id and its question, so questions in flight together, retries
@@ -7,7 +7,7 @@
 #pragma once
 
 #include "../framed_parser.h"
-#include "../operation.h"
+#include "dns_message.h"
 
 namespace skybraid::l7::dns {
 
@@ -23,8 +23,7 @@ class DnsParser final : public FramedParser {
   void OnLoss(Side side, Sink& sink) override { sink.Gap(side); }
 
  private:
-  static constexpr size_t kHeader = 12;
-  static constexpr size_t kKept = kHeader + 255 + 4;  // with the longest question
+  static constexpr size_t kKept = kHeader + kLongestQuestion;
   static constexpr size_t kRecent = 16;
 
   struct Begin {
@@ -32,7 +31,7 @@ class DnsParser final : public FramedParser {
     uint8_t bytes[kKept];
   };
 
-  uint64_t KeyOf(const uint8_t* message, uint64_t question, bool asks);
+  uint64_t KeyOf(uint64_t key, bool asks);
 
   Begin begins_[2];
   uint64_t recent_[kRecent]{};  // keys of the last requests, for responses that repeat no question

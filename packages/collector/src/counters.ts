@@ -72,6 +72,7 @@ export const noCounters: CaptureCounters = {
     stateRefused: 0,
     rowsFull: 0,
     late: 0,
+    malformed: 0,
     verdicts: [],
   },
 }

@@ -62,7 +62,7 @@ const header = fc.record({
   sentUnixMs: fc.integer({ min: Date.UTC(2020, 0, 1), max: Date.UTC(2099, 0, 1) }),
   owners: fc.array(owner, { minLength: 1, maxLength: 6 }),
   names: fc.array(dnsName, { maxLength: 4 }),
-  l7Counts: fc.array(fc.record({ cause: fc.integer({ min: 1, max: 9 }), count: counter }), { maxLength: 3 }),
+  l7Counts: fc.array(fc.record({ cause: fc.integer({ min: 1, max: 10 }), count: counter }), { maxLength: 3 }),
   l7Verdicts: fc.array(fc.record({ protocol: fc.nat(31), connections: counter }), { maxLength: 3 }),
   operations: fc.array(operation, { maxLength: 6 }),
 })

@@ -42,6 +42,7 @@ export const L7Cause = {
   stateRefused: 7,
   rowsFull: 8,
   late: 9,
+  malformed: 10,
 } as const
 
 export const Kind = {
