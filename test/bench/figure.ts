@@ -23,8 +23,8 @@ export interface Measurement {
   readonly names: readonly string[]
   /** Needs root, BTF and the built product. */
   readonly kernel?: boolean
-  /** Ends what `measure` left running when it was interrupted. */
-  readonly cleanUp?: () => Promise<void>
+  /** Ends what `measure` left running when it was interrupted, once nothing of this process runs any more. */
+  readonly cleanUp?: () => void
   readonly measure: () => Promise<readonly (Figure | Skipped)[]> | readonly (Figure | Skipped)[]
 }
 

@@ -83,8 +83,10 @@ async function main(): Promise<void> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    // the programs under measurement live in the lab, or in a cluster, and go with it
-    void Promise.allSettled([Lab.removeOwn(), running?.cleanUp?.()]).finally(() => process.exit(130))
+    const interrupted = running
+    process.once('exit', () => interrupted?.cleanUp?.())
+    // the programs under measurement live in the lab and go with it
+    void Lab.removeOwn().finally(() => process.exit(130))
   })
 }
 
