@@ -1,7 +1,11 @@
 import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
 import { Counter, Histogram } from '../../packages/aggregator/src/topology/counters.ts'
 import { SaidFlag } from '../../packages/aggregator/src/topology/said-rows.ts'
-import { createTopology, type Topology } from '../../packages/aggregator/src/topology/topology.ts'
+import {
+  createTopology,
+  type Topology,
+  type TopologyOptions,
+} from '../../packages/aggregator/src/topology/topology.ts'
 
 import { bucketSlot, L7Protocol } from '../../packages/shared/src/index.ts'
 
@@ -19,11 +23,12 @@ export class SyntheticTraffic {
     edges: number,
     onSegment?: (bytes: Uint8Array) => void,
     firstMinute = 29_400_000,
+    told: Partial<Pick<TopologyOptions, 'index' | 'onFinal' | 'onSaid'>> = {},
   ) {
-    const index = createEntityIndex()
+    const { index = createEntityIndex(), ...listeners } = told
     const startMs = firstMinute * minuteMs
     this.firstMinute = firstMinute
-    this.topology = createTopology({ index, startMs, ...(onSegment && { onSegment }) })
+    this.topology = createTopology({ index, startMs, ...listeners, ...(onSegment && { onSegment }) })
     this.topology.advance(startMs)
     const owners = Array.from({ length: services }, (_, i) => {
       const unit = `svc-${i}.service`

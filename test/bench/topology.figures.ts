@@ -9,7 +9,9 @@ const services = 5_000
 const edges = 20_000
 const minutes = 5
 const queries = 200
-const warmUps = 20
+/** These take long. */
+const saidQueries = 30
+const warmUps = 10
 const restartMinutes = 25
 
 const bytesName = 'memory per edge-minute'
@@ -20,7 +22,7 @@ const medianName =
 const cpuName =
   'GET /topology, 5,000 services, 20,000 edges, last 5 min, no copy held: processor time of the same answers, p99'
 const saidName =
-  'GET /topology, 5,000 services, 20,000 edges with HTTP on each, last 5 min, no copy held: the answer as JSON, p99'
+  'GET /topology, 5,000 services, 20,000 edges with HTTP on each, last 5 min, no copy held: the answer as JSON, slowest of 30'
 const saidMedianName =
   'GET /topology, 5,000 services, 20,000 edges with HTTP on each, last 5 min, no copy held: the answer as JSON, median'
 const closingName = 'closing a minute of 20,000 edges: processor time of the longest step'
@@ -76,13 +78,18 @@ function cpuMs(): number {
 }
 
 /** Answers one after the other, every edge changed before each by `touch`. */
-function timeAnswers({ topology, firstMinute }: SyntheticTraffic, nowMs: number, touch: () => void) {
+function timeAnswers(
+  { topology, firstMinute }: SyntheticTraffic,
+  nowMs: number,
+  count: number,
+  touch: () => void,
+) {
   const fromMs = firstMinute * minuteMs
   const query = { fromMs, toMs: fromMs + minutes * minuteMs, groupBy: 'process' as const, limit: services }
   const times: number[] = []
   const cpuTimes: number[] = []
   let text: Uint8Array<ArrayBuffer> | undefined
-  for (let i = 0; i < warmUps + queries; i++) {
+  for (let i = 0; i < warmUps + count; i++) {
     touch()
     const begun = performance.now()
     const begunCpu = cpuMs()
@@ -92,12 +99,12 @@ function timeAnswers({ topology, firstMinute }: SyntheticTraffic, nowMs: number,
     times.push(performance.now() - begun)
   }
   const megabytes = Math.round((text?.length ?? 0) / 1e5) / 10
-  const method = `${queries} answers of ${megabytes} MB, every edge changed before each; edges as summaries; computed and written, not sent`
+  const method = `${count} answers of ${megabytes} MB, every edge changed before each; edges as summaries; computed and written, not sent`
   return { times, cpuTimes, method }
 }
 
 function measureAnswers(traffic: SyntheticTraffic, nowMs: number): readonly Figure[] {
-  const { times, cpuTimes, method } = timeAnswers(traffic, nowMs, () =>
+  const { times, cpuTimes, method } = timeAnswers(traffic, nowMs, queries, () =>
     traffic.touch(traffic.firstMinute + minutes - 1),
   )
   const figure = { unit: 'ms', method, spread: spread(times) }
@@ -125,13 +132,13 @@ function measureSaid(): readonly Figure[] {
   }
   const nowMs = (firstMinute + minutes - 1) * minuteMs + 31_000
   const said = topology.book(0).said(firstMinute + minutes - 1)!
-  const { times, method } = timeAnswers(traffic, nowMs, () => {
+  const { times, method } = timeAnswers(traffic, nowMs, saidQueries, () => {
     traffic.touch(firstMinute + minutes - 1)
     for (let row = 0; row < said.rowCount; row++) said.add(row, 0, 1)
   })
   const figure = { unit: 'ms', method, spread: spread(times) }
   return [
-    { ...figure, name: saidName, value: Math.round(percentile(times, 99) * 10) / 10, reach: '' },
+    { ...figure, name: saidName, value: Math.round(Math.max(...times) * 10) / 10, reach: '' },
     { ...figure, name: saidMedianName, value: Math.round(percentile(times, 50) * 10) / 10, reach: '' },
   ]
 }

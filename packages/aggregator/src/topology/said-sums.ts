@@ -126,7 +126,9 @@ function blocksOf(places: readonly SaidPlace[]): Partial<Record<SaidBlockName, S
   if (places.length === 0) return undefined
   const found: Partial<Record<SaidBlockName, SaidBlock>> = {}
   for (const name of saidBlockNames) {
-    const block = saidBlock(places.filter(({ rows, row }) => blockOfRow(rows, row) === name))
+    const own = places.filter(({ rows, row }) => blockOfRow(rows, row) === name)
+    if (own.length === 0) continue
+    const block = saidBlock(own)
     if (block !== undefined) found[name] = block
   }
   return Object.keys(found).length === 0 ? undefined : found

@@ -46,12 +46,17 @@ class ViewSums {
   samples = 0
   readonly statuses = new Map<number, number>()
   readonly #counts = new Float64Array(bucketSlots)
+  /** The slots in use, the last one exclusive. */
+  #low: number = bucketSlots
+  #high = 0
 
   clear(): void {
     this.requests = this.errors = this.unknown = this.requestBytes = this.responseBytes = 0
     this.firstByteUs = this.lastByteUs = this.samples = 0
     this.statuses.clear()
-    this.#counts.fill(0)
+    this.#counts.fill(0, this.#low, this.#high)
+    this.#low = bucketSlots
+    this.#high = 0
   }
 
   add(rows: SaidRows, row: number): void {
@@ -70,6 +75,8 @@ class ViewSums {
     this.lastByteUs += rows.sums[at + 4]
     rows.eachBucket(row, (slot, samples) => {
       this.#counts[slot] += samples
+      if (slot < this.#low) this.#low = slot
+      if (slot >= this.#high) this.#high = slot + 1
       this.samples += samples
     })
   }
@@ -102,7 +109,7 @@ class ViewSums {
     const quantiles = [0.5, 0.9, 0.99, 1].map(quantile => Math.ceil(quantile * samples))
     const found: number[] = []
     let below = 0
-    for (let slot = 0; slot < bucketSlots && found.length < quantiles.length; slot++) {
+    for (let slot = this.#low; slot < this.#high && found.length < quantiles.length; slot++) {
       below += this.#counts[slot]
       while (found.length < quantiles.length && below >= quantiles[found.length])
         found.push(bucketValue(slot))
