@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Lab } from '../lab/lab.ts'
 import type { LabProcess } from '../lab/lab-process.ts'
 import { until } from '../lab/until.ts'
-import { compiled, programFile } from './bench-program.ts'
+import { compiled } from './bench-program.ts'
+import { startCollectorAlone } from './collector-alone.ts'
 import type { Measurement } from './figure.ts'
 import { cpuNs, type MemoryMib, memoryMib } from './process-cost.ts'
 
@@ -16,36 +16,6 @@ const servers = 4
 const anonymousName = 'collector at 20,000 open connections and 2,000 new/s: anonymous memory'
 const rssName = 'collector at 20,000 open connections and 2,000 new/s: resident memory'
 const cpuName = 'collector at 20,000 open connections and 2,000 new/s: CPU'
-
-async function startCollectorAlone(cgroup: string) {
-  const child = spawn(
-    process.execPath,
-    [programFile('collector-alone.mjs'), '--cgroup', cgroup, '--node', 'a'],
-    {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    },
-  )
-  let output = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    output += chunk.toString()
-  })
-  const ended = new Promise(resolve => child.once('close', resolve))
-  await until('collector', () => {
-    if (child.exitCode !== null) throw new Error(`the collector ended with ${child.exitCode}`)
-    return output.includes('ready')
-  })
-  const openFlows = async () => {
-    output = ''
-    child.stdin.write('\n')
-    await until('status', () => output.endsWith('\n'))
-    return (JSON.parse(output) as { flows: { openFlows: number } }).flows.openFlows
-  }
-  const stop = async () => {
-    child.stdin.end()
-    await ended
-  }
-  return { pid: child.pid!, openFlows, stop }
-}
 
 async function holdFlows(lab: Lab, connections: string): Promise<void> {
   const holders: LabProcess[] = []

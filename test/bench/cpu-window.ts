@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuNs } from './process-cost.ts'
-
-const pollThread = 'skybraid-poll'
+import { pollThread } from './product.ts'
 
 /** On-CPU time of a stretch of time over what happened in it, µs each. */
 export interface CpuWindow {

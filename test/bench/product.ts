@@ -3,6 +3,9 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { until } from '../lab/until.ts'
 
+/** Name of the thread that empties the rings. */
+export const pollThread = 'skybraid-poll'
+
 export interface Product {
   readonly pid: number
   readonly url: string
