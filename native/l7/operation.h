@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace skybraid::l7 {
@@ -13,15 +14,20 @@ class OperationText {
  public:
   // One byte, escaped if it is not printable. False, and nothing written, when it does not fit.
   bool Add(uint8_t byte) {
-    if (byte >= 0x20 && byte < 0x7f && byte != '\\') return Put(static_cast<char>(byte));
+    if (IsPlain(byte)) return Put(static_cast<char>(byte));
     if (size_ + 4 > kMaxOperation) return false;
     constexpr char kDigits[] = "0123456789abcdef";
     return Put('\\') && Put('x') && Put(kDigits[byte >> 4]) && Put(kDigits[byte & 15]);
   }
   // All of it, or as much as fits.
   void Add(std::string_view text) {
-    for (const char c : text) {
-      if (!Add(static_cast<uint8_t>(c))) return;
+    size_t plain = 0;
+    while (plain < text.size() && IsPlain(static_cast<uint8_t>(text[plain]))) plain++;
+    const size_t fits = plain < kMaxOperation - size_ ? plain : kMaxOperation - size_;
+    if (fits > 0) memcpy(text_ + size_, text.data(), fits);
+    size_ = static_cast<uint16_t>(size_ + fits);
+    for (size_t i = plain; i < text.size(); i++) {
+      if (!Add(static_cast<uint8_t>(text[i]))) return;
     }
   }
   void Clear() { size_ = 0; }
@@ -33,6 +39,7 @@ class OperationText {
   std::string_view view() const { return {text_, size_}; }
 
  private:
+  static bool IsPlain(uint8_t byte) { return byte >= 0x20 && byte < 0x7f && byte != '\\'; }
   bool Put(char c) {
     if (size_ >= kMaxOperation) return false;
     text_[size_++] = c;

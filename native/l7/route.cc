@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kMaxSegments = 8;
 constexpr size_t kLongestWord = 40;
+constexpr size_t kShortestRandomWord = 16;
 
 struct Letters {
   size_t digits = 0;
@@ -53,16 +54,26 @@ bool IsNumberedWord(std::string_view segment, const Letters& n) {
          (segment[0] < '0' || segment[0] > '9');
 }
 
+bool IsAll(std::string_view segment, char first, char last) {
+  for (const char c : segment) {
+    if (c < first || c > last) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool IsIdentifier(std::string_view segment) {
   if (segment.empty()) return false;
   if (segment.size() > kLongestWord) return true;
+  // Nearly all are plain words and numbers.
+  if (segment.size() < kShortestRandomWord && IsAll(segment, 'a', 'z')) return false;
+  if (IsAll(segment, '0', '9')) return true;
   const Letters n = Count(segment);
   if (n.strange > 0) return true;
   const size_t letters = n.lower + n.upper;
   if (n.digits > 0 && letters == 0) return true;  // numbers, dates, IPv4 addresses
-  if (n.digits == 0) return segment.size() >= 16 && n.kind_changes * 4 >= segment.size();
+  if (n.digits == 0) return segment.size() >= kShortestRandomWord && n.kind_changes * 4 >= segment.size();
   // UUIDs, hashes and the like.
   if (n.digits + n.hexadecimal_letters + n.joints == segment.size() &&
       n.digits + n.hexadecimal_letters >= 6 && !IsNumberedWord(segment, n)) {
@@ -82,7 +93,9 @@ std::string_view PathOf(std::string_view target) {
     if (slash == std::string_view::npos || target[slash] != '/') return "/";
     target.remove_prefix(slash);
   }
-  return target.substr(0, std::min(target.find_first_of("?#;"), target.size()));
+  size_t end = 0;
+  while (end < target.size() && target[end] != '?' && target[end] != '#' && target[end] != ';') end++;
+  return target.substr(0, end);
 }
 
 }  // namespace

@@ -65,6 +65,12 @@ bool EqualsFolded(std::string_view text, std::string_view lower) {
   return true;
 }
 
+// Of a header's line, `lower` followed by a colon.
+bool IsNamed(std::string_view line, std::string_view lower) {
+  return line.size() > lower.size() && line[lower.size()] == ':' &&
+         EqualsFolded(line.substr(0, lower.size()), lower);
+}
+
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -226,15 +232,12 @@ bool Http1::OnStatusLine(const char* line, size_t size) {
 }
 
 void Http1::OnHeader(Half& half, const char* line, size_t size) {
+  constexpr std::string_view kLength = "content-length", kCoding = "transfer-encoding";
   const std::string_view text(line, size);
-  const size_t colon = text.find(':');
-  if (colon == std::string_view::npos) return;
-  const std::string_view name = text.substr(0, colon);
-  const std::string_view value = Trim(text.substr(colon + 1));
-  if (EqualsFolded(name, "content-length")) {
-    half.has_length = ParseLength(value, half.left);
-  } else if (EqualsFolded(name, "transfer-encoding")) {
-    half.chunked = EqualsFolded(LastItem(value), "chunked");
+  if (IsNamed(text, kLength)) {
+    half.has_length = ParseLength(Trim(text.substr(kLength.size() + 1)), half.left);
+  } else if (IsNamed(text, kCoding)) {
+    half.chunked = EqualsFolded(LastItem(text.substr(kCoding.size() + 1)), "chunked");
     half.coded = !half.chunked;
   }
 }
