@@ -44,8 +44,8 @@ export default defineConfig({
           name: 'oap',
           include: ['test/oap/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

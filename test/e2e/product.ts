@@ -60,7 +60,7 @@ export class Product {
             throw new Error(`the product ended with ${child.exitCode}:\n${product.output}`)
           return product.#ready()
         },
-        { timeoutMs: 20_000, everyMs: 50, describe: () => product.output },
+        { everyMs: 50, describe: () => product.output },
       )
     } catch (error) {
       await product.stop()
@@ -83,7 +83,11 @@ export class Product {
   }
 
   async get<T>(path: string): Promise<T> {
-    const answer = await fetch(this.url + path)
+    // one that has no processor says that it is overloaded, and is asked again
+    const answer = await until(`${path} is answered`, async () => {
+      const tried = await fetch(this.url + path)
+      return tried.status !== 503 && tried
+    })
     const text = await answer.text()
     if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${text}`)
     return JSON.parse(text) as T

@@ -29,6 +29,8 @@ interface Connection {
 export interface InventedCollectors {
   /** Publishes what happened since the last time. */
   flush(): Promise<void>
+  /** Publishes so many connections at once, which are over already, all in one partition. */
+  burst(partition: number, count: number): Promise<void>
   /** Connections of which every end was published. */
   readonly opened: number
   /** Records of a node, in all partitions, that have a sequence number. */
@@ -134,6 +136,27 @@ export function inventCollectors(
     })
   }
 
+  function inventOne(openedMs: number): Connection {
+    const id = ++opened
+    const [client, server] = [nodes[id % 3]!, nodes[(id * 2 + 1) % 3]!]
+    return { id, client, server, openedMs, bytes: 0, told: {}, isOpen: true }
+  }
+
+  async function publishBurst(partition: number, count: number): Promise<void> {
+    const atMs = Date.now()
+    const all = Array.from({ length: count }, () => ({ ...inventOne(atMs), bytes: 100, isOpen: false }))
+    for (const node of nodes) {
+      const records = all.flatMap(each => [
+        ...(each.client === node ? [recordOf(each, 0, State.closed, atMs)] : []),
+        ...(each.server === node ? [recordOf(each, 1, State.closed, atMs)] : []),
+      ])
+      for (let at = 0; at < records.length; at += 1_000) {
+        const some = records.slice(at, at + 1_000).map(each => ({ ...each, handshakeUs: 150 }))
+        await publish(node, partition, some, false, Math.floor(atMs / minuteMs))
+      }
+    }
+  }
+
   async function flush(): Promise<void> {
     const atMs = Date.now()
     const now = Math.floor(atMs / minuteMs)
@@ -141,18 +164,7 @@ export function inventCollectors(
       for (const node of nodes) for (let p = 0; p < partitions; p++) await publish(node, p, [], true, minute)
       minute = now
     }
-    for (let i = 0; i < partitions * 2; i++) {
-      const id = ++opened
-      connections.push({
-        id,
-        client: nodes[id % 3]!,
-        server: nodes[(id * 2 + 1) % 3]!,
-        openedMs: atMs,
-        bytes: 0,
-        told: {},
-        isOpen: true,
-      })
-    }
+    for (let i = 0; i < partitions * 2; i++) connections.push(inventOne(atMs))
     const batches = new Map<string, TestRecord[]>()
     const put = (node: string, id: number, each: TestRecord) => {
       const key = `${node} ${id % partitions}`
@@ -177,6 +189,11 @@ export function inventCollectors(
 
   return {
     flush,
+    burst(partition, count) {
+      const published = running.then(() => publishBurst(partition, count))
+      running = published.catch(() => undefined)
+      return published
+    },
     get opened() {
       return opened
     },

@@ -1,10 +1,14 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
-/** A way to a port that can be cut as a cable is: connections stay, nothing passes, nobody is told. */
+/**
+ * A way to a port that can be cut as a cable is: connections stay, nothing passes, nobody is told. It can also be made
+ * slow, which looks as if whoever is at its end hardly read: what was sent stays with the sender.
+ */
 export class CutLink {
   readonly #server: Server
   readonly #pairs = new Set<readonly [Socket, Socket]>()
   #isCut = false
+  #bytesPerSecond = Number.POSITIVE_INFINITY
 
   private constructor(server: Server) {
     this.#server = server
@@ -36,6 +40,11 @@ export class CutLink {
     this.#drop()
   }
 
+  /** From here on not more than this; infinity is as fast as it can be. */
+  limit(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond
+  }
+
   close(): void {
     this.#drop()
     this.#server.close()
@@ -47,7 +56,14 @@ export class CutLink {
     this.#pairs.add(pair)
     for (const [a, b] of [pair, [to, from] as const]) {
       a.on('data', chunk => {
-        if (!this.#isCut) b.write(chunk)
+        if (this.#isCut) return
+        b.write(chunk)
+        const restMs = (1_000 * chunk.length) / this.#bytesPerSecond
+        if (restMs === 0) return
+        a.pause()
+        setTimeout(() => {
+          if (!this.#isCut) a.resume()
+        }, restMs)
       })
       a.on('error', () => undefined) // seen as a close
       a.on('close', () => {

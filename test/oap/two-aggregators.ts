@@ -1,0 +1,121 @@
+import type { KV } from '@nats-io/kv'
+import { expect } from 'vitest'
+import { openBucket } from '../../packages/aggregator/src/bus/open-bucket.ts'
+import { ensureStreams, exportBucket } from '../../packages/shared/src/nats/index.ts'
+import { until } from '../lab/until.ts'
+import { type AggregatorProgram, startAggregatorProgram } from '../nats/aggregator-program.ts'
+import { linkWith } from '../nats/bus-link.ts'
+import { afterTest, linkForTest, serverForTest } from '../nats/cleanup.ts'
+import { inventCollectors } from '../nats/invented-collectors.ts'
+import { streamSettings } from '../nats/stream-settings.ts'
+import { exported, exportOfWhole, ownSeries } from '../nats/whole-export.ts'
+import { CutLink } from './cut-link.ts'
+import { eventually } from './eventually.ts'
+import type { Oap } from './oap.ts'
+import { OapReader, oapEntity } from './oap-reader.ts'
+
+const minuteMs = 60_000
+const partitions = 4
+/** Their logs are more than OAP's window of a connection, which is 1 MiB. */
+const burst = 30_000
+/** Takes half of the time after which a stream is given up. */
+const slowBytesPerSecond = 100_000
+
+/**
+ * Two aggregators share the partitions of a bus and feed one real OAP. The link of one is full for a while, during which
+ * it goes on reading and answering; the other is killed in the middle of a minute. In the end OAP has of every service and
+ * instance what one process that was never interrupted makes of the stream.
+ */
+export async function expectWholeOfTwo(oap: Oap): Promise<void> {
+  const server = await serverForTest()
+  const bus = await linkForTest(linkWith(['--nats', server.url]))
+  await ensureStreams(bus.jsm, 'local', streamSettings('--flow-max-age', '60m'))
+  const collectors = inventCollectors(bus, 'local', partitions)
+  afterTest(() => collectors.stop())
+  const link = await CutLink.to(oap.ports.grpc)
+  afterTest(() => link.close())
+  const firstMinute = Math.floor(Date.now() / minuteMs)
+  const start = (ordinal: number, address: string) =>
+    startAggregatorProgram(
+      server.url,
+      ...['--replicas', '2', '--replica-ordinal', String(ordinal), '--take-over', '20s'],
+      ...['--oap', address],
+    )
+  const [slow, killed] = await Promise.all([start(0, link.address), start(1, oap.address)])
+  await until(
+    'they share the partitions',
+    async () => {
+      const owned = await Promise.all([slow, killed].map(partitionsOf))
+      return JSON.stringify(owned) === '[[0,2],[1,3]]'
+    },
+    { timeoutMs: 120_000 },
+  )
+
+  link.limit(slowBytesPerSecond)
+  await collectors.burst(0, burst)
+  await until('intervals wait for OAP', async () => (await exported(slow)).queue.intervals > 0)
+  const openedBefore = await opened(slow, firstMinute)
+  await until('it reads and answers on', async () => (await opened(slow, firstMinute)) > openedBefore + 50)
+  link.limit(Number.POSITIVE_INFINITY)
+
+  const notes = await openBucket(bus, exportBucket('local'), streamSettings())
+  const notesOfKilled = () => Promise.all([1, 3].map(partition => noteOf(notes, partition)))
+  const before = await notesOfKilled()
+  // killed while nothing is in flight, so that nothing is unknown and sums must be equal
+  await until('it is noted what became of an interval of the other', async () =>
+    (await notesOfKilled()).every(
+      ({ taken, settled }, i) => taken === settled && settled > before[i]!.settled,
+    ),
+  )
+  const unknownOfKilled = (await exported(killed)).unknown.intervals
+  await killed.kill('SIGKILL')
+  const restarted = await start(1, oap.address)
+  await restarted.ready()
+  const replicas = [slow, restarted]
+  await collectors.stop()
+  const lastMinute = Math.floor(Date.now() / minuteMs)
+  await Promise.all(replicas.map(each => each.closed(lastMinute)))
+  await until('everything is sent', async () => {
+    const all = await Promise.all(replicas.map(exported))
+    return all.every(({ queue }) => queue.intervals === 0)
+  })
+  const all = await Promise.all(replicas.map(exported))
+  for (const { queue, refused, notes } of all) {
+    expect([queue.droppedIntervals, refused, notes.without]).toEqual([0, {}, []])
+  }
+  const unknown = all.reduce(
+    (n, each) => n + each.unknown.intervals + each.notes.unknownBefore,
+    unknownOfKilled,
+  )
+  for (const each of replicas) expect(await each.kill('SIGTERM')).toBe(0)
+  const truth = await exportOfWhole(bus)
+  expect(Object.keys(truth).length).toBeGreaterThan(50)
+  const entities = [...new Set(Object.keys(truth).map(key => key.split(' @ ')[1]!))].map(oapEntity)
+  const reader = new OapReader(oap)
+  await eventually(async () => {
+    const seen: [string, number][] = []
+    for (const entity of entities) seen.push(...(await reader.series(entity, firstMinute, lastMinute)))
+    const own = ownSeries(seen)
+    if (unknown === 0) expect(own).toEqual(truth)
+    else
+      for (const [key, value] of Object.entries(own)) expect(value, key).toBeLessThanOrEqual(truth[key] ?? 0)
+  })
+}
+
+async function noteOf(
+  notes: KV,
+  partition: number,
+): Promise<{ readonly taken: number; readonly settled: number }> {
+  return (await notes.get(`partition.${partition}`))!.json()
+}
+
+async function partitionsOf(program: AggregatorProgram): Promise<number[]> {
+  const { partitions: all } = await program.bus()
+  return all.filter(({ phase }) => phase === 'owning').map(({ partition }) => partition)
+}
+
+/** Connections that it shows. */
+async function opened(program: AggregatorProgram, fromMinute: number): Promise<number> {
+  const { edges } = await program.topology(fromMinute * minuteMs, Date.now() + minuteMs)
+  return edges.reduce((sum, { tcp }) => sum + (tcp?.opened ?? 0), 0)
+}
