@@ -1,4 +1,3 @@
-import type { KV } from '@nats-io/kv'
 import { expect } from 'vitest'
 import { openBucket } from '../../packages/aggregator/src/bus/open-bucket.ts'
 import { ensureStreams, exportBucket } from '../../packages/shared/src/nats/index.ts'
@@ -103,7 +102,7 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
 }
 
 async function noteOf(
-  notes: KV,
+  notes: Awaited<ReturnType<typeof openBucket>>,
   partition: number,
 ): Promise<{ readonly taken: number; readonly settled: number }> {
   return (await notes.get(`partition.${partition}`))!.json()
