@@ -21,9 +21,9 @@ export async function exported(program: AggregatorProgram): Promise<Exported> {
   return (await program.get<{ oap: Exported }>('/status')).oap
 }
 
-/** Figures of services and instances; calls may be named by what was known at the time. */
+/** Figures of services and instances that are not 0; calls may be named by what was known at the time. */
 export function ownSeries(series: Iterable<readonly [string, number]>): Record<string, number> {
-  const own = [...series].filter(([key]) => !/_relation_|_(write|read)_cpm @/.test(key))
+  const own = [...series].filter(([key, value]) => value !== 0 && !/_relation_|_(write|read)_cpm @/.test(key))
   return Object.fromEntries(own.sort())
 }
 
