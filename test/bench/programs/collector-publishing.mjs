@@ -3,6 +3,7 @@
 import { observeUntil } from '../../../packages/cli/dist/collector/observe-until.js'
 import { collectorOptions } from '../../../packages/cli/dist/collector/options.js'
 import { stopSignal } from '../../../packages/cli/dist/stop-signal.js'
+import { noCounters } from '../../../packages/collector/dist/counters.js'
 import { createFlowColumns, encodeBody, loadConfig, packKind } from '../../../packages/shared/dist/index.js'
 
 const [recordsPerSecond, ...args] = process.argv.slice(2)
@@ -94,11 +95,6 @@ function fill({ u32, u64 }, i, flow, partition, round) {
 
 // a few flushes are made in advance: making them is the addon's work, and none of what is measured here
 const made = [0, 1, 2, 3].map(flushOf)
-const zero = Object.fromEntries(
-  'ringProduced ringConsumed ringFull storageRefused udpMapFull flowTableFull adopted keyUnsettled sockets openFlows recordsEncoded recordsMerged recordsSampledOut dnsMalformed stateChangesMissed rowsAfterClose rowsRegressed'
-    .split(' ')
-    .map(name => [name, 0]),
-)
 
 function source({ onFlush }) {
   let round = 0
@@ -117,8 +113,9 @@ function source({ onFlush }) {
   return {
     hooks: [],
     capabilities: 0,
-    counters: () => ({ ...zero, recordsEncoded }),
+    counters: () => ({ ...noCounters, recordsEncoded }),
     setSampling() {},
+    setPartitions() {},
     close: () => clearInterval(timer),
   }
 }
