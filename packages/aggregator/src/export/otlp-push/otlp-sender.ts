@@ -33,6 +33,7 @@ export interface OtlpSenderState {
   /** Requests that failed in a row. */
   readonly failures: number
   readonly points: Readonly<OtlpPoints>
+  /** What is on its way included. */
   readonly queued: { readonly requests: number; readonly points: number; readonly bytes: number }
   readonly oldestQueuedMs: number | undefined
 }
@@ -55,6 +56,8 @@ export function startOtlpSender(deps: OtlpSenderDeps): OtlpSender {
   const { connection, limits, log, nowMs } = deps
   const points: OtlpPoints = { sent: 0, refused: 0, unknown: 0, dropped: 0 }
   const waiting: Waiting[] = []
+  /** On its way, and not answered. */
+  let current: Waiting | undefined
   let bytes = 0
   let isConnected = false
   let lastError: string | undefined
@@ -101,7 +104,9 @@ export function startOtlpSender(deps: OtlpSenderDeps): OtlpSender {
   async function sendOldest(): Promise<void> {
     const request = waiting.shift()!
     bytes -= request.body.length
+    current = request
     const answer = await connection.send(request.body)
+    current = undefined
     note(answer, request)
     if (answer.outcome === 'again') {
       waiting.unshift(request)
@@ -156,7 +161,11 @@ export function startOtlpSender(deps: OtlpSenderDeps): OtlpSender {
       lastError,
       failures,
       points: { ...points },
-      queued: { requests: waiting.length, points: waiting.reduce((sum, one) => sum + one.points, 0), bytes },
+      queued: {
+        requests: waiting.length + (current ? 1 : 0),
+        points: waiting.reduce((sum, one) => sum + one.points, current?.points ?? 0),
+        bytes: bytes + (current?.body.length ?? 0),
+      },
       oldestQueuedMs: waiting[0] === undefined ? undefined : nowMs() - waiting[0].queuedMs,
     }),
     close(withinMs) {
