@@ -17,8 +17,8 @@ const minuteMs = 60_000
 const partitions = 4
 /** Their logs are more than OAP's window of a connection, which is 1 MiB. */
 const burst = 30_000
-/** Takes half of the time after which a stream is given up. */
-const slowBytesPerSecond = 100_000
+/** The burst takes longer than it is until the next interval, and less than until a stream is given up. */
+const slowBytesPerSecond = 60_000
 
 /**
  * Two aggregators share the partitions of a bus and feed one real OAP. The link of one is full for a while, during which
@@ -50,6 +50,9 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
     { timeoutMs: 120_000 },
   )
 
+  // right after an interval, so that the whole burst is in the next
+  const { sent } = await exported(slow)
+  await until('an interval is sent', async () => (await exported(slow)).sent.intervals > sent.intervals)
   link.limit(slowBytesPerSecond)
   await collectors.burst(0, burst)
   await until('intervals wait for OAP', async () => (await exported(slow)).queue.intervals > 0)
