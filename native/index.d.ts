@@ -75,6 +75,7 @@ export interface ProtocolCounters {
   readonly rowsFull: number
   readonly late: number
   readonly malformed: number
+  readonly cut: number
   /** Connections by what they speak, by number of L7Protocol. */
   readonly verdicts: readonly number[]
 }

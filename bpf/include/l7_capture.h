@@ -7,14 +7,9 @@
 #ifndef SKYBRAID_L7_CAPTURE_H
 #define SKYBRAID_L7_CAPTURE_H
 
-#include "l7_streams.h"
+#include "l7_frames.h"
 
 #define SB_TCP_SYN 2
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, SB_L7_RING_BYTES);
-} l7_ring SEC(".maps");
 
 /* A TCP packet as the hooks see it. */
 struct sb_l7_segment {
@@ -23,6 +18,8 @@ struct sb_l7_segment {
 	__u32 at;    /* of the payload, from the network header */
 	__u32 length;
 	__u32 ports; /* local in the high half */
+	__u64 position; /* in the stream */
+	__u32 slot;  /* of its entry among those that are read */
 	bool in;
 	bool syn;
 };
@@ -75,41 +72,11 @@ SB_INLINE bool sb_l7_parse(struct __sk_buff *skb, struct sb_l7_segment *segment)
 	return true;
 }
 
-/* `room` is a constant: space in a ring can only be had in sizes known beforehand. */
-SB_INLINE void sb_l7_put_in(struct __sk_buff *skb, const struct sb_l7_row *head, __u32 at, const __u64 room)
-{
-	struct sb_l7_row *row = bpf_ringbuf_reserve(&l7_ring, sizeof(*row) + room, 0);
-	__u64 length = head->captured;
-
-	if (!row) {
-		sb_count(SB_C_L7_RING_FULL);
-		return;
-	}
-	__builtin_memcpy(row, head, sizeof(*row));
-	asm volatile("" : "+r"(length));
-	if (length > 0 && length <= room && bpf_skb_load_bytes(skb, at, row->bytes, length) == 0)
-		bpf_ringbuf_submit(row, BPF_RB_NO_WAKEUP);
-	else
-		bpf_ringbuf_discard(row, BPF_RB_NO_WAKEUP);
-}
-
-static __noinline void sb_l7_put(struct __sk_buff *skb, const struct sb_l7_row *head, __u32 at)
-{
-	if (head->captured <= 184)
-		sb_l7_put_in(skb, head, at, 184);
-	else if (head->captured <= 440)
-		sb_l7_put_in(skb, head, at, 440);
-	else if (head->captured <= SB_L7_ANSWER)
-		sb_l7_put_in(skb, head, at, SB_L7_ANSWER);
-	else
-		sb_l7_put_in(skb, head, at, SB_L7_PIECE);
-}
-
 /*
  * The packet that completes a handshake is still the listener's. If it has payload, that is the begin of a stream
  * whose socket comes next; the addon puts them together by the dialler's number and the ports.
  */
-SB_INLINE void sb_l7_on_handshake(struct __sk_buff *skb, const struct sb_l7_segment *segment)
+static __noinline void sb_l7_on_handshake(struct __sk_buff *skb, const struct sb_l7_segment *segment)
 {
 	struct sb_l7_row row = {};
 
@@ -173,16 +140,34 @@ static __noinline void sb_l7_learn(struct __sk_buff *skb, struct sb_l7_stream *s
 		sb_l7_origin(sk, stream);
 }
 
-/* Copies what there is from `from` on, as far as it may. */
-SB_INLINE void sb_l7_copy(struct __sk_buff *skb, const struct sb_l7_segment *segment, struct sb_l7_stream *stream,
-			  struct sb_l7_half *half, __u32 slot, __u64 position, __u64 from)
+/* What a row says of its connection and packet. */
+SB_INLINE void sb_l7_fill(struct sb_l7_row *row, const struct sb_l7_segment *segment, const struct sb_l7_stream *stream,
+			  const struct sb_l7_half *half)
 {
+	row->cookie = segment->cookie;
+	row->ns = bpf_ktime_get_ns();
+	row->prior_end = half->end;
+	row->offset = segment->position;
+	row->length = segment->length;
+	row->slot = segment->slot;
+	row->generation = stream->generation;
+	row->ports = segment->ports;
+	row->in = segment->in;
+	row->role = stream->role;
+	row->guessed = stream->guessed;
+}
+
+/* Copies what there is from `from` on, as far as it may. Not inlined: a program and all it calls have 512 bytes of stack. */
+static __noinline void sb_l7_copy(struct __sk_buff *skb, const struct sb_l7_segment *segment,
+				  struct sb_l7_stream *stream, struct sb_l7_half *half, __u64 from)
+{
+	__u64 position = segment->position;
 	__u64 end = position + segment->length;
 	struct sb_l7_row row = {};
 	__u32 most = half->most;
 
-	row.cookie = segment->cookie;
-	row.ns = bpf_ktime_get_ns();
+	sb_l7_fill(&row, segment, stream, half);
+	half->to_frame = SB_L7_LOST;
 	if (from >= end || half->run >= SB_L7_RUN) {
 		if (end > half->end)
 			half->end = end;
@@ -192,15 +177,8 @@ SB_INLINE void sb_l7_copy(struct __sk_buff *skb, const struct sb_l7_segment *seg
 	/* If this packet holds the end of what is skipped, that passed now. */
 	row.passed_ns = from > position ? 0 : half->passed_ns;
 	row.offset = from;
-	row.prior_end = half->end;
 	row.length = end - from;
 	row.captured = row.length < most ? row.length : most;
-	row.slot = slot;
-	row.generation = stream->generation;
-	row.ports = segment->ports;
-	row.in = segment->in;
-	row.role = stream->role;
-	row.guessed = stream->guessed;
 	half->passed_ns = 0;
 	half->run += row.captured;
 	if (end > half->end)
@@ -208,13 +186,47 @@ SB_INLINE void sb_l7_copy(struct __sk_buff *skb, const struct sb_l7_segment *seg
 	sb_l7_put(skb, &row, segment->at + (from - position));
 }
 
-SB_INLINE void sb_l7_on_segment(struct __sk_buff *skb, __u32 state, bool in)
+/* The server says in one byte whether it goes on with TLS. */
+SB_INLINE void sb_l7_expect_byte(struct sb_l7_half *half)
+{
+	if (half->to_frame != SB_L7_LOST) {
+		half->to_frame++;
+		half->to_copy++;
+	}
+}
+
+/* Copies the begin of each frame, or everything if it is not known where frames begin. */
+static __noinline void sb_l7_follow(struct __sk_buff *skb, const struct sb_l7_segment *segment,
+				    struct sb_l7_stream *stream, struct sb_l7_half *half)
+{
+	struct sb_l7_walk walk = {.how = stream->how, .length = segment->length, .payload_at = segment->at};
+	__u64 end = segment->position + segment->length;
+
+	if (!segment->in && end <= half->end)
+		return; /* sent again */
+	sb_l7_fill(&walk.row, segment, stream, half);
+	walk.to_server = segment->in == (stream->role == SB_ROLE_SERVER);
+	sb_l7_walk_from(&walk, half, segment->position);
+	for (__u32 i = 0; i < SB_L7_STEPS; i++)
+		if (!sb_l7_step(skb, &walk))
+			break;
+	if (walk.at < walk.length) {
+		walk.lost = 1;
+		sb_count(SB_C_L7_CUT);
+	}
+	if (walk.to > walk.from)
+		sb_l7_put_piece(skb, &walk, walk.length);
+	if (walk.tls_asked)
+		sb_l7_expect_byte(segment->in ? &stream->half[0] : &stream->half[1]);
+	sb_l7_walk_to(&walk, half, end);
+}
+
+static __noinline void sb_l7_on_segment(struct __sk_buff *skb, __u32 state, bool in)
 {
 	struct sb_l7_segment segment = {.in = in};
 	struct sb_l7_stream *stream;
 	struct sb_l7_half *half;
 	__u64 position;
-	__u32 slot;
 	__s32 step;
 
 	if (!sb_l7 || !sb_l7_parse(skb, &segment))
@@ -224,10 +236,10 @@ SB_INLINE void sb_l7_on_segment(struct __sk_buff *skb, __u32 state, bool in)
 		return;
 	}
 	segment.cookie = bpf_get_socket_cookie(skb);
-	stream = sb_l7_find(segment.cookie, &slot);
+	stream = sb_l7_find(segment.cookie, &segment.slot);
 	if (!stream)
-		stream = sb_l7_begin(skb, &segment, &slot);
-	if (!stream || stream->order == SB_L7_UNREAD)
+		stream = sb_l7_begin(skb, &segment, &segment.slot);
+	if (!stream || stream->how == SB_L7_UNREAD)
 		return;
 	half = &stream->half[in];
 	if (!half->known) {
@@ -236,7 +248,7 @@ SB_INLINE void sb_l7_on_segment(struct __sk_buff *skb, __u32 state, bool in)
 			return;
 	}
 	step = (__s32)(segment.seq - half->first - (__u32)half->end);
-	position = half->end + (__s64)step;
+	position = segment.position = half->end + (__s64)step;
 	/* Before the beginning: a probe whether the peer is still there. */
 	if (step > SB_L7_STEP || step < -SB_L7_STEP || (__s64)position < 0)
 		return;
@@ -244,8 +256,12 @@ SB_INLINE void sb_l7_on_segment(struct __sk_buff *skb, __u32 state, bool in)
 		stream->last_in = in;
 		half->run = 0;
 	}
-	sb_l7_copy(skb, &segment, stream, half, slot, position,
-		   position < half->skip_until ? half->skip_until : position);
+	if (position == 0 && stream->how == SB_L7_PACKETS)
+		sb_l7_tell(skb, stream, segment.at, in);
+	if (stream->how != SB_L7_PACKETS)
+		sb_l7_follow(skb, &segment, stream, half);
+	else
+		sb_l7_copy(skb, &segment, stream, half, position < half->skip_until ? half->skip_until : position);
 }
 
 #endif

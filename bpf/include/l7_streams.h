@@ -75,6 +75,7 @@ SB_INLINE void sb_l7_set_first(struct sb_l7_half *half, __u32 first, __u64 end)
 {
 	half->first = first;
 	half->end = end;
+	half->to_frame = end ? SB_L7_LOST : 0;
 	half->known = 1;
 }
 

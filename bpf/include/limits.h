@@ -49,7 +49,7 @@
 #define SB_MPTCP_LISTENERS 1024
 
 /*
- * l7_streams: one entry per TCP connection that is read for its application protocol, 1.5 MB in all, mapped by the
+ * l7_streams: one entry per TCP connection that is read for its application protocol, 1.8 MB in all, mapped by the
  * addon. Inserted by the packet hooks with the connection's first payload; freed by the addon when the connection ends
  * or has been silent and unread for long. Full within SB_L7_PROBES of its place: SB_C_L7_REFUSED counts each packet of
  * a connection that is therefore not read.
@@ -70,8 +70,20 @@
 /* Of a datagram of DNS: the header and the longest question, to a multiple of 8. */
 #define SB_L7_DNS 272
 
-/* The most that is copied in one direction before the other one has its say: heads of messages, not their bodies. */
+/*
+ * The most that is copied in one direction before the other one has its say: heads of messages, not their bodies. Where
+ * everything is copied it is more, and most where it is chosen frame by frame: there, what is beyond is counted by
+ * SB_C_L7_CUT.
+ */
 #define SB_L7_RUN 16384
+#define SB_L7_WHOLE_RUN (1 << 16)
+#define SB_L7_FRAMED_RUN (1 << 18)
+
+/* Frames and pieces of one packet. Further ones are lost with their place in the stream: SB_C_L7_CUT. */
+#define SB_L7_STEPS 1024
+
+/* So many bytes between two frames are cheaper to copy than a piece of their own for what follows. */
+#define SB_L7_BETWEEN 256
 
 /* A segment that claims to be further off than this is not of the stream. */
 #define SB_L7_STEP (1 << 28)

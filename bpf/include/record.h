@@ -120,23 +120,34 @@ struct sb_cgroup_row {
 struct sb_l7_half {
 	__u64 end;        /* of all that passed */
 	__u64 passed_ns;  /* when a byte last passed that is in no row since the latest row; 0: none did */
-	__u64 skip_until; /* order: what is before this position needs no row */
+	__u64 skip_until; /* order: what is before this position needs no row; of frames, one begins there */
 	__u32 first;      /* sequence number of position 0 */
 	__u32 run;        /* bytes copied since the other direction had its say */
-	__u32 most;       /* order: bytes to copy of one packet */
-	__u32 known;      /* `first` is */
+	__u32 to_frame;   /* from `end` to the head of the next frame, or SB_L7_LOST */
+	__u32 to_copy;    /* of the bytes up to there, so many are wanted */
+	__u16 most;       /* bytes to copy of one packet, where no frames are followed */
+	__u8 head[4];     /* begin of a head that the next packet goes on with */
+	__u8 have;        /* bytes of it */
+	__u8 known;       /* `first` is */
 };
 
-enum sb_l7_order {
-	SB_L7_READ = 0,
-	SB_L7_UNREAD = 1, /* nothing of it needs a row, for good */
+#define SB_L7_LOST (~0u)
+
+/* How a connection is read. The packet hooks see it from how it begins, the addon says it later: an order. */
+enum sb_l7_how {
+	SB_L7_PACKETS = 0, /* the begin of each packet */
+	SB_L7_UNREAD = 1,  /* nothing of it needs a row, for good */
+	SB_L7_WHOLE = 2,   /* every byte */
+	SB_L7_HTTP2 = 3,   /* from here on: the begin of each frame */
+	SB_L7_POSTGRES = 4,
+	SB_L7_MYSQL = 5,
 };
 
 /* Entry of l7_streams, which the addon has mapped. */
 struct sb_l7_stream {
 	__u64 cookie; /* 0: free, SB_L7_CLAIMED: being filled, with SB_L7_STALE: of a connection before on this socket */
 	__u32 generation; /* of the socket's store: one cookie can be several connections */
-	__u8 order;       /* enum sb_l7_order */
+	__u8 how;         /* enum sb_l7_how */
 	__u8 last_in;     /* direction of the latest payload */
 	__u8 role;
 	__u8 guessed;
@@ -194,6 +205,7 @@ enum sb_counter {
 	SB_C_MADE_UP_FOR = 10,  /* ends that went unseen and that the iterator found */
 	SB_C_L7_RING_FULL = 11, /* pieces of streams that found no room in their ring */
 	SB_C_L7_REFUSED = 12,   /* packets with payload whose connection found no room among those that are read */
+	SB_C_L7_CUT = 13,       /* pieces not copied since their turn of the conversation had too many bytes or frames */
 	SB_COUNTERS = 16,
 };
 
@@ -202,7 +214,7 @@ _Static_assert(sizeof(struct sb_tcp_row) == 168, "sb_tcp_row");
 _Static_assert(sizeof(struct sb_udp_row) == 136, "sb_udp_row");
 _Static_assert(sizeof(struct sb_dns_row) == 624, "sb_dns_row");
 _Static_assert(sizeof(struct sb_cgroup_row) == 624, "sb_cgroup_row");
-_Static_assert(sizeof(struct sb_l7_stream) == 96, "sb_l7_stream");
+_Static_assert(sizeof(struct sb_l7_stream) == 112, "sb_l7_stream");
 _Static_assert(sizeof(struct sb_l7_row) == 72, "sb_l7_row");
 
 #endif

@@ -337,7 +337,7 @@ SB_INLINE void sb_dns_answer(struct __sk_buff *skb, const struct sb_datagram *da
 	}
 }
 
-SB_INLINE void sb_on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
+static __noinline void sb_on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 {
 	struct sb_datagram datagram;
 	struct sb_udp_key key = {};

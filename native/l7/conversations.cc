@@ -25,11 +25,13 @@ void Conversations::Order(const Entry& entry, Side side) {
   if (!entry.speaker) return;
   const Parser& parser = *entry.speaker->parser;
   const uint64_t skippable = parser.Skippable(side);
+  const uint64_t next = entry.speaker->feeder.Next(side);
+  const bool in = (side == Side::kToServer) == (entry.from.server != entry.turned);
+  if (next != Feeder::kAnywhere && parser.BeginsNext(side))
+    orders_->BeginsAt(entry.from, in, next + skippable);
   if (skippable < kWorthSkipping || skippable == kOpenEnd) return;
   if (skippable == UINT64_MAX && parser.Skippable(Other(side)) == UINT64_MAX)
     return orders_->Unread(entry.from);
-  const uint64_t next = entry.speaker->feeder.Next(side);
-  const bool in = (side == Side::kToServer) == (entry.from.server != entry.turned);
   orders_->SkipUntil(entry.from, in, skippable > UINT64_MAX - next ? UINT64_MAX : next + skippable);
 }
 
@@ -155,6 +157,7 @@ void Conversations::Begin(Entry& entry, const ProtocolRow& row, const Piece& pie
   bytes_ += speaker->bytes;
   entry.protocol = row.protocol;
   ++counters_.verdicts[static_cast<size_t>(row.protocol)];
+  if (orders_ != nullptr) orders_->Speaks(entry.from, row.protocol, entry.turned);
   entry.speaker = std::move(speaker);
   Speaker& to = *entry.speaker;
   bool from_start = !waiting->dropped;

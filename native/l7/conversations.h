@@ -16,7 +16,7 @@
 namespace skybraid::l7 {
 
 struct ConversationOptions {
-  size_t max_bytes = 7u << 19;  // with datagrams, the ledger and the kernel's part 8 MB in all
+  size_t max_bytes = 13u << 18;  // with datagrams, the ledger and the kernel's part 8 MB in all
   uint32_t max_connections = 16384;
   uint32_t protocols = UINT32_MAX;  // bit per Protocol: those that are switched on
 };

@@ -9,6 +9,11 @@
 namespace skybraid::l7 {
 
 class FramedParser : public StreamParser<FramedParser> {
+ public:
+  bool BeginsNext(Side side) const final {
+    return !deaf_ && !Astray(side) && (frames_[Index(side)].in_payload || frames_[Index(side)].have == 0);
+  }
+
  protected:
   static constexpr size_t kMaxHead = 8;
 

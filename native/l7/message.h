@@ -59,6 +59,9 @@ class Parser {
   virtual void Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) = 0;
   // How many of the bytes that come next need not be seen: those of a body.
   virtual uint64_t Skippable(Side side) const = 0;
+  // Whether what comes next, behind what is skippable, is for sure the begin of a message that says its own
+  // length.
+  virtual bool BeginsNext(Side) const { return false; }
   // That many of them (at most Skippable) passed unseen.
   virtual void Skip(Side side, uint64_t count, uint64_t ns, Sink& sink) = 0;
   // Bytes that were needed are missing. What is eaten next is the begin of a packet somewhere later.

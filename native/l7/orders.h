@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "parser.h"
+
 namespace skybraid::l7 {
 
 // Where a connection's pieces come from, and which end of it this is.
@@ -18,6 +20,10 @@ class Orders {
   virtual ~Orders() = default;
   // In the direction that is `in` at this end, nothing before this position is needed.
   virtual void SkipUntil(const Origin& from, bool in, uint64_t position) = 0;
+  // In that direction a message begins at this position, and nothing before it is needed.
+  virtual void BeginsAt(const Origin& from, bool in, uint64_t position) = 0;
+  // What the connection speaks is known. `turned`: which end is which was guessed wrong.
+  virtual void Speaks(const Origin& from, Protocol protocol, bool turned) = 0;
   // Nothing of this connection is needed any more.
   virtual void Unread(const Origin& from) = 0;
   // The connection is forgotten.

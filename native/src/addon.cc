@@ -223,6 +223,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("pieces", c.l7.pieces);
     set("ringFull", c.kernel[SB_C_L7_RING_FULL]);
     set("stateRefused", c.kernel[SB_C_L7_REFUSED]);
+    set("cut", c.kernel[SB_C_L7_CUT]);
     set("gap", c.l7.gaps);
     set("late", c.l7.late);
     set("malformed", c.l7.malformed);

@@ -25,6 +25,23 @@ l7::ConversationOptions ConversationSize(const L7Options& options) {
   return size;
 }
 
+// Where the programs take one end for the other they can't tell what is wanted of a frame.
+uint8_t HowToRead(l7::Protocol protocol, bool turned) {
+  switch (protocol) {
+    case l7::Protocol::kHttp2:
+    case l7::Protocol::kGrpc:
+      return SB_L7_HTTP2;
+    case l7::Protocol::kPostgres:
+      return turned ? SB_L7_WHOLE : SB_L7_POSTGRES;
+    case l7::Protocol::kMysql:
+      return turned ? SB_L7_WHOLE : SB_L7_MYSQL;
+    case l7::Protocol::kRedis:
+      return SB_L7_WHOLE;
+    default:
+      return SB_L7_PACKETS;
+  }
+}
+
 }  // namespace
 
 L7Reader::L7Reader(sb_l7_stream* streams, const L7Options& options)
@@ -46,7 +63,7 @@ void L7Reader::OnPiece(const sb_l7_row& row) {
     ++late_;
     return;
   }
-  if (stream->order == SB_L7_UNREAD) return;
+  if (stream->how == SB_L7_UNREAD) return;
   const uint64_t flow_id = TcpFlowId(row.cookie, row.generation);
   if (from.server && !early_.empty()) FeedEarly(flow_id, row, from);
   const l7::Piece piece{SideOf(row.in != 0, from.server),
@@ -235,9 +252,23 @@ void L7Reader::SkipUntil(const l7::Origin& from, bool in, uint64_t position) {
   if (stream != nullptr) __atomic_store_n(&stream->half[in].skip_until, position, __ATOMIC_RELAXED);
 }
 
+// The programs follow frames by themselves, unless they lost their place.
+void L7Reader::BeginsAt(const l7::Origin& from, bool in, uint64_t position) {
+  sb_l7_stream* stream = SlotOf(from);
+  if (stream != nullptr && __atomic_load_n(&stream->half[in].to_frame, __ATOMIC_RELAXED) == SB_L7_LOST)
+    __atomic_store_n(&stream->half[in].skip_until, position, __ATOMIC_RELAXED);
+}
+
+void L7Reader::Speaks(const l7::Origin& from, l7::Protocol protocol, bool turned) {
+  sb_l7_stream* stream = SlotOf(from);
+  if (stream == nullptr) return;
+  const uint8_t how = HowToRead(protocol, turned);
+  if (stream->how != how) __atomic_store_n(&stream->how, how, __ATOMIC_RELAXED);
+}
+
 void L7Reader::Unread(const l7::Origin& from) {
   sb_l7_stream* stream = SlotOf(from);
-  if (stream != nullptr) __atomic_store_n(&stream->order, SB_L7_UNREAD, __ATOMIC_RELAXED);
+  if (stream != nullptr) __atomic_store_n(&stream->how, SB_L7_UNREAD, __ATOMIC_RELAXED);
 }
 
 void L7Reader::Release(const l7::Origin& from) {

@@ -107,6 +107,8 @@ class L7Reader final : private l7::Orders {
   void FreeByCookie(uint64_t cookie);
 
   void SkipUntil(const l7::Origin& from, bool in, uint64_t position) override;
+  void BeginsAt(const l7::Origin& from, bool in, uint64_t position) override;
+  void Speaks(const l7::Origin& from, l7::Protocol protocol, bool turned) override;
   void Unread(const l7::Origin& from) override;
   void Release(const l7::Origin& from) override;
 

@@ -1,13 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import {
-  type Capture,
-  type OpenCaptureOptions,
-  openCapture,
-} from '../../packages/collector/src/source/open-capture.ts'
+import { describe, expect, it } from 'vitest'
 import {
   type DecodedRecord,
   decodeFlushes,
@@ -18,11 +13,9 @@ import {
   roleOf,
   stateOf,
 } from './decode.ts'
+import { canCapture, client, observeEachTest, server, until } from './observed-capture.ts'
 import { ObservedGroup } from './observed-group.ts'
 
-const canCapture = process.getuid?.() === 0 && existsSync('/sys/kernel/btf/vmlinux')
-const client = 1
-const server = 2
 const open = 1
 const closed = 2
 const failed = 3
@@ -47,59 +40,20 @@ const commands = {
 require('node:readline').createInterface({ input: process.stdin }).on('line', async l => { const [name, arg] = l.split(' '); say(await commands[name](Number(arg))) })
 `
 
-async function until<T>(what: string, probe: () => T | undefined, timeoutMs = 10_000): Promise<T> {
-  const deadline = performance.now() + timeoutMs
-  for (;;) {
-    const found = probe()
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`)
-    await new Promise(r => setTimeout(r, 20))
-  }
-}
-
 const sum = (records: readonly DecodedRecord[], column: string): number =>
   records.reduce((total, r) => total + r.at(column), 0)
 
 describe.skipIf(!canCapture)('capture', () => {
-  let group: ObservedGroup
-  let flushes: ArrayBuffer[]
-  let captures: Capture[]
-
-  beforeEach(() => {
-    group = new ObservedGroup()
-    flushes = []
-    captures = []
-  })
-  afterEach(async () => {
-    for (const capture of captures) capture.close()
-    await group.remove()
-  })
-
-  const start = (more: Partial<OpenCaptureOptions> = {}): Capture => {
-    const capture = openCapture({
-      cgroupPath: group.path,
-      flushMs: 100,
-      partitions: 4,
-      ringBytes: 1 << 20,
-      maxFlows: 10_000,
-      udp: true,
-      taskFiles: false,
-      reportMs: 200,
-      announceMs: 300_000,
-      onFlush: flush => flushes.push(flush),
-      ...more,
-    })
-    captures.push(capture)
-    return capture
-  }
+  const observation = observeEachTest()
+  const { start } = observation
 
   it('reports both ends of every short connection, exactly', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     const capture = start()
     const { pid, tcp } = (await tell('ready')) as { pid: number; tcp: number }
     await tell('short 200')
     capture.close()
-    const records = recordsOf(flushes)
+    const records = recordsOf(observation.flushes)
     const ends = records.filter(r => stateOf(r) === closed && protocolOf(r) === 1)
     const dialled = ends.filter(r => roleOf(r) === client)
     const accepted = ends.filter(r => roleOf(r) === server)
@@ -128,8 +82,8 @@ describe.skipIf(!canCapture)('capture', () => {
     ).toBe(200 * 4)
     for (const r of ends) {
       expect(reasonOf(r)).toBe(1)
-      expect(r.owner).toContain(`cgroup: "/${group.name}"`)
-      expect(r.owner).toContain(`unit: "${group.name}"`)
+      expect(r.owner).toContain(`cgroup: "/${observation.group.name}"`)
+      expect(r.owner).toContain(`unit: "${observation.group.name}"`)
       expect(r.owner).toContain(`pid: ${pid}`)
       const port = roleOf(r) === client ? r.at('ports') & 0xffff : r.at('ports') >>> 16
       expect(port).toBe(tcp)
@@ -140,12 +94,12 @@ describe.skipIf(!canCapture)('capture', () => {
   })
 
   it('adds up the deltas of a long connection, and closes it once', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     const capture = start()
     await tell('ready')
     const port = (await tell('dial')) as number
     const mine = (): DecodedRecord[] =>
-      recordsOf(flushes).filter(r => roleOf(r) === client && r.at('ports') >>> 16 === port)
+      recordsOf(observation.flushes).filter(r => roleOf(r) === client && r.at('ports') >>> 16 === port)
     await until('the open connection', () => (mine().length > 0 ? true : undefined))
     let sent = 0
     for (const bytes of [1000, 200_000, 3_000_000]) {
@@ -174,13 +128,13 @@ describe.skipIf(!canCapture)('capture', () => {
   })
 
   it('counts a connection that is older than itself from adoption on', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     await tell('ready')
     const port = (await tell('dial')) as number
     await tell('send 500000')
     const capture = start({ taskFiles: true })
     const mine = (): DecodedRecord[] =>
-      recordsOf(flushes).filter(r => roleOf(r) === client && r.at('ports') >>> 16 === port)
+      recordsOf(observation.flushes).filter(r => roleOf(r) === client && r.at('ports') >>> 16 === port)
     await until('the adopted connection', () => (mine().length > 0 ? true : undefined))
     await tell('send 70000')
     await tell('hang')
@@ -192,24 +146,24 @@ describe.skipIf(!canCapture)('capture', () => {
   })
 
   it('reports a refused dial as such', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     const capture = start()
     await tell('ready')
     await tell('refused 1')
     capture.close()
-    const dials = recordsOf(flushes).filter(r => stateOf(r) === failed)
+    const dials = recordsOf(observation.flushes).filter(r => stateOf(r) === failed)
     expect(dials).toHaveLength(1)
     expect(reasonOf(dials[0]!)).toBe(5)
     expect(dials[0]!.at('ports') & 0xffff).toBe(1)
   })
 
   it('counts datagrams of both ends of a UDP flow', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     const capture = start()
     const { udp } = (await tell('ready')) as { udp: number }
     const port = (await tell('udp 30')) as number
     capture.close()
-    const flows = recordsOf(flushes).filter(r => protocolOf(r) === 2)
+    const flows = recordsOf(observation.flushes).filter(r => protocolOf(r) === 2)
     const asker = flows.filter(r => r.at('ports') === port * 65536 + udp)
     const answerer = flows.filter(r => r.at('ports') === udp * 65536 + port)
     for (const end of [asker, answerer]) {
@@ -225,13 +179,13 @@ describe.skipIf(!canCapture)('capture', () => {
   })
 
   it('keeps its own figures in balance', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     const capture = start()
     await tell('ready')
     await tell('short 300')
     capture.close()
     const counters = capture.counters()
-    const delivered = decodeFlushes(flushes).reduce((total, f) => total + f.frame.recordCount, 0)
+    const delivered = decodeFlushes(observation.flushes).reduce((total, f) => total + f.frame.recordCount, 0)
     expect(counters.recordsEncoded - counters.recordsMerged).toBe(delivered)
     expect(counters.ringConsumed).toBe(counters.ringProduced)
     expect(counters.ringProduced).toBeGreaterThanOrEqual(600)
@@ -239,14 +193,14 @@ describe.skipIf(!canCapture)('capture', () => {
   })
 
   it('counts rows that a tiny ring had no room for, and hides nothing', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     const capture = start({ ringBytes: 4096, flushMs: 1000 })
     await tell('ready')
     await tell('short 600')
     capture.close()
     const counters = capture.counters()
     expect(counters.ringConsumed).toBe(counters.ringProduced)
-    const ends = recordsOf(flushes).filter(r => stateOf(r) === closed && reasonOf(r) !== 0)
+    const ends = recordsOf(observation.flushes).filter(r => stateOf(r) === closed && reasonOf(r) !== 0)
     expect(ends.length + counters.ringFull).toBe(1200)
   })
 
@@ -254,7 +208,7 @@ describe.skipIf(!canCapture)('capture', () => {
     const other = new ObservedGroup()
     try {
       const theirs: ArrayBuffer[] = []
-      const tell = group.run(traffic)
+      const tell = observation.group.run(traffic)
       const tellOther = other.run(traffic)
       const first = start()
       const second = start({ cgroupPath: other.path, onFlush: flush => theirs.push(flush) })
@@ -265,40 +219,39 @@ describe.skipIf(!canCapture)('capture', () => {
       first.close()
       second.close()
       const ends = (of: ArrayBuffer[]): number => recordsOf(of).filter(r => stateOf(r) === closed).length
-      expect(ends(flushes)).toBe(40)
+      expect(ends(observation.flushes)).toBe(40)
       expect(ends(theirs)).toBe(60)
     } finally {
-      for (const capture of captures) capture.close()
       await other.remove()
     }
   })
 
   it('delivers what is pending although a callback throws, then throws that', async () => {
-    const tell = group.run(traffic)
+    const tell = observation.group.run(traffic)
     let calls = 0
     const capture = start({
       flushMs: 60_000,
       onFlush: flush => {
-        flushes.push(flush)
+        observation.flushes.push(flush)
         if (calls++ === 0) throw new Error('mine')
       },
     })
     await tell('ready')
     await tell('short 50')
     expect(() => capture.close()).toThrow('mine')
-    expect(recordsOf(flushes).filter(r => stateOf(r) === closed)).toHaveLength(100)
+    expect(recordsOf(observation.flushes).filter(r => stateOf(r) === closed)).toHaveLength(100)
     capture.close()
   })
 
   it('says in plain words what it needs', () => {
     expect(() => start({ cgroupPath: '/nonexistent' })).toThrow(/^'?\/nonexistent.*\.$|cgroup/)
-    expect(() => start({ objectDir: join(group.path) })).toThrow(/\.$/)
+    expect(() => start({ objectDir: join(observation.group.path) })).toThrow(/\.$/)
   })
 
   it('leaves nothing behind: no memory, no program, no map, no thread', () => {
     const ran = spawnSync(
       process.execPath,
-      ['--expose-gc', join(import.meta.dirname, 'leak-loop.ts'), group.path],
+      ['--expose-gc', join(import.meta.dirname, 'leak-loop.ts'), observation.group.path],
       {
         encoding: 'utf8',
       },
@@ -316,7 +269,7 @@ describe.skipIf(!canCapture)('capture', () => {
     const profiles = mkdtempSync(join(tmpdir(), 'sbnat-'))
     const source = `
       const { openCapture } = await import(${JSON.stringify(join(import.meta.dirname, '../../packages/collector/src/source/open-capture.ts'))})
-      openCapture({ cgroupPath: ${JSON.stringify(group.path)}, flushMs: 100, partitions: 1, ringBytes: 65536, maxFlows: 100, udp: true, taskFiles: false, reportMs: 1000, announceMs: 60000, onFlush() {} }).close()`
+      openCapture({ cgroupPath: ${JSON.stringify(observation.group.path)}, flushMs: 100, partitions: 1, ringBytes: 65536, maxFlows: 100, udp: true, taskFiles: false, reportMs: 1000, announceMs: 60000, onFlush() {} }).close()`
     const profiler = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-interval=200']
     try {
       const ran = spawnSync(process.execPath, [...profiler, '--input-type=module', '-e', source], {
@@ -336,7 +289,7 @@ describe.skipIf(!canCapture)('capture', () => {
   ])('survives %s', (_, end) => {
     const source = `
       const { openCapture } = await import(${JSON.stringify(join(import.meta.dirname, '../../packages/collector/src/source/open-capture.ts'))})
-      openCapture({ cgroupPath: ${JSON.stringify(group.path)}, flushMs: 100, partitions: 1, ringBytes: 65536, maxFlows: 100, udp: true, taskFiles: false, reportMs: 1000, announceMs: 60000, onFlush() {} });
+      openCapture({ cgroupPath: ${JSON.stringify(observation.group.path)}, flushMs: 100, partitions: 1, ringBytes: 65536, maxFlows: 100, udp: true, taskFiles: false, reportMs: 1000, announceMs: 60000, onFlush() {} });
       `
     const inWorker = `
       const { Worker } = require('node:worker_threads')

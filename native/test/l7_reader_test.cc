@@ -180,11 +180,28 @@ TEST("l7 reader: with two requests open, what is missing may hold both responses
   CHECK(s.Said(true) == (Counts{{"GET /a -1", 2}}));
 }
 
+TEST("l7 reader: the programs are told where a frame begins if they lost their place, and only then") {
+  const auto frame = [](char type, char flags, char stream, const std::string& payload) {
+    return std::string{0, 0, static_cast<char>(payload.size()), type, flags, 0, 0, 0, stream} + payload;
+  };
+  const std::string settings = frame(4, 0, 0, std::string("\0\3\0\0\0\x64", 6));
+  const std::string data = frame(0, 0, 1, std::string(100, 'd'));
+  for (const bool lost : {true, false}) {
+    Server s;
+    s.Stream().half[0].to_frame = lost ? SB_L7_LOST : 0;
+    s.Piece(false, 0, settings);
+    CHECK_EQ(static_cast<int>(s.Stream().how), SB_L7_HTTP2);
+    CHECK_EQ(s.Stream().half[0].skip_until, lost ? settings.size() : 0);
+    s.Piece(false, settings.size(), data.substr(0, 30));
+    CHECK_EQ(s.Stream().half[0].skip_until, lost ? settings.size() + data.size() : 0);
+  }
+}
+
 TEST("l7 reader: what nobody knows is told once, then needs no copies") {
   Server s;
   const std::string noise(100, '\xfe');
   for (uint64_t i = 0; i < 8; i++) s.Piece(true, 100 * i, noise);
-  CHECK_EQ(static_cast<int>(s.Stream().order), SB_L7_UNREAD);
+  CHECK_EQ(static_cast<int>(s.Stream().how), SB_L7_UNREAD);
   s.Piece(true, 800, kGet);
   CHECK_EQ(s.Said().size(), 0u);
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
@@ -39,6 +40,30 @@ export class ObservedGroup {
     }
   }
 
+  /** Starts a program in the group. */
+  spawn(program: string, ...args: string[]): ChildProcess {
+    const child = spawn(
+      'sh',
+      ['-c', `echo $$ > ${this.path}/cgroup.procs && exec "$@"`, 'sh', program, ...args],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
+    this.#children.push(child)
+    return child
+  }
+
+  /** Runs a program in the group to its end and says what it printed; throws if it failed. */
+  async output(program: string, ...args: string[]): Promise<string> {
+    const child = this.spawn(program, ...args)
+    let out = ''
+    child.stdout!.on('data', data => (out += data))
+    child.stderr!.on('data', data => (out += data))
+    const [code, signal] = await once(child, 'close')
+    if (code !== 0) throw new Error(`${program} ended with ${code ?? signal}: ${out.slice(-2000)}`)
+    return out
+  }
+
   async remove(): Promise<void> {
     for (const child of this.#children) {
       if (child.exitCode === null && child.signalCode === null) {
@@ -47,6 +72,15 @@ export class ObservedGroup {
         await gone
       }
     }
+    if (!existsSync(this.path)) return
+    await this.#empty()
     rmdirSync(this.path)
+  }
+
+  /** Children of children go with the group. */
+  async #empty(): Promise<void> {
+    writeFileSync(join(this.path, 'cgroup.kill'), '1')
+    while (readFileSync(join(this.path, 'cgroup.procs'), 'utf8') !== '')
+      await new Promise(r => setTimeout(r, 10))
   }
 }

@@ -59,12 +59,16 @@ int main() {
   FIELD(sb_l7_half, skip_until);
   FIELD(sb_l7_half, first);
   FIELD(sb_l7_half, run);
+  FIELD(sb_l7_half, to_frame);
+  FIELD(sb_l7_half, to_copy);
   FIELD(sb_l7_half, most);
+  FIELD(sb_l7_half, head);
+  FIELD(sb_l7_half, have);
   FIELD(sb_l7_half, known);
   STRUCT(sb_l7_stream);
   FIELD(sb_l7_stream, cookie);
   FIELD(sb_l7_stream, generation);
-  FIELD(sb_l7_stream, order);
+  FIELD(sb_l7_stream, how);
   FIELD(sb_l7_stream, last_in);
   FIELD(sb_l7_stream, role);
   FIELD(sb_l7_stream, guessed);

@@ -318,6 +318,11 @@ uint64_t Http2Parser::Skippable(Side side) const {
   return d.state == State::kRest && !d.resync ? d.left : 0;
 }
 
+bool Http2Parser::BeginsNext(Side side) const {
+  const Direction& d = directions_[Index(side)];
+  return !d.resync && (d.state == State::kRest || (d.state == State::kFrame && d.have == 0));
+}
+
 void Http2Parser::Skip(Side side, uint64_t count, uint64_t ns, Sink& sink) {
   Direction& d = directions_[Index(side)];
   d.left -= static_cast<uint32_t>(count);

@@ -22,6 +22,7 @@ class Http2Parser final : public Parser {
   Http2Parser& operator=(const Http2Parser&) = delete;
   void Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) override;
   uint64_t Skippable(Side side) const override;
+  bool BeginsNext(Side side) const override;
   void Skip(Side side, uint64_t count, uint64_t ns, Sink& sink) override;
   void Lost(Side side, uint64_t ns, Sink& sink) override;
 

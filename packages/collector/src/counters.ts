@@ -73,6 +73,7 @@ export const noCounters: CaptureCounters = {
     rowsFull: 0,
     late: 0,
     malformed: 0,
+    cut: 0,
     verdicts: [],
   },
 }

@@ -43,6 +43,7 @@ export const L7Cause = {
   rowsFull: 8,
   late: 9,
   malformed: 10,
+  cut: 11,
 } as const
 
 export const Kind = {
