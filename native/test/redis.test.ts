@@ -29,7 +29,7 @@ describe.skipIf(!canCapture || !has('redis-benchmark'))('Redis', () => {
       Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1])
     observed.close()
     const { ringFull, ...lost } = observed.counters().l7
-    expect(calls('get')).toBe(5000)
+    expect(calls('get')).toBeGreaterThanOrEqual(5000)
     if (ringFull > 0) return
     expect(lost).toMatchObject({ cut: 0, gap: 0, unpaired: 0, outOfStep: 0 })
     for (const end of [server, client]) {
