@@ -4,13 +4,14 @@ import type { oapStatusSchema } from './schema/oap-status-schema.ts'
 
 /** The export to OAP as `/status` shows it. */
 export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
-  const { sent, queue, connectedTo, lastError, oldestQueuedMs, notes } = status
+  const { sent, queue, connectedTo, lastError, failures, oldestQueuedMs, notes } = status
   return {
     addresses: [...status.addresses],
     dryRun: status.isDryRun,
     connected: connectedTo !== undefined,
     ...(connectedTo !== undefined && { connectedTo }),
     ...(lastError !== undefined && { lastError }),
+    failedOpenings: failures,
     sent: { intervals: sent?.intervals ?? 0, messages: sent?.messages ?? 0, logs: sent?.logs ?? 0 },
     unknown: { intervals: sent?.unknownIntervals ?? 0, logs: sent?.unknownLogs ?? 0 },
     refused: { ...sent?.refused },

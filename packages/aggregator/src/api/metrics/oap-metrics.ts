@@ -5,11 +5,13 @@ import type { MetricSet } from './metric-set.ts'
 /** The export to OAP; every reason is of a closed set. */
 export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   const { sent, queue } = status
+  const connected = out.family('skybraid_oap_connected', 'gauge', '1 while OAP takes what it is sent.')
+  for (const address of status.addresses) connected(address === status.connectedTo ? 1 : 0, { address })
   out.family(
-    'skybraid_oap_connected',
+    'skybraid_oap_failed_openings',
     'gauge',
-    '1 while OAP takes what it is sent.',
-  )(status.connectedTo ? 1 : 0)
+    'Openings of a stream that failed in a row; 0 once OAP takes one.',
+  )(status.failures)
   const intervals = out.family(
     'skybraid_oap_intervals_total',
     'counter',
@@ -19,6 +21,11 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   intervals(sent?.unknownIntervals ?? 0, { result: 'unknown' })
   intervals(queue.droppedIntervals, { result: 'dropped' })
   if (status.notes) intervals(status.notes.unknownBefore, { result: 'unknown_before' })
+  out.family(
+    'skybraid_oap_dropped_pairs_total',
+    'counter',
+    'Pairs of instances in the intervals dropped.',
+  )(queue.droppedPairs)
   out.family('skybraid_oap_messages_total', 'counter', 'Messages that OAP read.')(sent?.messages ?? 0)
   const logs = out.family('skybraid_oap_logs_total', 'counter', 'Logs, by what became of them.')
   logs(sent?.logs ?? 0, { result: 'sent' })
@@ -53,4 +60,18 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
     'gauge',
     'Requests seen for each one sent, in the latest interval.',
   )(status.http.factor)
+  out.family('skybraid_oap_pods', 'gauge', 'Instances that OAP is told by name.')(status.pods)
+  const announced = out.family(
+    'skybraid_oap_announcements_total',
+    'counter',
+    'Calls that tell OAP an instance by name, by what became of them.',
+  )
+  announced(sent?.announced ?? 0, { result: 'sent' })
+  announced(sent?.announceFailures ?? 0, { result: 'failed' })
+  if (status.notes)
+    out.family(
+      'skybraid_oap_partitions_without_notes',
+      'gauge',
+      'Partitions whose notes on the bus cannot be had: nothing of them is sent.',
+    )(status.notes.without.length)
 }

@@ -12,6 +12,7 @@ export const oapStatusSchema = Type.Object(
     connected: Type.Boolean(),
     connectedTo: Type.Optional(Type.String({ description: 'the OAP that takes what is sent' })),
     lastError: Type.Optional(Type.String({ description: 'what went wrong last, in words' })),
+    failedOpenings: Type.Integer({ description: 'of streams, in a row; 0 once OAP takes one' }),
     sent: Type.Object(
       {
         intervals: Type.Integer(),
