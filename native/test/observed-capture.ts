@@ -12,6 +12,9 @@ export const canCapture = process.getuid?.() === 0 && existsSync('/sys/kernel/bt
 export const client = 1
 export const server = 2
 
+/** Of what was said, where a test sends no more than fits into the ring. */
+export const nothingLost = { ringFull: 0, cut: 0, gap: 0, unpaired: 0, outOfStep: 0 } as const
+
 /** What the test that runs observes: a group of programs and what captures told of it. */
 export interface Observation {
   readonly group: ObservedGroup
@@ -89,13 +92,18 @@ export function statusesAt(flushes: readonly ArrayBuffer[], role: number): Recor
   return sums
 }
 
-/** Says whether nothing was read since it was asked last. */
+/** Says, once per piece of work, that more was read than at the last time and then nothing for five turns. */
 export function settling(capture: Capture): () => boolean {
-  let pieces = -1
+  let settled = 0
+  let before = 0
+  let still = 0
   return () => {
-    const before = pieces
-    pieces = capture.counters().l7.pieces
-    return pieces === before
+    const { pieces } = capture.counters().l7
+    still = pieces === before ? still + 1 : 0
+    before = pieces
+    if (pieces === settled || still < 5) return false
+    settled = pieces
+    return true
   }
 }
 
