@@ -18,6 +18,7 @@ import type { BusStatus } from './bus-status.ts'
 import { createExportNotes } from './export-notes.ts'
 import { settleLayout } from './layout-keeper.ts'
 import { createPartitionExports, type ExportsStatus, type PartitionExports } from './partition-exports.ts'
+import { untilAnswered } from './until-answered.ts'
 
 export interface BusAggregatorOptions {
   readonly config: ServingConfig & ExportConfig & AggregatorBusConfig
@@ -138,16 +139,20 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     )
   }
 
+  const ending = new AbortController()
+  const stop = AbortSignal.any([options.signal, ending.signal])
+
   async function join(): Promise<void> {
     const name = `skybraid-aggregator ${owner}`
-    bus.link = await connectNats({ config, name, log, spreadMs, signal: options.signal })
-    bus.streams = await streamsFor(bus.link)
+    bus.link = await connectNats({ config, name, log, spreadMs, signal: stop })
+    const { link } = bus
+    bus.streams = await untilAnswered(() => streamsFor(link), log, stop)
     for (const report of bus.streams) tellOf(report)
     // a server that was killed may have lost what it kept in memory, the streams themselves too
     bus.link.onState(({ connected }) => {
       if (connected && bus.link) remakeStreams(bus.link)
     })
-    const layout = await settleLayout(bus.link, config, Date.now(), log)
+    const layout = await untilAnswered(() => settleLayout(link, config, Date.now(), log), log, stop)
     if (bus.closing) return
     if (books && exported)
       bus.exports = createPartitionExports({
@@ -191,6 +196,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     failed,
     close() {
       bus.closing = true
+      ending.abort()
       closing ??= (async () => {
         await joined
         clearInterval(timer)

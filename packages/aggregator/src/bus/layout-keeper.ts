@@ -9,6 +9,7 @@ import {
 } from '@skybraid/shared/nats'
 import type { FastifyBaseLogger } from 'fastify'
 import { openBucket } from './open-bucket.ts'
+import { isSilence } from './until-answered.ts'
 
 export interface LayoutSettings extends Pick<StreamSettings, 'streamReplicas' | 'streamStorage'> {
   readonly cluster: string
@@ -36,6 +37,8 @@ export async function settleLayout(
   try {
     kv = await openBucket(link, layoutBucket(settings.cluster), settings)
   } catch (error) {
+    // there may be a later one than that configured
+    if (isSilence(error)) throw error
     log.warn(
       { reason: String(error) },
       'the layout of partitions cannot be kept on the bus; it is the configured one',
