@@ -94,10 +94,13 @@ SB_INLINE int sb_l7_postgres_frame(const __u8 *head, __u32 have, struct sb_l7_fr
 
 SB_INLINE int sb_l7_mysql_frame(const __u8 *head, __u32 have, struct sb_l7_frame *frame, bool to_server)
 {
-	__u32 most = to_server ? SB_L7_PIECE : 128;
+	__u32 most = SB_L7_PIECE;
 
 	if (have < 4)
 		return SB_L7_HEAD_PART;
+	/* A greeting up to its capabilities; of the rest how it ends, which an OK says within 23 bytes. */
+	if (!to_server)
+		most = head[3] ? 28 : 128;
 	frame->bytes = 4 + (head[0] | (__u32)head[1] << 8 | (__u32)head[2] << 16);
 	frame->wanted = frame->bytes < most ? frame->bytes : most;
 	return 0;
@@ -283,6 +286,8 @@ SB_INLINE void sb_l7_tell(struct __sk_buff *skb, struct sb_l7_stream *stream, __
 		stream->how = SB_L7_HTTP2;
 	} else if (b[0] == '*' && b[1] >= '1' && b[1] <= '9') {
 		stream->how = SB_L7_WHOLE;
+	} else if (b[0] == 0x10 && ((b[4] == 'M' && b[5] == 'Q') || (b[5] == 'M' && b[6] == 'Q'))) {
+		stream->how = SB_L7_WHOLE; /* MQTT: many small messages, nobody waits for an answer */
 	} else if (!b[0] && !b[1] && (sb_l7_be32(b + 4) >> 16 == 3 || sb_l7_be32(b + 4) >> 16 == 1234)) {
 		stream->how = SB_L7_POSTGRES;
 	}

@@ -224,7 +224,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("ringFull", c.kernel[SB_C_L7_RING_FULL]);
     set("stateRefused", c.kernel[SB_C_L7_REFUSED]);
     set("cut", c.kernel[SB_C_L7_CUT]);
-    set("gap", c.l7.gaps);
+    set("gap", c.l7.gaps + said.pairing.gaps);
     set("late", c.l7.late);
     set("malformed", c.l7.malformed);
     set("givenUp", said.given_up);

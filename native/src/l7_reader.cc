@@ -36,6 +36,7 @@ uint8_t HowToRead(l7::Protocol protocol, bool turned) {
     case l7::Protocol::kMysql:
       return turned ? SB_L7_WHOLE : SB_L7_MYSQL;
     case l7::Protocol::kRedis:
+    case l7::Protocol::kMqtt:
       return SB_L7_WHOLE;
     default:
       return SB_L7_PACKETS;

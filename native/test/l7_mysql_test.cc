@@ -119,6 +119,16 @@ TEST("l7 mysql: an error among the rows, results with no rows, several results")
   }
 }
 
+TEST("l7 mysql: a result of more packets than there are sequence numbers") {
+  std::string rows = Packet(1, "\1") + Packet(2, kColumn);
+  uint8_t sequence = 3;
+  for (int i = 0; i < 1000; i++) rows += Packet(sequence++, "\7hunter2");
+  rows += OkAtEnd(sequence);
+  CHECK_EQ(After(true, {Client(Query("SELECT a FROM t")), Server(rows), Client(Query("SELECT b FROM u")),
+                        Server(Result(true))}),
+           "> SELECT t\n< 0\n> SELECT u\n< 0\n");
+}
+
 TEST("l7 mysql: prepared statements") {
   for (const bool deprecated : {false, true}) {
     CHECK_EQ(After(deprecated,

@@ -51,7 +51,7 @@ describe.skipIf(!canCapture || !has('mariadbd') || !has('mariadb-slap'))('MariaD
         }
       })
       ask('CREATE DATABASE shop; CREATE TABLE shop.items (id INT PRIMARY KEY, text VARCHAR(400))')
-      ask("INSERT INTO shop.items SELECT seq, repeat('x', 300) FROM seq_1_to_1000")
+      ask("USE shop; INSERT INTO items SELECT seq, repeat('x', 300) FROM seq_1_to_1000")
       const counted = (verb: string): number =>
         Number(ask(`SHOW GLOBAL STATUS LIKE 'Com_${verb}'`).split('\t')[1])
       const before = { select: counted('select'), insert: counted('insert'), update: counted('update') }

@@ -188,8 +188,10 @@ Verdict MysqlParser::Head(Side side, const uint8_t* head, size_t have, uint64_t&
   if (phase_ == Phase::kCommands && !half.continues) {
     const bool sends = count_ > 0 && (next_ == Answer::kFile || next_ == Answer::kLogin);
     if (to_server && !sends && (head[3] != 0 || length == 0)) return Verdict::kNo;
-    if (!to_server && (head[3] == 0 || length == 0)) return Verdict::kNo;
+    // Packets of long results count on from 255 to 0.
+    if (!to_server && ((head[3] == 0 && sequence_ != 255) || length == 0)) return Verdict::kNo;
   }
+  if (!to_server) sequence_ = head[3];
   if (half.continues) return Verdict::kYes;
   half.begin.size = 0;
   half.bytes = 0;

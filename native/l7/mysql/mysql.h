@@ -85,6 +85,7 @@ class MysqlParser final : public FramedParser {
   bool compressed_ = false;  // from the end of the login on
   bool attributes_ = false;  // a query's text may have attributes before it
   bool again_ = false;       // columns of the statement come after those of its parameters
+  uint8_t sequence_ = 0;     // of the server's last packet
   uint8_t first_ = 0;
   uint8_t count_ = 0;
   uint16_t newest_ = sql::kNoStatement;  // prepared last; held
