@@ -127,7 +127,7 @@ describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
     oap.resume()
     source.push()
     await expectExact(source)
-  }, 360_000)
+  }, 600_000)
 
   describe('on the way to it', () => {
     let cut: Promise<void>
@@ -161,11 +161,11 @@ describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
 
     it('two aggregators, one whose link is full and one that is killed in the middle of a minute: sums are those of the whole stream', async () => {
       await expectWholeOfTwo(oap)
-    }, 480_000)
+    }, 600_000)
 
     it('a link that is cut for two minutes: everything but what was in flight arrives afterwards, in order, once', async () => {
       await cut
-    }, 360_000)
+    }, 600_000)
   })
 
   it('so slow that it hardly reads: what it is sent waits here, and nothing is lost or said twice', async () => {
@@ -185,7 +185,7 @@ describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
     isOver = true
     await slowed
     await expectExact(source)
-  }, 360_000)
+  }, 600_000)
 
   it('killed and started again: it has forgotten what it had, and gets what comes later', async () => {
     const source = new Source('killed.fault', oap.address)
@@ -199,5 +199,5 @@ describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
     await until('all are sent', () => source.sender.counts.intervals === 3, { timeoutMs: 120_000 })
     await eventually(async () => expect(await source.seen(oap)).toEqual(figuresOf(2)))
     await source.sender.close(0)
-  }, 480_000)
+  }, 600_000)
 })
