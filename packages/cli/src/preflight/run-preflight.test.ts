@@ -54,10 +54,34 @@ describe('preflight of an OAP', () => {
     for (const part of ['receiver-ebpf', 'oal/ebpf.oal', '9.7.0']) expect(err).toContain(part)
   })
 
-  it('says that nobody answers, and that options contradict each other', async () => {
-    const { code, err } = await preflight('--oap', '127.0.0.1:1', '--oap-query', '127.0.0.1:1')
+  it('asks whether it takes OpenTelemetry metrics, where they would be sent, and sends none', async () => {
+    const fake = await FakeOap.start({ hasMetrics: true })
+    closers.push(() => fake.stop())
+    const asked = ['--oap', fake.address, '--oap-query', await queries('10.1.0', 283)]
+    const { code, out, err } = await preflight(...asked, '--oap-metrics')
+    expect({ code, err }).toEqual({ code: ExitCode.ok, err: '' })
+    expect(out).toContain('it takes OpenTelemetry metrics')
+    expect(fake.metricsRequests).toEqual([0])
+    expect((await preflight(...asked)).out).not.toContain('OpenTelemetry')
+    expect(fake.metricsRequests).toHaveLength(1)
+  })
+
+  it('says that OAP takes no OpenTelemetry metrics, where they would be sent', async () => {
+    const fake = await FakeOap.start()
+    closers.push(() => fake.stop())
+    const asked = ['--oap', fake.address, '--oap-query', await queries('10.1.0', 283)]
+    const { code, out, err } = await preflight(...asked, '--oap-metrics')
     expect(code).toBe(ExitCode.cannotRun)
-    expect(err).toContain('ECONNREFUSED')
+    expect(out).toContain('it takes access logs')
+    for (const part of ['--oap-metrics', 'receiver-otel', 'otlp-metrics']) expect(err).toContain(part)
+    expect((await preflight(...asked)).code).toBe(ExitCode.ok)
+  })
+
+  it('says that nobody answers once, and that options contradict each other', async () => {
+    const asked = ['--oap', '127.0.0.1:1', '--oap-query', '127.0.0.1:1', '--oap-metrics']
+    const { code, err } = await preflight(...asked)
+    expect(code).toBe(ExitCode.cannotRun)
+    expect(err.match(/ECONNREFUSED/g)).toHaveLength(1)
     expect((await preflight('--oap', 'a:1', '--oap-cert-file', 'x')).code).toBe(ExitCode.usage)
     expect((await preflight('--oap', 'nonsense')).code).toBe(ExitCode.usage)
   })
