@@ -44,7 +44,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   const http = out.family(
     'skybraid_oap_http_requests_total',
     'counter',
-    'Requests seen, and those sent one by one.',
+    'Logs of HTTP requests, one for each end that saw it: those there would be, and those sent.',
   )
   http(status.http.seen, { result: 'seen' })
   http(status.http.sent, { result: 'sent' })

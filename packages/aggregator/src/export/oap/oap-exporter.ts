@@ -74,7 +74,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
     sender?.wake()
   }
 
-  /** What of all requests is told one by one, by minute; of what is taken at once everything in the same share. */
+  /** Which requests get a log, by minute; of what is taken at once everything in the same share. */
   function sampledRequests(minutes: readonly MinuteTake[], atMs: number): Map<number, HttpRequests[]> {
     const all = minutes.flatMap(({ unixMinute, requests }) => requests.map(one => ({ ...one, unixMinute })))
     if (all.length === 0) return new Map()

@@ -27,7 +27,7 @@ export interface OapStatus {
     | undefined
   readonly queue: QueueCounts
   readonly oldestQueuedMs: number | undefined
-  /** Requests seen and sent one by one; `factor` of the latest interval, 1 where all were sent. */
+  /** Logs of requests, one for each end that saw it: seen and sent; `factor` of the latest interval, 1 where all were sent. */
   readonly http: { readonly seen: number; readonly sent: number; readonly factor: number }
   readonly leftOut: Readonly<PairCounts>
   readonly foldedNames: number
