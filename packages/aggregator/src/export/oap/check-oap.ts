@@ -14,11 +14,17 @@ export interface OapCheck {
 interface QueryAnswer {
   readonly version: string
   readonly listMetrics: readonly { readonly name: string }[]
+  /** Metrics that it makes of what --oap-metrics sends: rules define them when OAP starts. */
+  readonly ours?: readonly { readonly name: string }[]
 }
 
 const queryMs = 5_000
 const oldest = [10, 1] as const
-const query = '{ version listMetrics(regex: "kubernetes_service_.*") { name } }'
+const query =
+  '{ version listMetrics(regex: "kubernetes_service_.*") { name } ours: listMetrics(regex: "skybraid_.*") { name } }'
+
+const noRules =
+  'it has no rules for what --oap-metrics sends (helm/skybraid/files/oap/otel-rules/skybraid/, and skybraid/* among SW_OTEL_RECEIVER_ENABLED_OTEL_METRICS_RULES), so that would be dropped'
 
 /** A request of OpenTelemetry without metrics: it changes nothing, and shows whether there is somebody to take one. */
 const noMetrics = new Uint8Array()
@@ -37,8 +43,7 @@ export async function checkOap(address: string, config: OapConfig, queryAt: Host
   // where nobody answers at all that is said once
   if (config.oapMetrics && isAnswer(answer)) {
     const metrics = await connection.call('metrics', noMetrics)
-    if (metrics.code === OapCode.ok)
-      found.push('it takes OpenTelemetry metrics; whether it has our rules for them cannot be asked')
+    if (metrics.code === OapCode.ok) found.push('it takes OpenTelemetry metrics')
     else missing.push(explainMetrics(metrics))
   }
   connection.close()
@@ -56,6 +61,11 @@ export async function checkOap(address: string, config: OapConfig, queryAt: Host
   const metrics = told.listMetrics.length
   if (metrics > 0) found.push(`${metrics} metrics of the Kubernetes layer`)
   else missing.push('it has no rules for the Kubernetes layer (oal/ebpf.oal), so nothing would be shown')
+  if (config.oapMetrics) {
+    const ours = told.ours?.length ?? 0
+    if (ours > 0) found.push(`${ours} metrics by the rules of skybraid`)
+    else missing.push(noRules)
+  }
   return { address, found, missing }
 }
 
