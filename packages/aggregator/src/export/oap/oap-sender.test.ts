@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { status } from '@grpc/grpc-js'
 import { loadConfig } from '@skybraid/shared'
 import pino from 'pino'
@@ -11,6 +12,7 @@ import { createIntervalQueue } from './interval/interval-queue.ts'
 import { packPairs } from './interval/packed-pairs.testing.ts'
 import { createPodBook } from './interval/pod-book.ts'
 import { Amount, amountCount } from './interval/pod-pair.ts'
+import type { Trouble } from './interval/retry-delay.ts'
 import { type OapSender, startOapSender } from './oap-sender.ts'
 import { type OapConfig, oapConfigSchema } from './options.ts'
 
@@ -29,7 +31,11 @@ const end = (service: string): EndName => ({ service, pod: 'node-a', properties:
 const log = pino({ level: 'silent' })
 const limits = { maxAgeMs: 15 * 60_000, maxBytes: 1e6 }
 
-function sendTo(addresses: readonly string[], args: readonly string[] = []) {
+/** Only bounds a hang. */
+const patience = { timeout: 25_000 }
+
+/** `waitsMs` instead of the real pauses; those that were asked for are in `waits`. */
+function sendTo(addresses: readonly string[], args: readonly string[] = [], waitsMs = 20) {
   const loaded = loadConfig(oapConfigSchema, {
     args: [...addresses.flatMap(a => ['--oap', a]), ...args],
     env: {},
@@ -37,6 +43,7 @@ function sendTo(addresses: readonly string[], args: readonly string[] = []) {
   if (loaded.help || !loaded.ok) throw new Error('options')
   const queue = createIntervalQueue(limits)
   const pods = createPodBook()
+  const waits: [failures: number, trouble: Trouble][] = []
   const sender: OapSender = startOapSender({
     config: loaded.config as OapConfig,
     node: 'node-a',
@@ -45,6 +52,10 @@ function sendTo(addresses: readonly string[], args: readonly string[] = []) {
     nowMs: Date.now,
     random: () => 0,
     announcements: () => pods.due(Date.now(), 100),
+    retryDelayMs(failures, trouble) {
+      waits.push([failures, trouble])
+      return waitsMs
+    },
   })
   closers.push(() => sender.close(0))
   /** An interval of so many pairs with one connection each. */
@@ -62,7 +73,7 @@ function sendTo(addresses: readonly string[], args: readonly string[] = []) {
     })
     sender.wake()
   }
-  return { sender, queue, push }
+  return { sender, queue, push, waits }
 }
 
 describe('sender', () => {
@@ -125,6 +136,26 @@ describe('sender', () => {
     const right = sendTo([fake.address], ['--oap-token-file', file])
     right.push(1)
     await vi.waitFor(() => expect(right.sender.counts.intervals).toBe(1))
+  })
+
+  it('tries again, slowly, while a file of the options cannot be used, and says which', async () => {
+    const fake = await fakeOap()
+    const folder = mkdtempSync(join(tmpdir(), 'skybraid-oap-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    const [ca, cert, key] = ['ca', 'cert', 'key'].map(name => join(folder, name))
+    for (const file of [cert!, key!]) writeFileSync(file, 'half of it')
+    const files = ['--oap-ca-file', ca!, '--oap-cert-file', cert!, '--oap-key-file', key!]
+    const { sender, queue, push, waits } = sendTo([fake.address], files)
+    push(2)
+    await vi.waitFor(() => expect(sender.state().lastError).toContain(`${ca} cannot be read`), patience)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(2), patience)
+    expect(waits.slice(0, 3)).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
+    writeFileSync(ca!, rootCertificates[0]!)
+    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/cert, .*key cannot be used/), patience)
+    expect(queue.counts()).toMatchObject({ intervals: 1, droppedIntervals: 0 })
+    expect(sender.state().connectedTo).toBeUndefined()
+    const before = waits.length
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(before), patience)
   })
 
   it('says so where this OAP has no receiver', async () => {

@@ -4,7 +4,13 @@ import type { IntervalQueue, QueuedInterval } from './interval/interval-queue.ts
 import { encodeFigures, type OapMetrics } from './interval/oap-metrics.ts'
 import type { Announcement } from './interval/pod-book.ts'
 import { retryDelayMs, type Trouble } from './interval/retry-delay.ts'
-import { createOapConnection, type OapAnswer, OapCode, type OapConnection } from './oap-connection.ts'
+import {
+  createOapConnection,
+  type OapAnswer,
+  OapCode,
+  type OapConnection,
+  unusableFile,
+} from './oap-connection.ts'
 import type { OapConfig } from './options.ts'
 
 export interface SenderDeps {
@@ -18,6 +24,8 @@ export interface SenderDeps {
   readonly announcements: () => Announcement[]
   /** Another way to reach an OAP than the real one, for tests. */
   readonly connect?: (address: string, config: OapConfig) => OapConnection
+  /** Another pace than the real one, for tests. */
+  readonly retryDelayMs?: typeof retryDelayMs
 }
 
 export interface SenderCounts {
@@ -69,6 +77,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
     refused: {},
   }
   const connect = deps.connect ?? createOapConnection
+  const delayMs = deps.retryDelayMs ?? retryDelayMs
   let connection: OapConnection | undefined
   let isConnected = false
   let address = 0
@@ -80,27 +89,37 @@ export function startOapSender(deps: SenderDeps): OapSender {
   /** A connection that an opened stream proved good; tries the addresses in turn until then. */
   async function open(): Promise<OapConnection | undefined> {
     while (!isClosing) {
-      connection ??= connect(config.oap[address], config)
-      const answer = await connection.probe()
-      if (answer.code === OapCode.ok) {
+      const answer = await probe()
+      if (answer.code === OapCode.ok && connection !== undefined) {
         if (failures > 0 || !isConnected) log.info({ oap: connection.address }, 'OAP takes what it is sent')
         failures = 0
         isConnected = true
         return connection
       }
-      fail(connection, answer)
+      fail(answer)
       const isRound = failures % config.oap.length === 0
-      if (isRound) await pause(retryDelayMs(failures / config.oap.length, troubleOf(answer), deps.random()))
+      if (isRound) await pause(delayMs(failures / config.oap.length, troubleOf(answer), deps.random()))
     }
     return undefined
   }
 
-  function fail(from: OapConnection, answer: OapAnswer): void {
+  async function probe(): Promise<OapAnswer> {
+    try {
+      connection ??= connect(config.oap[address], config)
+    } catch (error) {
+      // certificates are replaced while we run, and not all of their files at once
+      return unusableFile(error)
+    }
+    return connection.probe()
+  }
+
+  function fail(answer: OapAnswer): void {
+    const at = config.oap[address]
     failures++
-    lastError = `${from.address}: ${explain(answer)}`
-    if (failures === 1) log.warn({ oap: from.address, code: answer.code }, lastError)
+    lastError = `${at}: ${explain(answer)}`
+    if (failures === 1) log.warn({ oap: at, code: answer.code }, lastError)
     // a new connection doesn't wait for packets that a dead one still tries to deliver
-    from.close()
+    connection?.close()
     connection = undefined
     isConnected = false
     address = (address + 1) % config.oap.length
@@ -120,7 +139,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
       interval.settled?.()
       return
     }
-    fail(to, answer)
+    fail(answer)
     // turned away at the door: not one message was read, so this was an opening that failed
     if (isTurnedAway(answer)) return queue.unshift(interval)
     counts.unknownIntervals++
@@ -234,7 +253,12 @@ function explainMetrics(answer: OapAnswer): string {
 }
 
 function troubleOf({ code }: OapAnswer): Trouble {
-  const lasting: readonly number[] = [OapCode.denied, OapCode.unauthenticated, OapCode.unimplemented]
+  const lasting: readonly number[] = [
+    OapCode.denied,
+    OapCode.unauthenticated,
+    OapCode.unimplemented,
+    OapCode.unusable,
+  ]
   return lasting.includes(code) ? 'lasting' : 'brief'
 }
 
@@ -246,6 +270,8 @@ function isTurnedAway(answer: OapAnswer): boolean {
 export function explain({ code, details, isStalled }: OapAnswer): string {
   if (isStalled) return 'OAP took nothing for 30 s'
   switch (code) {
+    case OapCode.unusable:
+      return details
     case OapCode.denied:
     case OapCode.unauthenticated:
       return `OAP does not accept the token (--oap-token-file): ${details}`
