@@ -10,7 +10,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   out.family(
     'skybraid_oap_failed_openings',
     'gauge',
-    'Openings of a stream that failed in a row; 0 once OAP takes one.',
+    'Streams that failed in a row, opened or not; 0 once OAP read one with messages.',
   )(status.failures)
   const intervals = out.family(
     'skybraid_oap_intervals_total',

@@ -12,7 +12,9 @@ export const oapStatusSchema = Type.Object(
     connected: Type.Boolean(),
     connectedTo: Type.Optional(Type.String({ description: 'the OAP that takes what is sent' })),
     lastError: Type.Optional(Type.String({ description: 'what went wrong last, in words' })),
-    failedOpenings: Type.Integer({ description: 'of streams, in a row; 0 once OAP takes one' }),
+    failedOpenings: Type.Integer({
+      description: 'streams that failed in a row, opened or not; 0 once one with messages was read',
+    }),
     sent: Type.Object(
       {
         intervals: Type.Integer(),

@@ -33,6 +33,7 @@ const limits = { maxAgeMs: 15 * 60_000, maxBytes: 1e6 }
 
 /** Only bounds a hang. */
 const patience = { timeout: 25_000 }
+const minutesMs = 10 * 60_000
 
 /** `waitsMs` instead of the real pauses; those that were asked for are in `waits`. */
 function sendTo(addresses: readonly string[], args: readonly string[] = [], waitsMs = 20) {
@@ -103,6 +104,42 @@ describe('sender', () => {
     expect(fake.messages).toBeLessThan(54)
     expect(sender.counts).toMatchObject({ messages: 4, logs: 4 })
     expect(sender.counts.unknownLogs).toBeGreaterThan(0)
+  })
+
+  it('risks one interval at a time, with longer and longer pauses, where only empty streams are taken', async () => {
+    const fake = await fakeOap()
+    const { sender, queue, push, waits } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE, always: true }
+    for (let i = 0; i < 4; i++) push(2)
+    await vi.waitFor(() => expect(waits.length).toBe(4), patience)
+    expect(waits).toEqual([1, 2, 3, 4].map(failures => [failures, 'brief']))
+    expect(sender.counts).toMatchObject({ intervals: 0, unknownIntervals: 4 })
+    expect(sender.state().failures).toBe(4)
+    fake.breakAfter = undefined
+    push(2)
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+    expect(sender.state()).toMatchObject({ connectedTo: fake.address, failures: 0 })
+
+    const slow = sendTo([fake.address], [], minutesMs)
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE, always: true }
+    for (let i = 0; i < 4; i++) slow.push(2)
+    await vi.waitFor(() => expect(slow.waits.length).toBe(1), patience)
+    expect(slow.sender.counts.unknownIntervals).toBe(1)
+    expect(slow.queue.counts()).toMatchObject({ intervals: 3 })
+    expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
+  })
+
+  it('waits where streams with messages are denied though empty ones are not, and loses nothing', async () => {
+    const fake = await fakeOap()
+    const { sender, queue, push, waits } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.PERMISSION_DENIED, always: true }
+    push(1)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(2), patience)
+    expect(waits.slice(0, 3)).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
+    fake.breakAfter = undefined
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+    expect(sender.counts).toMatchObject({ messages: 1, unknownIntervals: 0 })
+    expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
   })
 
   it('keeps what it has while OAP is away, and tries the next address', async () => {

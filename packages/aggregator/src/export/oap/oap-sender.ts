@@ -45,8 +45,9 @@ export interface SenderCounts {
 
 export interface SenderState {
   readonly connectedTo: string | undefined
-  /** What went wrong last, in words, and since when nothing worked. */
+  /** What went wrong last, in words. */
   readonly lastError: string | undefined
+  /** Streams that failed in a row, opened or not; 0 once one with messages was read. */
   readonly failures: number
 }
 
@@ -80,6 +81,8 @@ export function startOapSender(deps: SenderDeps): OapSender {
   const delayMs = deps.retryDelayMs ?? retryDelayMs
   let connection: OapConnection | undefined
   let isConnected = false
+  /** It read a stream with messages. That it takes empty ones is no sign that it would. */
+  let isTaking = false
   let address = 0
   let failures = 0
   let lastError: string | undefined
@@ -91,14 +94,10 @@ export function startOapSender(deps: SenderDeps): OapSender {
     while (!isClosing) {
       const answer = await probe()
       if (answer.code === OapCode.ok && connection !== undefined) {
-        if (failures > 0 || !isConnected) log.info({ oap: connection.address }, 'OAP takes what it is sent')
-        failures = 0
         isConnected = true
         return connection
       }
-      fail(answer)
-      const isRound = failures % config.oap.length === 0
-      if (isRound) await pause(delayMs(failures / config.oap.length, troubleOf(answer), deps.random()))
+      await fail(answer)
     }
     return undefined
   }
@@ -113,7 +112,8 @@ export function startOapSender(deps: SenderDeps): OapSender {
     return connection.probe()
   }
 
-  function fail(answer: OapAnswer): void {
+  /** Goes to the next address; pauses once all of them have failed. */
+  async function fail(answer: OapAnswer): Promise<void> {
     const at = config.oap[address]
     failures++
     lastError = `${at}: ${explain(answer)}`
@@ -122,7 +122,16 @@ export function startOapSender(deps: SenderDeps): OapSender {
     connection?.close()
     connection = undefined
     isConnected = false
+    isTaking = false
     address = (address + 1) % config.oap.length
+    const isRound = failures % config.oap.length === 0
+    if (isRound) await pause(delayMs(failures / config.oap.length, troubleOf(answer), deps.random()))
+  }
+
+  function succeed(to: OapConnection): void {
+    if (!isTaking) log.info({ oap: to.address }, 'OAP takes what it is sent')
+    isTaking = true
+    failures = 0
   }
 
   async function sendOne(interval: QueuedInterval, to: OapConnection): Promise<void> {
@@ -132,6 +141,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
     for (const [reason, count] of Object.entries(encoded.refused) as [keyof typeof counts.refused, number][])
       counts.refused[reason] = (counts.refused[reason] ?? 0) + count
     if (answer.code === OapCode.ok) {
+      if (encoded.messages > 0) succeed(to)
       counts.intervals++
       counts.messages += encoded.messages
       counts.logs += encoded.logs
@@ -139,15 +149,20 @@ export function startOapSender(deps: SenderDeps): OapSender {
       interval.settled?.()
       return
     }
-    fail(answer)
     // turned away at the door: not one message was read, so this was an opening that failed
-    if (isTurnedAway(answer)) return queue.unshift(interval)
+    if (isTurnedAway(answer)) queue.unshift(interval)
+    else giveUp(interval, answer, encoded.logs)
+    // what waits must not be lost in the same way at once
+    await fail(answer)
+  }
+
+  function giveUp(interval: QueuedInterval, { code }: OapAnswer, logs: number): void {
     counts.unknownIntervals++
-    counts.unknownLogs += encoded.logs
+    counts.unknownLogs += logs
     for (const { points } of metricsOf(interval)) counts.unknownMetricPoints += points
     interval.settled?.()
     log.warn(
-      { minute: interval.unixMinute, code: answer.code },
+      { minute: interval.unixMinute, code },
       'an interval was in flight when the stream to OAP broke: unknown whether it counted',
     )
   }
@@ -198,6 +213,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
   }
 
   function pause(ms: number): Promise<void> {
+    if (isClosing) return Promise.resolve()
     return new Promise(resolve => {
       const timer = setTimeout(resolve, ms)
       wakeClosing = () => {
@@ -227,7 +243,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
       wakeClosing()
     }, withinMs)
     // while OAP is there, what waits is sent; without it nobody waits
-    if (failures > 0) isClosing = true
+    if (failures > 0 && !isConnected) isClosing = true
     wakeClosing()
     await Promise.race([drained(), new Promise(resolve => setTimeout(resolve, withinMs + 100))])
     clearTimeout(timer)

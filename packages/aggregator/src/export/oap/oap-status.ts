@@ -8,7 +8,7 @@ export interface OapStatus {
   readonly isDryRun: boolean
   readonly connectedTo: string | undefined
   readonly lastError: string | undefined
-  /** Openings that failed in a row. */
+  /** Streams that failed in a row, opened or not; 0 once one with messages was read. */
   readonly failures: number
   /** Undefined in a dry run. */
   readonly sent:
