@@ -215,6 +215,17 @@ describe('sender', () => {
     await gone.sender.close(5_000)
     expect(performance.now() - begun).toBeLessThan(1_000)
   })
+
+  it('leaves no timer behind that would keep the process', async () => {
+    const { sender } = sendTo(['127.0.0.1:1'])
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      await sender.close(5_000)
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 })
 
 describe('queue', () => {

@@ -237,16 +237,19 @@ export function startOapSender(deps: SenderDeps): OapSender {
   }
 
   async function finish(withinMs: number): Promise<void> {
-    const timer = setTimeout(() => {
+    const late = Promise.withResolvers<void>()
+    const stop = setTimeout(() => {
       isClosing = true
       connection?.close()
       wakeClosing()
     }, withinMs)
+    const leave = setTimeout(late.resolve, withinMs + 100)
     // while OAP is there, what waits is sent; without it nobody waits
     if (failures > 0 && !isConnected) isClosing = true
     wakeClosing()
-    await Promise.race([drained(), new Promise(resolve => setTimeout(resolve, withinMs + 100))])
-    clearTimeout(timer)
+    await Promise.race([drained(), late.promise])
+    clearTimeout(stop)
+    clearTimeout(leave)
     connection?.close()
   }
 
