@@ -59,19 +59,15 @@ function sendTo(addresses: readonly string[], args: readonly string[] = [], wait
     },
   })
   closers.push(() => sender.close(0))
-  /** An interval of so many pairs with one connection each. */
-  const push = (pairs: number) => {
+  /** An interval of so many pairs with one connection each, and so many that OAP could not bear. */
+  const push = (pairs: number, unixMinute = Math.floor(Date.now() / 60_000), bad = 0) => {
     const amounts = new Float64Array(amountCount)
     amounts[Amount.opened] = 1
     const ends = Array.from({ length: pairs }, (_, i) => end(`client-${i}`))
+    ends.push(...Array.from({ length: bad }, () => end('')))
     const packed = packPairs(ends.map(local => ({ role: 0, local, remote: end('server'), amounts })))
     pods.see(packed.ends, Date.now())
-    queue.push({
-      unixMinute: Math.floor(Date.now() / 60_000),
-      takenMs: Date.now(),
-      pairs: packed,
-      http: [],
-    })
+    queue.push({ unixMinute, takenMs: Date.now(), pairs: packed, http: [] })
     sender.wake()
   }
   return { sender, queue, push, waits }
@@ -103,7 +99,7 @@ describe('sender', () => {
     await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 5_000 })
     expect(fake.messages).toBeLessThan(54)
     expect(sender.counts).toMatchObject({ messages: 4, logs: 4 })
-    expect(sender.counts.unknownLogs).toBeGreaterThan(0)
+    expect(sender.counts.unknownLogs).toBe(50)
   })
 
   it('risks one interval at a time, with longer and longer pauses, where only empty streams are taken', async () => {
@@ -140,6 +136,41 @@ describe('sender', () => {
     await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
     expect(sender.counts).toMatchObject({ messages: 1, unknownIntervals: 0 })
     expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
+  })
+
+  it('counts what it refused once, however often the interval was turned away', async () => {
+    const fake = await fakeOap()
+    const { sender, push, waits } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.PERMISSION_DENIED, always: true }
+    push(2, undefined, 3)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(1), patience)
+    expect(sender.counts.refused).toEqual({})
+    fake.breakAfter = undefined
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+    expect(sender.counts.refused).toEqual({ no_name: 3 })
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE }
+    push(2, undefined, 4)
+    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1), patience)
+    expect(sender.counts.refused).toEqual({ no_name: 7 })
+  })
+
+  it('counts an interval that was refused altogether as refused, not as sent', async () => {
+    const fake = await fakeOap()
+    const { sender, push } = sendTo([fake.address])
+    push(3, 1)
+    await vi.waitFor(() => expect(sender.counts.refused).toEqual({ minute_out_of_range: 3 }), patience)
+    push(2)
+    await vi.waitFor(() => expect(sender.counts.messages).toBe(2), patience)
+    expect(sender.counts).toMatchObject({ intervals: 1, unknownIntervals: 0 })
+  })
+
+  it('counts everything of a large interval as unknown, what was not encoded yet as well', async () => {
+    const fake = await fakeOap()
+    const { sender, push } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE }
+    push(20_000)
+    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1), patience)
+    expect(sender.counts.unknownLogs).toBe(20_000)
   })
 
   it('keeps what it has while OAP is away, and tries the next address', async () => {

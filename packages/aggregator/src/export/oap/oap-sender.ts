@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { type EncodeCounts, encodeInterval, noCounts } from './interval/access-log.ts'
+import { type EncodeCounts, type EncodeOptions, encodeInterval, noCounts } from './interval/access-log.ts'
 import type { IntervalQueue, QueuedInterval } from './interval/interval-queue.ts'
 import { encodeFigures, type OapMetrics } from './interval/oap-metrics.ts'
 import type { Announcement } from './interval/pod-book.ts'
@@ -32,7 +33,10 @@ export interface SenderCounts {
   intervals: number
   messages: number
   logs: number
-  /** In flight when the stream broke: whether OAP counted them, nobody knows. They are never sent again. */
+  /**
+   * In flight when the stream broke: whether OAP counted them, nobody knows. They are never sent again. Of the logs all
+   * that the interval holds.
+   */
   unknownIntervals: number
   unknownLogs: number
   /** Points of metrics that OAP took, and those of which nobody knows: they are never sent again, either. */
@@ -138,27 +142,40 @@ export function startOapSender(deps: SenderDeps): OapSender {
     const encoded = noCounts()
     const options = { node: deps.node, cluster: config.oapCluster, nowMs: deps.nowMs() }
     const answer = await to.send(encodeInterval(interval, options, encoded))
-    for (const [reason, count] of Object.entries(encoded.refused) as [keyof typeof counts.refused, number][])
-      counts.refused[reason] = (counts.refused[reason] ?? 0) + count
     if (answer.code === OapCode.ok) {
       if (encoded.messages > 0) succeed(to)
-      counts.intervals++
+      // what was refused altogether is counted as that alone
+      if (encoded.messages > 0 || Object.keys(encoded.refused).length === 0) counts.intervals++
       counts.messages += encoded.messages
       counts.logs += encoded.logs
+      countRefused(encoded)
       await sendMetrics(interval, to)
       interval.settled?.()
       return
     }
     // turned away at the door: not one message was read, so this was an opening that failed
     if (isTurnedAway(answer)) queue.unshift(interval)
-    else giveUp(interval, answer, encoded.logs)
+    else giveUp(interval, answer, await countsOf(interval, options))
     // what waits must not be lost in the same way at once
     await fail(answer)
   }
 
-  function giveUp(interval: QueuedInterval, { code }: OapAnswer, logs: number): void {
+  /** What the whole of an interval holds: a stream that breaks stops in the middle of it. */
+  async function countsOf(interval: QueuedInterval, options: EncodeOptions): Promise<EncodeCounts> {
+    const counts = noCounts()
+    for (const _ of encodeInterval(interval, options, counts)) await setImmediate()
+    return counts
+  }
+
+  function countRefused({ refused }: EncodeCounts): void {
+    for (const [reason, count] of Object.entries(refused) as [keyof typeof refused, number][])
+      counts.refused[reason] = (counts.refused[reason] ?? 0) + count
+  }
+
+  function giveUp(interval: QueuedInterval, { code }: OapAnswer, whole: EncodeCounts): void {
     counts.unknownIntervals++
-    counts.unknownLogs += logs
+    counts.unknownLogs += whole.logs
+    countRefused(whole)
     for (const { points } of metricsOf(interval)) counts.unknownMetricPoints += points
     interval.settled?.()
     log.warn(
