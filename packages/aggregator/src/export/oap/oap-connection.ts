@@ -62,6 +62,12 @@ const streamMs = 5 * 60_000
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const asIs = (bytes: Buffer) => bytes
 
+/** Throws SB_CONFIG where a file of the options cannot be used. */
+export function checkOapFiles(config: OapConfig): void {
+  metadataOf(config)
+  for (const address of config.oap) createOapConnection(address, config).close()
+}
+
 /** Nothing connects before the first call. Throws SB_CONFIG where a file of the options cannot be used. */
 export function createOapConnection(address: string, config: OapConfig): OapConnection {
   // keep-alive pings stay off: OAP's server ends connections that ping more often than every 5 minutes
@@ -77,12 +83,18 @@ export function createOapConnection(address: string, config: OapConfig): OapConn
   })
 
   async function withMetadata(work: (metadata: Metadata) => Promise<OapAnswer>): Promise<OapAnswer> {
+    let metadata: Metadata
     try {
-      return await work(metadataOf(config))
+      metadata = metadataOf(config)
     } catch (error) {
-      // the file with the token
+      return unusableFile(error)
+    }
+    try {
+      return await work(metadata)
+    } catch (error) {
+      // the connection was closed meanwhile
       const { message } = error as Error
-      return { code: status.UNAUTHENTICATED, details: message, isStalled: false, messages: 0 }
+      return { code: status.UNAVAILABLE, details: message, isStalled: false, messages: 0 }
     }
   }
 
@@ -164,10 +176,19 @@ function answerOf(error: ServiceError | null): { code: number; details: string }
     : { code: error.code ?? status.UNKNOWN, details: error.details ?? error.message }
 }
 
+/** Throws SB_CONFIG where the file with the token cannot be used. */
 function metadataOf({ oapTokenFile }: OapConfig): Metadata {
   const metadata = new Metadata()
-  if (oapTokenFile)
-    metadata.set('authentication', readOption('--oap-token-file', oapTokenFile).toString().trim())
+  if (oapTokenFile) {
+    const token = readOption('--oap-token-file', oapTokenFile).toString().trim()
+    // the library's own complaint would show the token
+    if (!/^[ -~]*$/.test(token))
+      throw new SkybraidError(
+        'SB_CONFIG',
+        `--oap-token-file ${oapTokenFile} holds more than one line, or characters that no header takes.`,
+      )
+    metadata.set('authentication', token)
+  }
   return metadata
 }
 

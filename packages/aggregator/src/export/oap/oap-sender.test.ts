@@ -226,6 +226,25 @@ describe('sender', () => {
     await vi.waitFor(() => expect(waits.length).toBeGreaterThan(before), patience)
   })
 
+  it('tells a token file that cannot be read from a token that OAP does not accept', async () => {
+    const fake = await fakeOap({ token: 'secret' })
+    const folder = mkdtempSync(join(tmpdir(), 'skybraid-oap-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'token')
+    const { sender, push, waits } = sendTo([fake.address], ['--oap-token-file', file])
+    push(1)
+    const says = (text: RegExp) =>
+      vi.waitFor(() => expect(sender.state().lastError?.replace(fake.address, 'OAP')).toMatch(text), patience)
+    await says(/^OAP: --oap-token-file .*token cannot be read/)
+    writeFileSync(file, 'two\nlines\n')
+    await says(/^OAP: --oap-token-file .*token holds more than one line/)
+    writeFileSync(file, 'wrong\n')
+    await says(/^OAP: OAP does not accept the token/)
+    expect(waits.every(([, trouble]) => trouble === 'lasting')).toBe(true)
+    writeFileSync(file, 'secret\n')
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+  })
+
   it('says so where this OAP has no receiver', async () => {
     const fake = await fakeOap({ hasReceiver: false })
     const { sender, push } = sendTo([fake.address])
