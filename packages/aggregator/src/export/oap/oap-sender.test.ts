@@ -13,7 +13,8 @@ import { packPairs } from './interval/packed-pairs.testing.ts'
 import { createPodBook } from './interval/pod-book.ts'
 import { Amount, amountCount } from './interval/pod-pair.ts'
 import type { Trouble } from './interval/retry-delay.ts'
-import { type OapSender, startOapSender } from './oap-sender.ts'
+import { type OapAnswer, OapCode } from './oap-connection.ts'
+import { explain, type OapSender, startOapSender } from './oap-sender.ts'
 import { type OapConfig, oapConfigSchema } from './options.ts'
 
 const closers: (() => unknown)[] = []
@@ -79,12 +80,12 @@ describe('sender', () => {
     const { sender, push } = sendTo([fake.address])
     push(5)
     push(3)
-    await vi.waitFor(() => expect(sender.counts.intervals).toBe(2))
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(2), patience)
     expect(fake).toMatchObject({ streams: 2, messages: 8 })
     expect(fake.model.broken).toEqual([])
     expect(fake.model.services.size).toBe(5)
     expect(sender.counts).toMatchObject({ messages: 8, logs: 8, unknownIntervals: 0 })
-    await vi.waitFor(() => expect(sender.counts.announced).toBe(6))
+    await vi.waitFor(() => expect(sender.counts.announced).toBe(6), patience)
     expect(fake.announced).toContain('server | node-a')
     expect(fake.attributes.get('client-0 | node-a')).toEqual({ node: 'node-a' })
   })
@@ -94,9 +95,9 @@ describe('sender', () => {
     const { sender, push } = sendTo([fake.address])
     fake.breakAfter = { messages: 2, code: status.UNAVAILABLE }
     push(50)
-    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1))
+    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1), patience)
     push(4)
-    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 5_000 })
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
     expect(fake.messages).toBeLessThan(54)
     expect(sender.counts).toMatchObject({ messages: 4, logs: 4 })
     expect(sender.counts.unknownLogs).toBe(50)
@@ -176,18 +177,18 @@ describe('sender', () => {
   it('keeps what it has while OAP is away, and tries the next address', async () => {
     const gone = await FakeOap.start()
     gone.stop()
-    const { sender, queue, push } = sendTo([gone.address])
+    const { sender, queue, push } = sendTo([gone.address], [], 200)
     push(2)
-    await vi.waitFor(() => expect(sender.state().failures).toBeGreaterThan(0))
+    await vi.waitFor(() => expect(sender.state().failures).toBeGreaterThan(0), patience)
     expect(queue.counts().intervals).toBe(1)
     const fake = await FakeOap.start({ port: gone.port })
     closers.push(() => fake.stop())
-    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 10_000 })
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
     expect(sender.state()).toMatchObject({ connectedTo: fake.address, failures: 0 })
 
     const other = sendTo([gone.address.replace(/\d+$/, '1'), fake.address])
     other.push(1)
-    await vi.waitFor(() => expect(other.sender.counts.intervals).toBe(1), { timeout: 5_000 })
+    await vi.waitFor(() => expect(other.sender.counts.intervals).toBe(1), patience)
   })
 
   it('asks for the token of a file, waits slowly where it is wrong, and loses nothing', async () => {
@@ -196,14 +197,18 @@ describe('sender', () => {
     closers.push(() => rmSync(folder, { recursive: true }))
     const file = join(folder, 'token')
     writeFileSync(file, 'wrong\n')
-    const { sender, queue, push } = sendTo([fake.address], ['--oap-token-file', file])
+    const { sender, queue, push, waits } = sendTo([fake.address], ['--oap-token-file', file])
     push(1)
-    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/token/))
-    expect(queue.counts().intervals).toBe(1)
+    push(2)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(2), patience)
+    expect(sender.state().lastError).toMatch(/token/)
+    expect(waits.slice(0, 3)).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
+    expect(queue.counts()).toMatchObject({ intervals: 2, droppedIntervals: 0 })
     writeFileSync(file, 'secret\n')
-    const right = sendTo([fake.address], ['--oap-token-file', file])
-    right.push(1)
-    await vi.waitFor(() => expect(right.sender.counts.intervals).toBe(1))
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(2), patience)
+    expect(sender.counts).toMatchObject({ messages: 3, unknownIntervals: 0, refused: {} })
+    expect(fake.messages).toBe(3)
+    expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
   })
 
   it('tries again, slowly, while a file of the options cannot be used, and says which', async () => {
@@ -249,21 +254,23 @@ describe('sender', () => {
     const fake = await fakeOap({ hasReceiver: false })
     const { sender, push } = sendTo([fake.address])
     push(1)
-    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/receiver-ebpf/))
+    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/receiver-ebpf/), patience)
   })
 
   it('sends what waits before it ends, and does not wait for an OAP that is away', async () => {
     const fake = await fakeOap()
     const { sender, push } = sendTo([fake.address])
     for (let i = 0; i < 5; i++) push(3)
-    await sender.close(5_000)
+    await sender.close(patience.timeout)
     expect(sender.counts.intervals).toBe(5)
-    const gone = sendTo(['127.0.0.1:1'])
+    const gone = sendTo(['127.0.0.1:1'], [], minutesMs)
     gone.push(1)
-    await vi.waitFor(() => expect(gone.sender.state().failures).toBeGreaterThan(0))
+    await vi.waitFor(() => expect(gone.waits.length).toBe(1), patience)
     const begun = performance.now()
-    await gone.sender.close(5_000)
-    expect(performance.now() - begun).toBeLessThan(1_000)
+    // neither until the pause is over nor as long as it may take
+    await gone.sender.close(minutesMs)
+    expect(performance.now() - begun).toBeLessThan(patience.timeout)
+    expect(gone.queue.counts().intervals).toBe(1)
   })
 
   it('leaves no timer behind that would keep the process', async () => {
@@ -275,6 +282,25 @@ describe('sender', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+})
+
+describe('what an answer means', () => {
+  const answer = (code: number, isStalled = false): OapAnswer => ({
+    code,
+    details: 'as told',
+    isStalled,
+    messages: 1,
+  })
+
+  it('is that a message was too large where OAP cut the stream, and that it took nothing where we did', () => {
+    expect(explain(answer(OapCode.cancelled))).toMatch(/OAP cut the stream.*too large.*as told/)
+    expect(explain(answer(OapCode.cancelled, true))).toBe('OAP took nothing for 30 s')
+  })
+
+  it('is what OAP says, or the number of the code', () => {
+    expect(explain(answer(status.UNAVAILABLE))).toBe('as told')
+    expect(explain({ ...answer(status.INTERNAL), details: '' })).toBe('gRPC code 13')
   })
 })
 
