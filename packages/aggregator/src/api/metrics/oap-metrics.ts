@@ -58,7 +58,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   out.family(
     'skybraid_oap_http_sampling_factor',
     'gauge',
-    'Requests seen for each one sent, in the latest interval.',
+    'Requests seen for each one sent, in the latest interval with any; 1 if there were none for over a minute.',
   )(status.http.factor)
   out.family('skybraid_oap_pods', 'gauge', 'Instances that OAP is told by name.')(status.pods)
   const announced = out.family(

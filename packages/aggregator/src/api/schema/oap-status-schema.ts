@@ -45,7 +45,10 @@ export const oapStatusSchema = Type.Object(
       {
         seen: Type.Integer(),
         sent: Type.Integer(),
-        factor: Type.Number({ description: 'of the latest interval: seen for each one sent' }),
+        factor: Type.Number({
+          description:
+            'of the latest interval with any: seen for each one sent; 1 if none came for over a minute',
+        }),
       },
       strict,
     ),

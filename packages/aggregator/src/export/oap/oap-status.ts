@@ -27,7 +27,7 @@ export interface OapStatus {
     | undefined
   readonly queue: QueueCounts
   readonly oldestQueuedMs: number | undefined
-  /** Requests seen and sent one by one; `factor` of the latest interval, 1 where all were sent. */
+  /** Requests seen and sent one by one; `factor` of the latest interval with any, 1 where all were sent, or none lately. */
   readonly http: { readonly seen: number; readonly sent: number; readonly factor: number }
   readonly leftOut: Readonly<PairCounts>
   readonly foldedNames: number
