@@ -50,8 +50,8 @@ export class FakeOap {
   messages = 0
   /** Lengths of the requests with OpenTelemetry metrics. */
   readonly metricsRequests: number[] = []
-  /** Ends a stream with this code after so many of its messages. */
-  breakAfter: { readonly messages: number; readonly code: status } | undefined
+  /** Ends a stream with this code after so many of its messages, the next one or every one. */
+  breakAfter: { readonly messages: number; readonly code: status; readonly always?: boolean } | undefined
   /** Takes no message while it is set, as a stopped process. */
   isPaused = false
   readonly #options: FakeOapOptions
@@ -147,8 +147,8 @@ export class FakeOap {
       this.messages++
       if (!countOnly) take(decodeAccessLog(bytes) as AccessLog)
       if (own === this.breakAfter?.messages) {
-        const { code } = this.breakAfter
-        this.breakAfter = undefined
+        const { code, always } = this.breakAfter
+        if (!always) this.breakAfter = undefined
         call.removeAllListeners('data')
         done({ code, details: 'as told' })
       }

@@ -7,7 +7,7 @@ import { type HttpRequests, sampleRequests } from './interval/http-requests.ts'
 import { createIntervalQueue } from './interval/interval-queue.ts'
 import type { PairCounts } from './interval/pair-book.ts'
 import { createPodBook } from './interval/pod-book.ts'
-import { createRequestBudget } from './interval/request-budget.ts'
+import { createRequestBudget, keptSeconds } from './interval/request-budget.ts'
 import { startOapSender } from './oap-sender.ts'
 import type { OapStatus } from './oap-status.ts'
 import type { OapConfig } from './options.ts'
@@ -42,7 +42,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
   const { config, figures, log, nowMs } = deps
   const queue = createIntervalQueue(queueLimits)
   const pods = createPodBook()
-  const http = { seen: 0, sent: 0, lastSeen: 0, lastSent: 0 }
+  const http = { seen: 0, sent: 0, lastSeen: 0, lastSent: 0, lastMs: 0 }
   const budget = createRequestBudget(config.oapHttpLogsPerSecond, nowMs())
   const announcements = () => pods.due(nowMs(), announcementsPerInterval)
   const sender = config.oap.length === 0 ? undefined : startOapSender({ ...deps, queue, announcements })
@@ -80,8 +80,21 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
     if (all.length === 0) return new Map()
     const { requests: kept, seen, sent } = sampleRequests(all, budget.left(atMs))
     budget.spend(sent)
-    Object.assign(http, { seen: http.seen + seen, sent: http.sent + sent, lastSeen: seen, lastSent: sent })
+    Object.assign(http, {
+      seen: http.seen + seen,
+      sent: http.sent + sent,
+      lastSeen: seen,
+      lastSent: sent,
+      lastMs: atMs,
+    })
     return Map.groupBy(kept as typeof all, ({ unixMinute }) => unixMinute)
+  }
+
+  /** Requests seen for each one sent, lately: ends outside bring theirs once a minute. */
+  function samplingFactor(): number {
+    const { lastSeen, lastSent, lastMs } = http
+    if (lastSeen === lastSent || nowMs() - lastMs > keptSeconds * 1000) return 1
+    return lastSeen / Math.max(1, lastSent)
   }
 
   async function finish(): Promise<void> {
@@ -99,7 +112,6 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
     accept,
     status() {
       const oldestMs = queue.oldestMs()
-      const { lastSeen, lastSent, seen, sent } = http
       return {
         addresses: config.oap,
         isDryRun: config.oapDryRun,
@@ -107,7 +119,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
         sent: sender?.counts,
         queue: queue.counts(),
         oldestQueuedMs: oldestMs === undefined ? undefined : nowMs() - oldestMs,
-        http: { seen, sent, factor: lastSeen === lastSent ? 1 : lastSeen / Math.max(1, lastSent) },
+        http: { seen: http.seen, sent: http.sent, factor: samplingFactor() },
         leftOut: figures.leftOut(),
         foldedNames: figures.foldedNames(),
         pods: pods.size,
