@@ -28,6 +28,7 @@ const told: Readonly<Record<string, JsonSchema>> = {
   'global.image.pullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
   'global.bus.servers': { type: 'array', items: { type: 'string', pattern: '^(nats|tls)://[^/@]+$' } },
   'aggregator.replicas': { type: 'integer', minimum: 1, maximum: 256 },
+  'aggregator.exportPorts': { type: 'array', items: { type: 'integer', minimum: 1, maximum: 65_535 } },
   'aggregator.service.type': { enum: ['ClusterIP', 'NodePort', 'LoadBalancer'] },
   'nats.replicas': { enum: [1, 3] },
   'demo.requestsPerSecond': { type: 'number', exclusiveMinimum: 0, maximum: 1000 },

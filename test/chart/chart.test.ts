@@ -94,6 +94,7 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     ['nats.replicas=2', 'replicas'],
     ['global.bus.tsl=false', 'tsl'],
     ['bus.tls=false', 'bus'],
+    ['aggregator.exportPorts={0}', 'exportPorts'],
   ])('refuses %s and names it', (setting, word) => {
     const { status, output } = run('template', 'shop', chart, '--kube-version', '1.30.0', '--set', setting)
     expect(status).not.toBe(0)
@@ -107,6 +108,7 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     [['global.bus.servers={tls://a:4222}'], 'set nats.enabled=false'],
     [['collector.capabilities.bpf=false'], 'can observe nothing'],
     [['nats.enabled=false', 'global.bus.perNodeIdentity=true'], 'is for the bus inside'],
+    [['aggregator.config.oap-token-file=/etc/skybraid-export/oap-token'], 'oap-token-file names a file of'],
   ])('refuses %s in words', (settings, words) => {
     const flags = settings.flatMap(setting => ['--set', setting])
     const { status, output } = run('template', 'shop', chart, '--kube-version', '1.30.0', ...flags)
@@ -267,6 +269,60 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     expect(config).not.toHaveProperty('insecure')
     const { endpoints } = named(all, 'ServiceMonitor', 'shop-skybraid-aggregator').spec
     expect(endpoints[0].authorization.credentials).toEqual({ name: secret, key: 'token' })
+  })
+
+  const egressPorts = (all: readonly Manifest[]) => {
+    const { egress } = named(all, 'NetworkPolicy', 'shop-skybraid-aggregator').spec
+    const ports = egress.flatMap((rule: { ports: object[] }) => rule.ports) as { port: number }[]
+    return ports.map(({ port }) => port)
+  }
+  /** DNS, the API of Kubernetes, the bus. */
+  const always = [53, 53, 443, 6443, 4222]
+
+  it('lets aggregators reach, and gives them, only what they need when they feed nobody', () => {
+    const all = rendered('default-values.yaml')
+    expect(egressPorts(all)).toEqual(always)
+    const { spec } = podSpecs(all).find(pod => pod.name === 'shop-skybraid-aggregator')!
+    const names = (list: { name: string }[]) => list.map(({ name }) => name).sort()
+    expect(names(spec.volumes)).toEqual(['api-token', 'bus', 'config'])
+    expect(names(spec.containers[0].volumeMounts)).toEqual(['api-token', 'bus', 'config'])
+  })
+
+  it('lets aggregators reach the ports of OAP and of OpenTelemetry', () => {
+    expect(egressPorts(rendered('oap-values.yaml'))).toEqual([...always, 11800, 11900, 80, 4318])
+  })
+
+  it.each([
+    [['aggregator.config.otlp=https://telemetry.example.org'], [443]],
+    [['aggregator.config.otlp=http://telemetry.example.org'], [80]],
+    [['aggregator.config.otlp=http://[2001:db8::1]/v1/metrics'], [80]],
+    [['aggregator.config.otlp=https://[2001:db8::1]:4318/v1/metrics'], [4318]],
+    [['aggregator.config.oap={[2001:db8::1]:11800,a:11800}'], [11800]],
+    [
+      ['aggregator.config.oap={a:11800}', 'aggregator.config.otlp=http://a:4318'],
+      [11800, 4318],
+    ],
+  ])('lets aggregators reach the port, with %j', (settings, ports) => {
+    const flags = settings.flatMap(setting => ['--set', setting])
+    expect(egressPorts(rendered('default-values.yaml', ...flags))).toEqual([...always, ...ports])
+  })
+
+  it('mounts the secret of exports where options look for its files', () => {
+    const all = rendered('oap-values.yaml')
+    const { spec } = podSpecs(all).find(pod => pod.name === 'shop-skybraid-aggregator')!
+    expect(spec.volumes).toContainEqual({
+      name: 'export',
+      secret: expect.objectContaining({ secretName: 'skybraid-export' }),
+    })
+    const [container] = spec.containers
+    expect(container.volumeMounts).toContainEqual({
+      name: 'export',
+      mountPath: '/etc/skybraid-export',
+      readOnly: true,
+    })
+    expect(container.securityContext.readOnlyRootFilesystem).toBe(true)
+    const config = parse(named(all, 'ConfigMap', 'shop-skybraid-aggregator').data['skybraid.yaml'])
+    expect(config['oap-token-file']).toBe('/etc/skybraid-export/oap-token')
   })
 
   it

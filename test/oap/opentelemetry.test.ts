@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { exportConfigSchema } from '../../packages/aggregator/src/config.ts'
 import { booksForExports, type ExportConfig } from '../../packages/aggregator/src/export/export-books.ts'
+import { checkOap } from '../../packages/aggregator/src/export/oap/check-oap.ts'
 import { ShopCluster } from '../../packages/aggregator/src/export/oap/shop-cluster.testing.ts'
 import { type Exports, openExports, ownSource } from '../../packages/aggregator/src/export/open-exports.ts'
 import { Counter, type CounterName, Histogram } from '../../packages/aggregator/src/topology/counters.ts'
@@ -26,6 +27,7 @@ interface Found {
 describe.skipIf(missing !== '')(`what the access log has no place for, in a real OAP ${missing}`, () => {
   let oap: Oap
   let exporter: Exports
+  let config: ExportConfig
   const shop = new ShopCluster()
   const minute = Math.floor(Date.now() / 60_000)
 
@@ -34,7 +36,7 @@ describe.skipIf(missing !== '')(`what the access log has no place for, in a real
     const args = ['--oap', oap.address, '--oap-metrics', '--oap-http-logs-per-second', '1']
     const loaded = loadConfig(exportConfigSchema, { args, env: {} })
     if (loaded.help || !loaded.ok) throw new Error('options')
-    const config = loaded.config as ExportConfig
+    config = loaded.config as ExportConfig
     const books = booksForExports(config, false)!
     const topology = createTopology({
       index: shop.index,
@@ -148,6 +150,14 @@ describe.skipIf(missing !== '')(`what the access log has no place for, in a real
     })
     expect(exporter.oapStatus!().sent).toMatchObject({ unknownMetricPoints: 0 })
     expect(exporter.oapStatus!().sent!.metricPoints).toBeGreaterThan(20)
+  })
+
+  it('is wanted, the preflight says', async () => {
+    const at = { host: '127.0.0.1', port: oap.ports.rest }
+    const { found, missing } = await checkOap(oap.address, config, at)
+    expect(missing).toEqual([])
+    expect(found).toContain('it takes OpenTelemetry metrics')
+    expect(found.join('\n')).toMatch(/^\d+ metrics by the rules of skybraid$/m)
   })
 
   it('is what every widget of the shipped dashboard asks for', async () => {

@@ -10,7 +10,7 @@ import {
   type OapAnswer,
   OapCode,
 } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
-import { startOapSender } from '../../packages/aggregator/src/export/oap/oap-sender.ts'
+import { type OapSender, startOapSender } from '../../packages/aggregator/src/export/oap/oap-sender.ts'
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
 import { createConsole } from '../../packages/cli/src/console.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
@@ -52,6 +52,33 @@ async function probe(oap: FakeOap, ...args: readonly string[]): Promise<OapAnswe
   } finally {
     connection.close()
   }
+}
+
+/** A sender with one interval to send. */
+function sendOne(args: readonly string[]): OapSender {
+  const loaded = loadConfig(oapConfigSchema, { args, env: {} })
+  if (loaded.help || !loaded.ok) throw new Error('options')
+  const queue = createIntervalQueue({ maxAgeMs: 60_000, maxBytes: 1e6 })
+  const end = (service: string) => ({ service, pod: 'pod-0', properties: [] })
+  const amounts = Float64Array.of(1, 0, 1, 0, 0, 0, 0, 0, 0)
+  queue.push({
+    unixMinute: Math.floor(Date.now() / 60_000),
+    takenMs: Date.now(),
+    pairs: packPairs([{ role: 0, local: end('web'), remote: end('api'), amounts }]),
+    http: [],
+  })
+  const sender = startOapSender({
+    config: loaded.config as OapConfig,
+    node: 'node-a',
+    queue,
+    log: createConsole({ write: () => undefined }, 'silent').log,
+    nowMs: Date.now,
+    random: () => 0,
+    announcements: () => [],
+    retryDelayMs: () => 100,
+  })
+  closers.push(() => void sender.close(0))
+  return sender
 }
 
 describe('an OAP behind TLS', () => {
@@ -105,29 +132,23 @@ describe('an OAP behind TLS', () => {
     const [strict, open] = [await secureOap(true), await secureOap(false)]
     const addresses = ['127.0.0.1:1', strict.address, open.address]
     const args = [...addresses.flatMap(address => ['--oap', address]), '--oap-ca-file', ours.ca]
-    const loaded = loadConfig(oapConfigSchema, { args, env: {} })
-    if (loaded.help || !loaded.ok) throw new Error('options')
-    const queue = createIntervalQueue({ maxAgeMs: 60_000, maxBytes: 1e6 })
-    const end = (service: string) => ({ service, pod: 'pod-0', properties: [] })
-    const amounts = Float64Array.of(1, 0, 1, 0, 0, 0, 0, 0, 0)
-    queue.push({
-      unixMinute: Math.floor(Date.now() / 60_000),
-      takenMs: Date.now(),
-      pairs: packPairs([{ role: 0, local: end('web'), remote: end('api'), amounts }]),
-      http: [],
-    })
-    const sender = startOapSender({
-      config: loaded.config as OapConfig,
-      node: 'node-a',
-      queue,
-      log: createConsole({ write: () => undefined }, 'silent').log,
-      nowMs: Date.now,
-      random: () => 0,
-      announcements: () => [],
-    })
-    closers.push(() => void sender.close(0))
+    const sender = sendOne(args)
     await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 30_000 })
     expect(sender.state().connectedTo).toBe(open.address)
     expect([strict.messages, open.messages]).toEqual([0, 1])
+  })
+  it('gets everything once a certificate has its key, which were replaced one after the other', async () => {
+    const oap = await secureOap(true)
+    const [certFile, keyFile] = [join(folder, 'rotated.pem'), join(folder, 'rotated.key')]
+    const stranger = await others.issue('replaced')
+    copyFileSync(client.cert, certFile)
+    copyFileSync(stranger.key, keyFile)
+    const args = ['--oap', oap.address, '--oap-ca-file', ours.ca]
+    const sender = sendOne([...args, '--oap-cert-file', certFile, '--oap-key-file', keyFile])
+    await vi.waitFor(() => expect(sender.state().failures).toBeGreaterThan(1), { timeout: 30_000 })
+    expect(sender.state().lastError).toContain(`${certFile}, ${keyFile} cannot be used for TLS`)
+    copyFileSync(client.key, keyFile)
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 30_000 })
+    expect(oap.messages).toBe(1)
   })
 })

@@ -3,7 +3,7 @@ import { SkybraidError } from '@skybraid/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Core } from '../core.ts'
 import type { ExportBooks, ExportConfig } from './export-books.ts'
-import { createOapConnection } from './oap/oap-connection.ts'
+import { checkOapFiles } from './oap/oap-connection.ts'
 import { startOapExporter } from './oap/oap-exporter.ts'
 import type { OapStatus } from './oap/oap-status.ts'
 import { oapConfigProblem } from './oap/options.ts'
@@ -51,7 +51,7 @@ export function openExports(
   if (problem !== undefined) throw new SkybraidError('SB_CONFIG', problem)
   if (books === undefined) return undefined
   // unreadable files are told at the start, not at the first interval
-  for (const address of config.oap) createOapConnection(address, config).close()
+  checkOapFiles(config)
   const common = { config, log, nowMs, random: Math.random }
   const otlp =
     books.series &&

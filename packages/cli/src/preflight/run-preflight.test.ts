@@ -20,10 +20,12 @@ async function preflight(...args: string[]) {
 }
 
 /** Where an OAP answers queries. */
-async function queries(version: string, metrics: number): Promise<string> {
-  const listMetrics = Array.from({ length: metrics }, (_, i) => ({ name: `kubernetes_service_${i}` }))
+async function queries(version: string, metrics: number, ofSkybraid = 0): Promise<string> {
+  const named = (prefix: string, length: number) =>
+    Array.from({ length }, (_, i) => ({ name: `${prefix}_${i}` }))
+  const [listMetrics, ours] = [named('kubernetes_service', metrics), named('skybraid_service', ofSkybraid)]
   const server = createServer((_request, reply) =>
-    reply.end(JSON.stringify({ data: { version, listMetrics } })),
+    reply.end(JSON.stringify({ data: { version, listMetrics, ours } })),
   )
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   closers.push(() => server.close())
@@ -54,10 +56,36 @@ describe('preflight of an OAP', () => {
     for (const part of ['receiver-ebpf', 'oal/ebpf.oal', '9.7.0']) expect(err).toContain(part)
   })
 
-  it('says that nobody answers, and that options contradict each other', async () => {
-    const { code, err } = await preflight('--oap', '127.0.0.1:1', '--oap-query', '127.0.0.1:1')
+  it('asks whether it takes OpenTelemetry metrics, where they would be sent, and sends none', async () => {
+    const fake = await FakeOap.start({ hasMetrics: true })
+    closers.push(() => fake.stop())
+    const asked = ['--oap', fake.address, '--oap-query', await queries('10.1.0', 283, 21)]
+    const { code, out, err } = await preflight(...asked, '--oap-metrics')
+    expect({ code, err }).toEqual({ code: ExitCode.ok, err: '' })
+    expect(out).toContain('it takes OpenTelemetry metrics')
+    expect(out).toContain('21 metrics by the rules of skybraid')
+    expect(fake.metricsRequests).toEqual([0])
+    expect((await preflight(...asked)).out).not.toContain('OpenTelemetry')
+    expect(fake.metricsRequests).toHaveLength(1)
+  })
+
+  it('says that OAP takes no OpenTelemetry metrics, where they would be sent', async () => {
+    const fake = await FakeOap.start()
+    closers.push(() => fake.stop())
+    const asked = ['--oap', fake.address, '--oap-query', await queries('10.1.0', 283)]
+    const { code, out, err } = await preflight(...asked, '--oap-metrics')
     expect(code).toBe(ExitCode.cannotRun)
-    expect(err).toContain('ECONNREFUSED')
+    expect(out).toContain('it takes access logs')
+    for (const part of ['receiver-otel', 'otlp-metrics', 'it has no rules for what --oap-metrics sends'])
+      expect(err).toContain(part)
+    expect((await preflight(...asked)).code).toBe(ExitCode.ok)
+  })
+
+  it('says that nobody answers once, and that options contradict each other', async () => {
+    const asked = ['--oap', '127.0.0.1:1', '--oap-query', '127.0.0.1:1', '--oap-metrics']
+    const { code, err } = await preflight(...asked)
+    expect(code).toBe(ExitCode.cannotRun)
+    expect(err.match(/ECONNREFUSED/g)).toHaveLength(1)
     expect((await preflight('--oap', 'a:1', '--oap-cert-file', 'x')).code).toBe(ExitCode.usage)
     expect((await preflight('--oap', 'nonsense')).code).toBe(ExitCode.usage)
   })

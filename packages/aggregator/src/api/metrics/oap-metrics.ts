@@ -10,7 +10,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   out.family(
     'skybraid_oap_failed_openings',
     'gauge',
-    'Openings of a stream that failed in a row; 0 once OAP takes one.',
+    'Streams that failed in a row, opened or not; 0 once OAP read one with messages.',
   )(status.failures)
   const intervals = out.family(
     'skybraid_oap_intervals_total',
@@ -44,7 +44,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   const http = out.family(
     'skybraid_oap_http_requests_total',
     'counter',
-    'Requests seen, and those sent one by one.',
+    'Logs of HTTP requests, one for each end that saw it: those there would be, and those sent.',
   )
   http(status.http.seen, { result: 'seen' })
   http(status.http.sent, { result: 'sent' })
@@ -58,7 +58,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   out.family(
     'skybraid_oap_http_sampling_factor',
     'gauge',
-    'Requests seen for each one sent, in the latest interval.',
+    'Requests seen for each one sent, in the latest interval with any; 1 if there were none for over a minute.',
   )(status.http.factor)
   out.family('skybraid_oap_pods', 'gauge', 'Instances that OAP is told by name.')(status.pods)
   const announced = out.family(

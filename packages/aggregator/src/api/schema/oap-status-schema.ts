@@ -12,7 +12,9 @@ export const oapStatusSchema = Type.Object(
     connected: Type.Boolean(),
     connectedTo: Type.Optional(Type.String({ description: 'the OAP that takes what is sent' })),
     lastError: Type.Optional(Type.String({ description: 'what went wrong last, in words' })),
-    failedOpenings: Type.Integer({ description: 'of streams, in a row; 0 once OAP takes one' }),
+    failedOpenings: Type.Integer({
+      description: 'streams that failed in a row, opened or not; 0 once one with messages was read',
+    }),
     sent: Type.Object(
       {
         intervals: Type.Integer(),
@@ -43,7 +45,10 @@ export const oapStatusSchema = Type.Object(
       {
         seen: Type.Integer(),
         sent: Type.Integer(),
-        factor: Type.Number({ description: 'of the latest interval: seen for each one sent' }),
+        factor: Type.Number({
+          description:
+            'of the latest interval with any: seen for each one sent; 1 if none came for over a minute',
+        }),
       },
       strict,
     ),

@@ -22,10 +22,21 @@ export interface FakeOapOptions {
   readonly token?: string
   /** Without it the receiver is missing, as where the module is off. */
   readonly hasReceiver?: boolean
+  /** Takes OpenTelemetry metrics, as where that module is on, which it is not by default. */
+  readonly hasMetrics?: boolean
   readonly tls?: FakeOapTls
   /** Reads nothing of what it is sent: only the speed of the sender counts. */
   readonly countOnly?: boolean
 }
+
+const asIs = (bytes: Buffer) => bytes
+const asBytes = {
+  requestSerialize: asIs,
+  requestDeserialize: asIs,
+  responseSerialize: asIs,
+  responseDeserialize: asIs,
+}
+const unary = { requestStream: false, responseStream: false, ...asBytes }
 
 /** An OAP by the rules that were measured on a real one, without Java. */
 export class FakeOap {
@@ -37,8 +48,10 @@ export class FakeOap {
   emptyStreams = 0
   streams = 0
   messages = 0
-  /** Ends a stream with this code after so many of its messages. */
-  breakAfter: { readonly messages: number; readonly code: status } | undefined
+  /** Lengths of the requests with OpenTelemetry metrics. */
+  readonly metricsRequests: number[] = []
+  /** Ends a stream with this code after so many of its messages, the next one or every one. */
+  breakAfter: { readonly messages: number; readonly code: status; readonly always?: boolean } | undefined
   /** Takes no message while it is set, as a stopped process. */
   isPaused = false
   readonly #options: FakeOapOptions
@@ -47,14 +60,12 @@ export class FakeOap {
 
   private constructor(options: FakeOapOptions) {
     this.#options = options
-    const bytes = (b: Buffer) => b
-    const unary = { requestStream: false, responseStream: false, ...serializers(bytes) }
     const receiver = {
       collect: {
         path: '/skywalking.v3.EBPFAccessLogService/collect',
         requestStream: true,
         responseStream: false,
-        ...serializers(bytes),
+        ...asBytes,
       },
     }
     const management = {
@@ -69,6 +80,7 @@ export class FakeOap {
         collect: (call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>) =>
           this.#collect(call, done),
       })
+    if (options.hasMetrics) this.#addMetrics()
     this.#server.addService(management, {
       keepAlive: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
         const ping = read('InstancePingPkg', call.request)
@@ -109,6 +121,19 @@ export class FakeOap {
     this.#server.forceShutdown()
   }
 
+  #addMetrics(): void {
+    const path = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export'
+    this.#server.addService(
+      { export: { path, ...unary } },
+      {
+        export: ({ request }: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
+          this.metricsRequests.push(request.length)
+          done(null, Buffer.alloc(0))
+        },
+      },
+    )
+  }
+
   #collect(call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>): void {
     const { token, countOnly } = this.#options
     if (token !== undefined && call.metadata.get('authentication')[0] !== token) {
@@ -122,8 +147,8 @@ export class FakeOap {
       this.messages++
       if (!countOnly) take(decodeAccessLog(bytes) as AccessLog)
       if (own === this.breakAfter?.messages) {
-        const { code } = this.breakAfter
-        this.breakAfter = undefined
+        const { code, always } = this.breakAfter
+        if (!always) this.breakAfter = undefined
         call.removeAllListeners('data')
         done({ code, details: 'as told' })
       }
@@ -142,15 +167,6 @@ function credentialsOf(tls: FakeOapTls | undefined): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure()
   const pair = { cert_chain: tls.cert, private_key: tls.key }
   return ServerCredentials.createSsl(tls.ca, [pair], tls.asksClient)
-}
-
-function serializers(bytes: (b: Buffer) => Buffer) {
-  return {
-    requestSerialize: bytes,
-    requestDeserialize: bytes,
-    responseSerialize: bytes,
-    responseDeserialize: bytes,
-  }
 }
 
 function read(type: string, bytes: Uint8Array): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { checkServerIdentity } from 'node:tls'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import {
   type ChannelCredentials,
   Client,
@@ -14,7 +14,7 @@ import type { FramedMessages } from './interval/framed-messages.ts'
 import { asOneMessage } from './message-train.ts'
 import { type OapConfig, usesTls } from './options.ts'
 
-/** What OAP answered, or why it didn't: a gRPC code, and `stalled` where it took nothing any more. */
+/** What OAP answered, or why it didn't: one of `OapCode`, and `stalled` where it took nothing any more. */
 export interface OapAnswer {
   readonly code: number
   readonly details: string
@@ -30,6 +30,8 @@ export const OapCode = {
   denied: status.PERMISSION_DENIED,
   unimplemented: status.UNIMPLEMENTED,
   unauthenticated: status.UNAUTHENTICATED,
+  /** None of gRPC: nothing was asked, because a file of the options cannot be used. */
+  unusable: -1,
 } as const
 
 /** One connection to one OAP. */
@@ -60,7 +62,13 @@ const streamMs = 5 * 60_000
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const asIs = (bytes: Buffer) => bytes
 
-/** Nothing connects before the first call. Throws SB_CONFIG where a file of the options cannot be read. */
+/** Throws SB_CONFIG where a file of the options cannot be used. */
+export function checkOapFiles(config: OapConfig): void {
+  metadataOf(config)
+  for (const address of config.oap) createOapConnection(address, config).close()
+}
+
+/** Nothing connects before the first call. Throws SB_CONFIG where a file of the options cannot be used. */
 export function createOapConnection(address: string, config: OapConfig): OapConnection {
   // keep-alive pings stay off: OAP's server ends connections that ping more often than every 5 minutes
   const ip = addressIn(address)
@@ -75,12 +83,18 @@ export function createOapConnection(address: string, config: OapConfig): OapConn
   })
 
   async function withMetadata(work: (metadata: Metadata) => Promise<OapAnswer>): Promise<OapAnswer> {
+    let metadata: Metadata
     try {
-      return await work(metadataOf(config))
+      metadata = metadataOf(config)
     } catch (error) {
-      // the file with the token
+      return unusableFile(error)
+    }
+    try {
+      return await work(metadata)
+    } catch (error) {
+      // the connection was closed meanwhile
       const { message } = error as Error
-      return { code: status.UNAUTHENTICATED, details: message, isStalled: false, messages: 0 }
+      return { code: status.UNAVAILABLE, details: message, isStalled: false, messages: 0 }
     }
   }
 
@@ -162,10 +176,19 @@ function answerOf(error: ServiceError | null): { code: number; details: string }
     : { code: error.code ?? status.UNKNOWN, details: error.details ?? error.message }
 }
 
+/** Throws SB_CONFIG where the file with the token cannot be used. */
 function metadataOf({ oapTokenFile }: OapConfig): Metadata {
   const metadata = new Metadata()
-  if (oapTokenFile)
-    metadata.set('authentication', readOption('--oap-token-file', oapTokenFile).toString().trim())
+  if (oapTokenFile) {
+    const token = readOption('--oap-token-file', oapTokenFile).toString().trim()
+    // the library's own complaint would show the token
+    if (!/^[ -~]*$/.test(token))
+      throw new SkybraidError(
+        'SB_CONFIG',
+        `--oap-token-file ${oapTokenFile} holds more than one line, or characters that no header takes.`,
+      )
+    metadata.set('authentication', token)
+  }
   return metadata
 }
 
@@ -175,16 +198,33 @@ function addressIn(hostPort: string): string | undefined {
   return isIP(host) === 0 ? undefined : host
 }
 
+/** What comes of a file of the options that cannot be used. */
+export function unusableFile(error: unknown): OapAnswer {
+  return { code: OapCode.unusable, details: (error as Error).message, isStalled: false, messages: 0 }
+}
+
 /** Of a server that is reached by its address, the certificate must be for that address. */
 function credentialsOf(config: OapConfig, ip: string | undefined): ChannelCredentials {
   if (!usesTls(config)) return credentials.createInsecure()
   const { oapCaFile, oapCertFile, oapKeyFile } = config
-  return credentials.createSsl(
-    oapCaFile ? readOption('--oap-ca-file', oapCaFile) : null,
-    oapKeyFile ? readOption('--oap-key-file', oapKeyFile) : null,
-    oapCertFile ? readOption('--oap-cert-file', oapCertFile) : null,
-    ip === undefined ? {} : { checkServerIdentity: (_, certificate) => checkServerIdentity(ip, certificate) },
-  )
+  const ca = oapCaFile ? readOption('--oap-ca-file', oapCaFile) : null
+  const key = oapKeyFile ? readOption('--oap-key-file', oapKeyFile) : null
+  const cert = oapCertFile ? readOption('--oap-cert-file', oapCertFile) : null
+  const verify =
+    ip === undefined
+      ? {}
+      : { checkServerIdentity: (_: string, of: PeerCertificate) => checkServerIdentity(ip, of) }
+  try {
+    return credentials.createSsl(ca, key, cert, verify)
+  } catch (error) {
+    // while certificates are replaced, a key may lie beside the certificate of another one
+    const files = [oapCaFile, oapCertFile, oapKeyFile].filter(file => file !== undefined)
+    throw new SkybraidError(
+      'SB_CONFIG',
+      `${files.join(', ')} cannot be used for TLS with OAP: ${(error as Error).message}.`,
+      error,
+    )
+  }
 }
 
 function readOption(option: string, path: string): Buffer {

@@ -1,15 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { ExportSink } from '../take-exports.ts'
-import { encodeInterval, noCounts, type OapInterval } from './interval/access-log.ts'
+import { createDryRun } from './dry-run.ts'
+import type { OapInterval } from './interval/access-log.ts'
 import type { MinuteTake } from './interval/export-book.ts'
-import { messagesOf } from './interval/framed-messages.ts'
 import { type HttpRequests, sampleRequests } from './interval/http-requests.ts'
 import { createIntervalQueue } from './interval/interval-queue.ts'
-import { figuresInWords } from './interval/oap-metrics.ts'
 import type { PairCounts } from './interval/pair-book.ts'
 import { createPodBook } from './interval/pod-book.ts'
-import { createRequestBudget } from './interval/request-budget.ts'
-import { readAccessLog } from './oap-protocol.ts'
+import { createRequestBudget, keptSeconds } from './interval/request-budget.ts'
 import { startOapSender } from './oap-sender.ts'
 import type { OapStatus } from './oap-status.ts'
 import type { OapConfig } from './options.ts'
@@ -44,12 +42,11 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
   const { config, figures, log, nowMs } = deps
   const queue = createIntervalQueue(queueLimits)
   const pods = createPodBook()
-  const http = { seen: 0, sent: 0, lastSeen: 0, lastSent: 0 }
+  const http = { seen: 0, sent: 0, lastSeen: 0, lastSent: 0, lastMs: 0 }
   const budget = createRequestBudget(config.oapHttpLogsPerSecond, nowMs())
-  const sender =
-    config.oap.length === 0
-      ? undefined
-      : startOapSender({ ...deps, queue, announcements: () => pods.due(nowMs(), announcementsPerInterval) })
+  const announcements = () => pods.due(nowMs(), announcementsPerInterval)
+  const sender = config.oap.length === 0 ? undefined : startOapSender({ ...deps, queue, announcements })
+  const dryRun = sender === undefined ? createDryRun({ ...deps, cluster: config.oapCluster }) : undefined
 
   function accept(minutes: readonly MinuteTake[], allSettled: () => void): void {
     const atMs = nowMs()
@@ -65,37 +62,47 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
         continue
       }
       const interval: OapInterval = { unixMinute, pairs, http, figures }
-      if (sender === undefined) {
-        dryRun(interval)
-        settled()
+      pods.see(interval.pairs.ends, atMs)
+      if (dryRun === undefined) {
+        queue.push({ ...interval, takenMs: atMs, settled })
         continue
       }
-      pods.see(interval.pairs.ends, atMs)
-      queue.push({ ...interval, takenMs: atMs, settled })
+      dryRun.interval(interval)
+      settled()
     }
+    dryRun?.announce(announcements())
     sender?.wake()
   }
 
-  /** What of all requests is told one by one, by minute; of what is taken at once everything in the same share. */
+  /** Which requests get a log, by minute; of what is taken at once everything in the same share. */
   function sampledRequests(minutes: readonly MinuteTake[], atMs: number): Map<number, HttpRequests[]> {
     const all = minutes.flatMap(({ unixMinute, requests }) => requests.map(one => ({ ...one, unixMinute })))
     if (all.length === 0) return new Map()
     const { requests: kept, seen, sent } = sampleRequests(all, budget.left(atMs))
     budget.spend(sent)
-    Object.assign(http, { seen: http.seen + seen, sent: http.sent + sent, lastSeen: seen, lastSent: sent })
+    Object.assign(http, {
+      seen: http.seen + seen,
+      sent: http.sent + sent,
+      lastSeen: seen,
+      lastSent: sent,
+      lastMs: atMs,
+    })
     return Map.groupBy(kept as typeof all, ({ unixMinute }) => unixMinute)
   }
 
-  function dryRun(interval: OapInterval): void {
-    const options = { node: deps.node, cluster: config.oapCluster, nowMs: nowMs() }
-    for (const message of messagesOf(encodeInterval(interval, options, noCounts())))
-      deps.write(`${JSON.stringify({ oap: readAccessLog(message) })}\n`)
-    for (const metrics of figuresInWords(interval.unixMinute, interval.figures ?? []))
-      deps.write(`${JSON.stringify({ oapMetrics: metrics })}\n`)
+  /** Requests seen for each one sent, lately: ends outside bring theirs once a minute. */
+  function samplingFactor(): number {
+    const { lastSeen, lastSent, lastMs } = http
+    if (lastSeen === lastSent || nowMs() - lastMs > keptSeconds * 1000) return 1
+    return lastSeen / Math.max(1, lastSent)
   }
 
   async function finish(): Promise<void> {
     await sender?.close(closeMs)
+    if (dryRun !== undefined) {
+      const { messages, logs, refused } = dryRun.counts
+      log.info({ messages, logs, refused, leftOut: figures.leftOut() }, 'the dry run for OAP is over')
+    }
     const { intervals } = queue.counts()
     if (intervals > 0) log.warn({ intervals }, 'ended before OAP had taken all intervals')
   }
@@ -105,7 +112,6 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
     accept,
     status() {
       const oldestMs = queue.oldestMs()
-      const { lastSeen, lastSent, seen, sent } = http
       return {
         addresses: config.oap,
         isDryRun: config.oapDryRun,
@@ -113,7 +119,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
         sent: sender?.counts,
         queue: queue.counts(),
         oldestQueuedMs: oldestMs === undefined ? undefined : nowMs() - oldestMs,
-        http: { seen, sent, factor: lastSeen === lastSent ? 1 : lastSeen / Math.max(1, lastSent) },
+        http: { seen: http.seen, sent: http.sent, factor: samplingFactor() },
         leftOut: figures.leftOut(),
         foldedNames: figures.foldedNames(),
         pods: pods.size,

@@ -18,6 +18,18 @@ export function oapProtocol(): protobuf.Root {
 
 /** A message that was encoded for OAP, in words: what is 0 or empty is left out. */
 export function readAccessLog(message: Uint8Array): Record<string, unknown> {
-  const type = oapProtocol().lookupType('skywalking.v3.EBPFAccessLogMessage')
+  return inWords('EBPFAccessLogMessage', message)
+}
+
+/** The same of what registers an instance and of what describes it. */
+export function readAnnouncement(
+  type: 'InstancePingPkg' | 'InstanceProperties',
+  message: Uint8Array,
+): Record<string, unknown> {
+  return inWords(type, message)
+}
+
+function inWords(name: string, message: Uint8Array): Record<string, unknown> {
+  const type = oapProtocol().lookupType(`skywalking.v3.${name}`)
   return type.toObject(type.decode(message), { longs: Number, enums: String })
 }

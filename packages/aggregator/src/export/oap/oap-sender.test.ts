@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { status } from '@grpc/grpc-js'
 import { loadConfig } from '@skybraid/shared'
 import pino from 'pino'
@@ -11,7 +12,9 @@ import { createIntervalQueue } from './interval/interval-queue.ts'
 import { packPairs } from './interval/packed-pairs.testing.ts'
 import { createPodBook } from './interval/pod-book.ts'
 import { Amount, amountCount } from './interval/pod-pair.ts'
-import { type OapSender, startOapSender } from './oap-sender.ts'
+import type { Trouble } from './interval/retry-delay.ts'
+import { type OapAnswer, OapCode } from './oap-connection.ts'
+import { explain, type OapSender, startOapSender } from './oap-sender.ts'
 import { type OapConfig, oapConfigSchema } from './options.ts'
 
 const closers: (() => unknown)[] = []
@@ -29,7 +32,12 @@ const end = (service: string): EndName => ({ service, pod: 'node-a', properties:
 const log = pino({ level: 'silent' })
 const limits = { maxAgeMs: 15 * 60_000, maxBytes: 1e6 }
 
-function sendTo(addresses: readonly string[], args: readonly string[] = []) {
+/** Only bounds a hang. */
+const patience = { timeout: 25_000 }
+const minutesMs = 10 * 60_000
+
+/** `waitsMs` instead of the real pauses; those that were asked for are in `waits`. */
+function sendTo(addresses: readonly string[], args: readonly string[] = [], waitsMs = 20) {
   const loaded = loadConfig(oapConfigSchema, {
     args: [...addresses.flatMap(a => ['--oap', a]), ...args],
     env: {},
@@ -37,6 +45,7 @@ function sendTo(addresses: readonly string[], args: readonly string[] = []) {
   if (loaded.help || !loaded.ok) throw new Error('options')
   const queue = createIntervalQueue(limits)
   const pods = createPodBook()
+  const waits: [failures: number, trouble: Trouble][] = []
   const sender: OapSender = startOapSender({
     config: loaded.config as OapConfig,
     node: 'node-a',
@@ -45,24 +54,24 @@ function sendTo(addresses: readonly string[], args: readonly string[] = []) {
     nowMs: Date.now,
     random: () => 0,
     announcements: () => pods.due(Date.now(), 100),
+    retryDelayMs(failures, trouble) {
+      waits.push([failures, trouble])
+      return waitsMs
+    },
   })
   closers.push(() => sender.close(0))
-  /** An interval of so many pairs with one connection each. */
-  const push = (pairs: number) => {
+  /** An interval of so many pairs with one connection each, and so many that OAP could not bear. */
+  const push = (pairs: number, unixMinute = Math.floor(Date.now() / 60_000), bad = 0) => {
     const amounts = new Float64Array(amountCount)
     amounts[Amount.opened] = 1
     const ends = Array.from({ length: pairs }, (_, i) => end(`client-${i}`))
+    ends.push(...Array.from({ length: bad }, () => end('')))
     const packed = packPairs(ends.map(local => ({ role: 0, local, remote: end('server'), amounts })))
     pods.see(packed.ends, Date.now())
-    queue.push({
-      unixMinute: Math.floor(Date.now() / 60_000),
-      takenMs: Date.now(),
-      pairs: packed,
-      http: [],
-    })
+    queue.push({ unixMinute, takenMs: Date.now(), pairs: packed, http: [] })
     sender.wake()
   }
-  return { sender, queue, push }
+  return { sender, queue, push, waits }
 }
 
 describe('sender', () => {
@@ -71,12 +80,12 @@ describe('sender', () => {
     const { sender, push } = sendTo([fake.address])
     push(5)
     push(3)
-    await vi.waitFor(() => expect(sender.counts.intervals).toBe(2))
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(2), patience)
     expect(fake).toMatchObject({ streams: 2, messages: 8 })
     expect(fake.model.broken).toEqual([])
     expect(fake.model.services.size).toBe(5)
     expect(sender.counts).toMatchObject({ messages: 8, logs: 8, unknownIntervals: 0 })
-    await vi.waitFor(() => expect(sender.counts.announced).toBe(6))
+    await vi.waitFor(() => expect(sender.counts.announced).toBe(6), patience)
     expect(fake.announced).toContain('server | node-a')
     expect(fake.attributes.get('client-0 | node-a')).toEqual({ node: 'node-a' })
   })
@@ -86,29 +95,100 @@ describe('sender', () => {
     const { sender, push } = sendTo([fake.address])
     fake.breakAfter = { messages: 2, code: status.UNAVAILABLE }
     push(50)
-    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1))
+    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1), patience)
     push(4)
-    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 5_000 })
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
     expect(fake.messages).toBeLessThan(54)
     expect(sender.counts).toMatchObject({ messages: 4, logs: 4 })
-    expect(sender.counts.unknownLogs).toBeGreaterThan(0)
+    expect(sender.counts.unknownLogs).toBe(50)
+  })
+
+  it('risks one interval at a time, with longer and longer pauses, where only empty streams are taken', async () => {
+    const fake = await fakeOap()
+    const { sender, queue, push, waits } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE, always: true }
+    for (let i = 0; i < 4; i++) push(2)
+    await vi.waitFor(() => expect(waits.length).toBe(4), patience)
+    expect(waits).toEqual([1, 2, 3, 4].map(failures => [failures, 'brief']))
+    expect(sender.counts).toMatchObject({ intervals: 0, unknownIntervals: 4 })
+    expect(sender.state().failures).toBe(4)
+    fake.breakAfter = undefined
+    push(2)
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+    expect(sender.state()).toMatchObject({ connectedTo: fake.address, failures: 0 })
+
+    const slow = sendTo([fake.address], [], minutesMs)
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE, always: true }
+    for (let i = 0; i < 4; i++) slow.push(2)
+    await vi.waitFor(() => expect(slow.waits.length).toBe(1), patience)
+    expect(slow.sender.counts.unknownIntervals).toBe(1)
+    expect(slow.queue.counts()).toMatchObject({ intervals: 3 })
+    expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
+  })
+
+  it('waits where streams with messages are denied though empty ones are not, and loses nothing', async () => {
+    const fake = await fakeOap()
+    const { sender, queue, push, waits } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.PERMISSION_DENIED, always: true }
+    push(1)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(2), patience)
+    expect(waits.slice(0, 3)).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
+    fake.breakAfter = undefined
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+    expect(sender.counts).toMatchObject({ messages: 1, unknownIntervals: 0 })
+    expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
+  })
+
+  it('counts what it refused once, however often the interval was turned away', async () => {
+    const fake = await fakeOap()
+    const { sender, push, waits } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.PERMISSION_DENIED, always: true }
+    push(2, undefined, 3)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(1), patience)
+    expect(sender.counts.refused).toEqual({})
+    fake.breakAfter = undefined
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+    expect(sender.counts.refused).toEqual({ no_name: 3 })
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE }
+    push(2, undefined, 4)
+    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1), patience)
+    expect(sender.counts.refused).toEqual({ no_name: 7 })
+  })
+
+  it('counts an interval that was refused altogether as refused, not as sent', async () => {
+    const fake = await fakeOap()
+    const { sender, push } = sendTo([fake.address])
+    push(3, 1)
+    await vi.waitFor(() => expect(sender.counts.refused).toEqual({ minute_out_of_range: 3 }), patience)
+    push(2)
+    await vi.waitFor(() => expect(sender.counts.messages).toBe(2), patience)
+    expect(sender.counts).toMatchObject({ intervals: 1, unknownIntervals: 0 })
+  })
+
+  it('counts everything of a large interval as unknown, what was not encoded yet as well', async () => {
+    const fake = await fakeOap()
+    const { sender, push } = sendTo([fake.address])
+    fake.breakAfter = { messages: 1, code: status.UNAVAILABLE }
+    push(20_000)
+    await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1), patience)
+    expect(sender.counts.unknownLogs).toBe(20_000)
   })
 
   it('keeps what it has while OAP is away, and tries the next address', async () => {
     const gone = await FakeOap.start()
     gone.stop()
-    const { sender, queue, push } = sendTo([gone.address])
+    const { sender, queue, push } = sendTo([gone.address], [], 200)
     push(2)
-    await vi.waitFor(() => expect(sender.state().failures).toBeGreaterThan(0))
+    await vi.waitFor(() => expect(sender.state().failures).toBeGreaterThan(0), patience)
     expect(queue.counts().intervals).toBe(1)
     const fake = await FakeOap.start({ port: gone.port })
     closers.push(() => fake.stop())
-    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), { timeout: 10_000 })
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
     expect(sender.state()).toMatchObject({ connectedTo: fake.address, failures: 0 })
 
     const other = sendTo([gone.address.replace(/\d+$/, '1'), fake.address])
     other.push(1)
-    await vi.waitFor(() => expect(other.sender.counts.intervals).toBe(1), { timeout: 5_000 })
+    await vi.waitFor(() => expect(other.sender.counts.intervals).toBe(1), patience)
   })
 
   it('asks for the token of a file, waits slowly where it is wrong, and loses nothing', async () => {
@@ -117,35 +197,110 @@ describe('sender', () => {
     closers.push(() => rmSync(folder, { recursive: true }))
     const file = join(folder, 'token')
     writeFileSync(file, 'wrong\n')
-    const { sender, queue, push } = sendTo([fake.address], ['--oap-token-file', file])
+    const { sender, queue, push, waits } = sendTo([fake.address], ['--oap-token-file', file])
     push(1)
-    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/token/))
-    expect(queue.counts().intervals).toBe(1)
+    push(2)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(2), patience)
+    expect(sender.state().lastError).toMatch(/token/)
+    expect(waits.slice(0, 3)).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
+    expect(queue.counts()).toMatchObject({ intervals: 2, droppedIntervals: 0 })
     writeFileSync(file, 'secret\n')
-    const right = sendTo([fake.address], ['--oap-token-file', file])
-    right.push(1)
-    await vi.waitFor(() => expect(right.sender.counts.intervals).toBe(1))
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(2), patience)
+    expect(sender.counts).toMatchObject({ messages: 3, unknownIntervals: 0, refused: {} })
+    expect(fake.messages).toBe(3)
+    expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
+  })
+
+  it('tries again, slowly, while a file of the options cannot be used, and says which', async () => {
+    const fake = await fakeOap()
+    const folder = mkdtempSync(join(tmpdir(), 'skybraid-oap-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    const [ca, cert, key] = ['ca', 'cert', 'key'].map(name => join(folder, name))
+    for (const file of [cert!, key!]) writeFileSync(file, 'half of it')
+    const files = ['--oap-ca-file', ca!, '--oap-cert-file', cert!, '--oap-key-file', key!]
+    const { sender, queue, push, waits } = sendTo([fake.address], files)
+    push(2)
+    await vi.waitFor(() => expect(sender.state().lastError).toContain(`${ca} cannot be read`), patience)
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(2), patience)
+    expect(waits.slice(0, 3)).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
+    writeFileSync(ca!, rootCertificates[0]!)
+    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/cert, .*key cannot be used/), patience)
+    expect(queue.counts()).toMatchObject({ intervals: 1, droppedIntervals: 0 })
+    expect(sender.state().connectedTo).toBeUndefined()
+    const before = waits.length
+    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(before), patience)
+  })
+
+  it('tells a token file that cannot be read from a token that OAP does not accept', async () => {
+    const fake = await fakeOap({ token: 'secret' })
+    const folder = mkdtempSync(join(tmpdir(), 'skybraid-oap-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'token')
+    const { sender, push, waits } = sendTo([fake.address], ['--oap-token-file', file])
+    push(1)
+    const says = (text: RegExp) =>
+      vi.waitFor(() => expect(sender.state().lastError?.replace(fake.address, 'OAP')).toMatch(text), patience)
+    await says(/^OAP: --oap-token-file .*token cannot be read/)
+    writeFileSync(file, 'two\nlines\n')
+    await says(/^OAP: --oap-token-file .*token holds more than one line/)
+    writeFileSync(file, 'wrong\n')
+    await says(/^OAP: OAP does not accept the token/)
+    expect(waits.every(([, trouble]) => trouble === 'lasting')).toBe(true)
+    writeFileSync(file, 'secret\n')
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
   })
 
   it('says so where this OAP has no receiver', async () => {
     const fake = await fakeOap({ hasReceiver: false })
     const { sender, push } = sendTo([fake.address])
     push(1)
-    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/receiver-ebpf/))
+    await vi.waitFor(() => expect(sender.state().lastError).toMatch(/receiver-ebpf/), patience)
   })
 
   it('sends what waits before it ends, and does not wait for an OAP that is away', async () => {
     const fake = await fakeOap()
     const { sender, push } = sendTo([fake.address])
     for (let i = 0; i < 5; i++) push(3)
-    await sender.close(5_000)
+    await sender.close(patience.timeout)
     expect(sender.counts.intervals).toBe(5)
-    const gone = sendTo(['127.0.0.1:1'])
+    const gone = sendTo(['127.0.0.1:1'], [], minutesMs)
     gone.push(1)
-    await vi.waitFor(() => expect(gone.sender.state().failures).toBeGreaterThan(0))
+    await vi.waitFor(() => expect(gone.waits.length).toBe(1), patience)
     const begun = performance.now()
-    await gone.sender.close(5_000)
-    expect(performance.now() - begun).toBeLessThan(1_000)
+    // neither until the pause is over nor as long as it may take
+    await gone.sender.close(minutesMs)
+    expect(performance.now() - begun).toBeLessThan(patience.timeout)
+    expect(gone.queue.counts().intervals).toBe(1)
+  })
+
+  it('leaves no timer behind that would keep the process', async () => {
+    const { sender } = sendTo(['127.0.0.1:1'])
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      await sender.close(5_000)
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+})
+
+describe('what an answer means', () => {
+  const answer = (code: number, isStalled = false): OapAnswer => ({
+    code,
+    details: 'as told',
+    isStalled,
+    messages: 1,
+  })
+
+  it('is that a message was too large where OAP cut the stream, and that it took nothing where we did', () => {
+    expect(explain(answer(OapCode.cancelled))).toMatch(/OAP cut the stream.*too large.*as told/)
+    expect(explain(answer(OapCode.cancelled, true))).toBe('OAP took nothing for 30 s')
+  })
+
+  it('is what OAP says, or the number of the code', () => {
+    expect(explain(answer(status.UNAVAILABLE))).toBe('as told')
+    expect(explain({ ...answer(status.INTERNAL), details: '' })).toBe('gRPC code 13')
   })
 })
 

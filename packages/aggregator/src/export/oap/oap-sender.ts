@@ -1,10 +1,17 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { type EncodeCounts, encodeInterval, noCounts } from './interval/access-log.ts'
+import { type EncodeCounts, type EncodeOptions, encodeInterval, noCounts } from './interval/access-log.ts'
 import type { IntervalQueue, QueuedInterval } from './interval/interval-queue.ts'
 import { encodeFigures, type OapMetrics } from './interval/oap-metrics.ts'
 import type { Announcement } from './interval/pod-book.ts'
 import { retryDelayMs, type Trouble } from './interval/retry-delay.ts'
-import { createOapConnection, type OapAnswer, OapCode, type OapConnection } from './oap-connection.ts'
+import {
+  createOapConnection,
+  type OapAnswer,
+  OapCode,
+  type OapConnection,
+  unusableFile,
+} from './oap-connection.ts'
 import type { OapConfig } from './options.ts'
 
 export interface SenderDeps {
@@ -18,13 +25,18 @@ export interface SenderDeps {
   readonly announcements: () => Announcement[]
   /** Another way to reach an OAP than the real one, for tests. */
   readonly connect?: (address: string, config: OapConfig) => OapConnection
+  /** Another pace than the real one, for tests. */
+  readonly retryDelayMs?: typeof retryDelayMs
 }
 
 export interface SenderCounts {
   intervals: number
   messages: number
   logs: number
-  /** In flight when the stream broke: whether OAP counted them, nobody knows. They are never sent again. */
+  /**
+   * In flight when the stream broke: whether OAP counted them, nobody knows. They are never sent again. Of the logs all
+   * that the interval holds.
+   */
   unknownIntervals: number
   unknownLogs: number
   /** Points of metrics that OAP took, and those of which nobody knows: they are never sent again, either. */
@@ -37,8 +49,9 @@ export interface SenderCounts {
 
 export interface SenderState {
   readonly connectedTo: string | undefined
-  /** What went wrong last, in words, and since when nothing worked. */
+  /** What went wrong last, in words. */
   readonly lastError: string | undefined
+  /** Streams that failed in a row, opened or not; 0 once one with messages was read. */
   readonly failures: number
 }
 
@@ -69,8 +82,11 @@ export function startOapSender(deps: SenderDeps): OapSender {
     refused: {},
   }
   const connect = deps.connect ?? createOapConnection
+  const delayMs = deps.retryDelayMs ?? retryDelayMs
   let connection: OapConnection | undefined
   let isConnected = false
+  /** It read a stream with messages. That it takes empty ones is no sign that it would. */
+  let isTaking = false
   let address = 0
   let failures = 0
   let lastError: string | undefined
@@ -80,55 +96,90 @@ export function startOapSender(deps: SenderDeps): OapSender {
   /** A connection that an opened stream proved good; tries the addresses in turn until then. */
   async function open(): Promise<OapConnection | undefined> {
     while (!isClosing) {
-      connection ??= connect(config.oap[address], config)
-      const answer = await connection.probe()
-      if (answer.code === OapCode.ok) {
-        if (failures > 0 || !isConnected) log.info({ oap: connection.address }, 'OAP takes what it is sent')
-        failures = 0
+      const answer = await probe()
+      if (answer.code === OapCode.ok && connection !== undefined) {
         isConnected = true
         return connection
       }
-      fail(connection, answer)
-      const isRound = failures % config.oap.length === 0
-      if (isRound) await pause(retryDelayMs(failures / config.oap.length, troubleOf(answer), deps.random()))
+      await fail(answer)
     }
     return undefined
   }
 
-  function fail(from: OapConnection, answer: OapAnswer): void {
+  async function probe(): Promise<OapAnswer> {
+    try {
+      connection ??= connect(config.oap[address], config)
+    } catch (error) {
+      // certificates are replaced while we run, and not all of their files at once
+      return unusableFile(error)
+    }
+    return connection.probe()
+  }
+
+  /** Goes to the next address; pauses once all of them have failed. */
+  async function fail(answer: OapAnswer): Promise<void> {
+    const at = config.oap[address]
     failures++
-    lastError = `${from.address}: ${explain(answer)}`
-    if (failures === 1) log.warn({ oap: from.address, code: answer.code }, lastError)
+    lastError = `${at}: ${explain(answer)}`
+    if (failures === 1) log.warn({ oap: at, code: answer.code }, lastError)
     // a new connection doesn't wait for packets that a dead one still tries to deliver
-    from.close()
+    connection?.close()
     connection = undefined
     isConnected = false
+    isTaking = false
     address = (address + 1) % config.oap.length
+    const isRound = failures % config.oap.length === 0
+    if (isRound) await pause(delayMs(failures / config.oap.length, troubleOf(answer), deps.random()))
+  }
+
+  function succeed(to: OapConnection): void {
+    if (!isTaking) log.info({ oap: to.address }, 'OAP takes what it is sent')
+    isTaking = true
+    failures = 0
   }
 
   async function sendOne(interval: QueuedInterval, to: OapConnection): Promise<void> {
     const encoded = noCounts()
     const options = { node: deps.node, cluster: config.oapCluster, nowMs: deps.nowMs() }
     const answer = await to.send(encodeInterval(interval, options, encoded))
-    for (const [reason, count] of Object.entries(encoded.refused) as [keyof typeof counts.refused, number][])
-      counts.refused[reason] = (counts.refused[reason] ?? 0) + count
     if (answer.code === OapCode.ok) {
-      counts.intervals++
+      if (encoded.messages > 0) succeed(to)
+      // what was refused altogether is counted as that alone
+      if (encoded.messages > 0 || Object.keys(encoded.refused).length === 0) counts.intervals++
       counts.messages += encoded.messages
       counts.logs += encoded.logs
+      countRefused(encoded)
       await sendMetrics(interval, to)
       interval.settled?.()
       return
     }
-    fail(to, answer)
     // turned away at the door: not one message was read, so this was an opening that failed
-    if (isTurnedAway(answer)) return queue.unshift(interval)
+    if (isTurnedAway(answer)) queue.unshift(interval)
+    else giveUp(interval, answer, await countsOf(interval, options))
+    // what waits must not be lost in the same way at once
+    await fail(answer)
+  }
+
+  /** What the whole of an interval holds: a stream that breaks stops in the middle of it. */
+  async function countsOf(interval: QueuedInterval, options: EncodeOptions): Promise<EncodeCounts> {
+    const counts = noCounts()
+    for (const _ of encodeInterval(interval, options, counts)) await setImmediate()
+    return counts
+  }
+
+  function countRefused({ refused }: EncodeCounts): void {
+    for (const [reason, count] of Object.entries(refused) as [keyof typeof refused, number][])
+      counts.refused[reason] = (counts.refused[reason] ?? 0) + count
+  }
+
+  function giveUp(interval: QueuedInterval, { code }: OapAnswer, whole: EncodeCounts): void {
     counts.unknownIntervals++
-    counts.unknownLogs += encoded.logs
+    counts.unknownLogs += whole.logs
+    countRefused(whole)
     for (const { points } of metricsOf(interval)) counts.unknownMetricPoints += points
     interval.settled?.()
     log.warn(
-      { minute: interval.unixMinute, code: answer.code },
+      { minute: interval.unixMinute, code },
       'an interval was in flight when the stream to OAP broke: unknown whether it counted',
     )
   }
@@ -179,6 +230,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
   }
 
   function pause(ms: number): Promise<void> {
+    if (isClosing) return Promise.resolve()
     return new Promise(resolve => {
       const timer = setTimeout(resolve, ms)
       wakeClosing = () => {
@@ -202,16 +254,19 @@ export function startOapSender(deps: SenderDeps): OapSender {
   }
 
   async function finish(withinMs: number): Promise<void> {
-    const timer = setTimeout(() => {
+    const late = Promise.withResolvers<void>()
+    const stop = setTimeout(() => {
       isClosing = true
       connection?.close()
       wakeClosing()
     }, withinMs)
+    const leave = setTimeout(late.resolve, withinMs + 100)
     // while OAP is there, what waits is sent; without it nobody waits
-    if (failures > 0) isClosing = true
+    if (failures > 0 && !isConnected) isClosing = true
     wakeClosing()
-    await Promise.race([drained(), new Promise(resolve => setTimeout(resolve, withinMs + 100))])
-    clearTimeout(timer)
+    await Promise.race([drained(), late.promise])
+    clearTimeout(stop)
+    clearTimeout(leave)
     connection?.close()
   }
 
@@ -234,7 +289,12 @@ function explainMetrics(answer: OapAnswer): string {
 }
 
 function troubleOf({ code }: OapAnswer): Trouble {
-  const lasting: readonly number[] = [OapCode.denied, OapCode.unauthenticated, OapCode.unimplemented]
+  const lasting: readonly number[] = [
+    OapCode.denied,
+    OapCode.unauthenticated,
+    OapCode.unimplemented,
+    OapCode.unusable,
+  ]
   return lasting.includes(code) ? 'lasting' : 'brief'
 }
 
@@ -246,6 +306,8 @@ function isTurnedAway(answer: OapAnswer): boolean {
 export function explain({ code, details, isStalled }: OapAnswer): string {
   if (isStalled) return 'OAP took nothing for 30 s'
   switch (code) {
+    case OapCode.unusable:
+      return details
     case OapCode.denied:
     case OapCode.unauthenticated:
       return `OAP does not accept the token (--oap-token-file): ${details}`

@@ -8,7 +8,7 @@ export interface OapStatus {
   readonly isDryRun: boolean
   readonly connectedTo: string | undefined
   readonly lastError: string | undefined
-  /** Openings that failed in a row. */
+  /** Streams that failed in a row, opened or not; 0 once one with messages was read. */
   readonly failures: number
   /** Undefined in a dry run. */
   readonly sent:
@@ -27,7 +27,7 @@ export interface OapStatus {
     | undefined
   readonly queue: QueueCounts
   readonly oldestQueuedMs: number | undefined
-  /** Requests seen and sent one by one; `factor` of the latest interval, 1 where all were sent. */
+  /** Logs of requests, one for each end that saw it: seen and sent; `factor` of the latest interval with any, 1 where all were sent, or none lately. */
   readonly http: { readonly seen: number; readonly sent: number; readonly factor: number }
   readonly leftOut: Readonly<PairCounts>
   readonly foldedNames: number

@@ -71,7 +71,8 @@ export const oapConfigSchema = defineOptions({
   },
   'oap-http-logs-per-second': {
     type: 'number',
-    description: 'Most HTTP requests per second that OAP gets one by one; more are sampled evenly',
+    description:
+      'Most logs of HTTP requests per second that OAP gets, two of a request that both ends saw; more are sampled evenly',
     env: 'SKYBRAID_OAP_HTTP_LOGS_PER_SECOND',
     default: 2_000,
     min: 0,

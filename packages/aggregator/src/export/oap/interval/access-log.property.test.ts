@@ -79,6 +79,20 @@ function encode(interval: OapInterval): { messages: Uint8Array[]; counts: Encode
   return { messages: [...messagesOf(encodeInterval(interval, options, counts))], counts }
 }
 
+/** Messages of an interval of one connection. */
+function sentAt(unixMinute: number): number {
+  const amounts = new Float64Array(amountCount)
+  amounts[Amount.opened] = 1
+  const [local, remote] = ['web.shop', 'api.shop'].map(service => ({ service, pod: '', properties: [] }))
+  return encode(intervalOf(unixMinute, [{ role: 0, local: local!, remote: remote!, amounts }], [])).messages
+    .length
+}
+
+function logsIn(message: Uint8Array): number {
+  const { kernelLogs = [], protocolLog } = decodeAccessLog(message)
+  return kernelLogs.length + (protocolLog === undefined ? 0 : 1)
+}
+
 function readBy(model: OapModel, messages: readonly Uint8Array[]): void {
   const read = model.stream()
   for (const message of messages) read(decodeAccessLog(message))
@@ -106,6 +120,8 @@ describe('encodeInterval', () => {
           const model = new OapModel()
           readBy(model, messages)
           expect(model.broken).toEqual([])
+          expect(Math.max(0, ...messages.map(logsIn))).toBeLessThanOrEqual(2_000)
+          expect(Math.max(0, ...messages.map(message => message.length))).toBeLessThan(64 * 1024)
           expect(counts.messages).toBe(messages.length)
           expect(counts.logs).toBe(model.logs)
           for (const key of model.series.keys()) expect(key.endsWith(` @ ${unixMinute}`)).toBe(true)
@@ -114,6 +130,28 @@ describe('encodeInterval', () => {
       ),
       { numRuns: 300 },
     )
+  })
+
+  it('refuses everything of minutes that OAP has no table for, and nothing of others', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(minute, fc.integer({ min: nowMinute - 60, max: nowMinute + 60 })),
+        fc.array(pair, { maxLength: 3 }),
+        fc.array(requests, { maxLength: 2 }),
+        (unixMinute, pairs, http) => {
+          const interval = intervalOf(unixMinute, pairs, http)
+          const { messages, counts } = encode(interval)
+          const isFine =
+            Number.isInteger(unixMinute) && nowMinute - 30 <= unixMinute && unixMinute <= nowMinute + 3
+          const refused = { minute_out_of_range: interval.pairs.count + http.length }
+          if (isFine) expect(counts.refused).not.toHaveProperty('minute_out_of_range')
+          else
+            expect({ messages, counts }).toEqual({ messages: [], counts: { messages: 0, logs: 0, refused } })
+        },
+      ),
+    )
+    for (const minutes of [-30, 3]) expect(sentAt(nowMinute + minutes)).toBe(1)
+    for (const minutes of [-31, 4]) expect(sentAt(nowMinute + minutes)).toBe(0)
   })
 
   it('sums to exactly what came in, or counts what it left out', () => {
@@ -223,6 +261,22 @@ describe('encodeInterval at its limits', () => {
     readBy(model, messages)
     expect(model.series.get(`kubernetes_service_read_package_cpm @ web.shop @ ${nowMinute}`)).toBe(5e9)
     expect(model.series.get(`kubernetes_service_read_package_size @ web.shop @ ${nowMinute}`)).toBe(7e12)
+  })
+
+  it('keeps to the logs of a message with packets of which the parts alone are more', () => {
+    const amounts = new Float64Array(amountCount)
+    amounts[Amount.packetsReceived] = 7e12
+    amounts[Amount.bytesSent] = 1
+    amounts[Amount.opened] = 3_000
+    const ends = ['web.shop', 'api.shop'].map(service => ({ service, pod: '', properties: [] }))
+    const { messages, counts } = encode(
+      intervalOf(nowMinute, [{ role: 1, local: ends[0]!, remote: ends[1]!, amounts }], []),
+    )
+    expect(messages.map(logsIn)).toEqual([2_000, 2_000, 2_000, 261])
+    expect(counts.logs).toBe(1 + Math.ceil(7e12 / (2 ** 31 - 1)) + 3_000)
+    const model = new OapModel()
+    readBy(model, messages)
+    expect(model.series.get(`kubernetes_service_read_package_cpm @ web.shop @ ${nowMinute}`)).toBe(7e12)
   })
 })
 

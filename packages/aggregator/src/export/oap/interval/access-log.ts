@@ -193,19 +193,20 @@ function writeEnd(writer: WireWriter, field: number, end: EndName): void {
 /** One write and one read log with the sums, then one log for each connection that opened, failed and closed. */
 function writePair(out: FrameWriter, pair: PodPair, open: Open, counts: EncodeCounts): void {
   open(pair, tcpProtocol)
-  const { writer } = out
-  let logs = writeTraffic(writer, pair.amounts)
-  for (const run of eventRuns(pair, counts)) {
-    for (let left = run.count; left > 0; left--) {
-      if (logs === encodeLimits.logsPerMessage) {
-        finish(out, logs, counts)
-        out.begin()
-        logs = 0
-      }
-      writer.message(Message.kernelLogs, run.log)
-      logs++
+  let logs = 0
+  /** Makes room for one more log, in a message of its own where this one is full. */
+  const next = () => {
+    if (logs === encodeLimits.logsPerMessage) {
+      finish(out, logs, counts)
+      out.begin()
+      logs = 0
     }
+    logs++
+    return out.writer
   }
+  writeTraffic(next, pair.amounts)
+  for (const run of eventRuns(pair, counts))
+    for (let left = run.count; left > 0; left--) next().message(Message.kernelLogs, run.log)
   // only events beyond the limit were left out: a connection alone is a valid message
   finish(out, logs, counts)
 }
@@ -216,10 +217,10 @@ function finish(out: FrameWriter, logs: number, counts: EncodeCounts): void {
   counts.logs += logs
 }
 
-function writeTraffic(writer: WireWriter, amounts: Float64Array): number {
-  let logs = 0
+function writeTraffic(next: () => WireWriter, amounts: Float64Array): void {
   const sent = amounts[Amount.bytesSent] + amounts[Amount.packetsSent] + amounts[Amount.retransmits]
   if (sent > 0) {
+    const writer = next()
     const log = writer.begin(Message.kernelLogs)
     const write = writer.begin(Log.write)
     const l4 = writer.begin(4)
@@ -229,12 +230,12 @@ function writeTraffic(writer: WireWriter, amounts: Float64Array): number {
     writer.end(l4)
     writer.end(write)
     writer.end(log)
-    logs++
   }
   let packets = amounts[Amount.packetsReceived]
   let bytes = amounts[Amount.bytesReceived]
   while (packets > 0 || bytes > 0) {
     const part = Math.min(packets, encodeLimits.readPackets)
+    const writer = next()
     const log = writer.begin(Message.kernelLogs)
     const read = writer.begin(Log.read)
     const l2 = writer.begin(4)
@@ -245,9 +246,7 @@ function writeTraffic(writer: WireWriter, amounts: Float64Array): number {
     writer.end(log)
     packets -= part
     bytes = 0
-    logs++
   }
-  return logs
 }
 
 interface EventRun {

@@ -8,7 +8,6 @@ import { createEndNames } from './end-names.ts'
 import { createExportBook } from './export-book.ts'
 import { createFigureBook } from './figure-book.ts'
 import { figuresInWords } from './oap-metrics.ts'
-import { createRequestBudget } from './request-budget.ts'
 
 const minute = 29_500_000
 const shop = new ShopCluster()
@@ -153,15 +152,5 @@ describe('figures of pairs of services', () => {
       ['b', 3],
       ['external', 6],
     ])
-  })
-})
-
-describe('the budget of requests', () => {
-  it('grows with time up to ten seconds’ worth, and is spent', () => {
-    const budget = createRequestBudget(100, 0)
-    expect(budget.left(1_000)).toBe(100)
-    budget.spend(90)
-    expect(budget.left(2_000)).toBe(110)
-    expect(budget.left(600_000)).toBe(1_000)
   })
 })

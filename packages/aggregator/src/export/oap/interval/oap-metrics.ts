@@ -4,7 +4,7 @@ import { type EndFigures, sideFigures } from './figure-book.ts'
 import { type LatencyBuckets, latencyBoundsUs } from './latency-buckets.ts'
 import { Role } from './pod-pair.ts'
 
-/** The rules of OAP that read these metrics select by it: helm/skybraid/files/oap/skybraid.yaml. */
+/** The rules of OAP that read these metrics select by it: helm/skybraid/files/oap/otel-rules/skybraid/. */
 const job = 'skybraid'
 const prefix = 'skybraid_'
 const minuteMs = 60_000

@@ -1,10 +1,13 @@
-/** Requests that may be told one by one: so many a second, and what was not used stays for some seconds. */
+/**
+ * Requests that may be told one by one: so many a second, and what was not used stays for a minute and a bit, because
+ * those to and from ends that nobody reported for come all at once when their minute is closed.
+ */
 export interface RequestBudget {
   left(nowMs: number): number
   spend(requests: number): void
 }
 
-const keptSeconds = 10
+export const keptSeconds = 75
 
 export function createRequestBudget(perSecond: number, startMs: number): RequestBudget {
   let left = 0

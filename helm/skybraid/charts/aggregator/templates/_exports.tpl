@@ -1,0 +1,19 @@
+{{/* Where the secret for OAP and OpenTelemetry is mounted; options of `config` name files in it. */}}
+{{- define "skybraid.exportFolder" -}}/etc/skybraid-export{{- end -}}
+
+{{/* Ports that OAP and a receiver of OpenTelemetry are reached at, as a list in JSON. */}}
+{{- define "skybraid.exportPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.config.oap -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}
+{{- end -}}
+{{- with .Values.config.otlp -}}
+{{- $url := urlParse . -}}
+{{- $given := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $ports = append $ports ($given | default (ternary "443" "80" (eq $url.scheme "https")) | int) -}}
+{{- end -}}
+{{- range .Values.exportPorts -}}
+{{- $ports = append $ports (int .) -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}
