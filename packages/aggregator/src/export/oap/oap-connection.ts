@@ -14,7 +14,7 @@ import type { FramedMessages } from './interval/framed-messages.ts'
 import { asOneMessage } from './message-train.ts'
 import { type OapConfig, usesTls } from './options.ts'
 
-/** What OAP answered, or why it didn't: one of `OapCode`, and `stalled` where it took nothing any more. */
+/** What OAP answered, or why it didn't: a gRPC code or `OapCode.unusable`, and `stalled` where it took nothing any more. */
 export interface OapAnswer {
   readonly code: number
   readonly details: string
