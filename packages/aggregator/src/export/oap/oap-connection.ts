@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import {
@@ -10,6 +9,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { SkybraidError } from '@skybraid/shared'
+import { readOptionFile } from '../option-file.ts'
 import type { FramedMessages } from './interval/framed-messages.ts'
 import { asOneMessage } from './message-train.ts'
 import { type OapConfig, usesTls } from './options.ts'
@@ -180,7 +180,7 @@ function answerOf(error: ServiceError | null): { code: number; details: string }
 function metadataOf({ oapTokenFile }: OapConfig): Metadata {
   const metadata = new Metadata()
   if (oapTokenFile) {
-    const token = readOption('--oap-token-file', oapTokenFile).toString().trim()
+    const token = readOptionFile('--oap-token-file', oapTokenFile).toString().trim()
     // the library's own complaint would show the token
     if (!/^[ -~]*$/.test(token))
       throw new SkybraidError(
@@ -207,9 +207,9 @@ export function unusableFile(error: unknown): OapAnswer {
 function credentialsOf(config: OapConfig, ip: string | undefined): ChannelCredentials {
   if (!usesTls(config)) return credentials.createInsecure()
   const { oapCaFile, oapCertFile, oapKeyFile } = config
-  const ca = oapCaFile ? readOption('--oap-ca-file', oapCaFile) : null
-  const key = oapKeyFile ? readOption('--oap-key-file', oapKeyFile) : null
-  const cert = oapCertFile ? readOption('--oap-cert-file', oapCertFile) : null
+  const ca = oapCaFile ? readOptionFile('--oap-ca-file', oapCaFile) : null
+  const key = oapKeyFile ? readOptionFile('--oap-key-file', oapKeyFile) : null
+  const cert = oapCertFile ? readOptionFile('--oap-cert-file', oapCertFile) : null
   const verify =
     ip === undefined
       ? {}
@@ -222,18 +222,6 @@ function credentialsOf(config: OapConfig, ip: string | undefined): ChannelCreden
     throw new SkybraidError(
       'SB_CONFIG',
       `${files.join(', ')} cannot be used for TLS with OAP: ${(error as Error).message}.`,
-      error,
-    )
-  }
-}
-
-function readOption(option: string, path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw new SkybraidError(
-      'SB_CONFIG',
-      `${option} ${path} cannot be read: ${(error as Error).message}.`,
       error,
     )
   }

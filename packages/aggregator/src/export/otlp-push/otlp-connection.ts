@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { SkybraidError } from '@skybraid/shared'
+import { readOptionFile } from '../option-file.ts'
 import { readHeaders } from './headers-file.ts'
 import { metricsUrl, type OtlpConfig } from './options.ts'
 import { type PartialSuccess, readPartialSuccess } from './partial-success.ts'
@@ -147,20 +146,8 @@ function waitOf(text: string | undefined): number | undefined {
 
 function tlsOf({ otlpCaFile, otlpCertFile, otlpKeyFile }: OtlpConfig) {
   return {
-    ...(otlpCaFile && { ca: readOption('--otlp-ca-file', otlpCaFile) }),
-    ...(otlpCertFile && { cert: readOption('--otlp-cert-file', otlpCertFile) }),
-    ...(otlpKeyFile && { key: readOption('--otlp-key-file', otlpKeyFile) }),
-  }
-}
-
-function readOption(option: string, path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw new SkybraidError(
-      'SB_CONFIG',
-      `${option} ${path} cannot be read: ${(error as Error).message}.`,
-      error,
-    )
+    ...(otlpCaFile && { ca: readOptionFile('--otlp-ca-file', otlpCaFile) }),
+    ...(otlpCertFile && { cert: readOptionFile('--otlp-cert-file', otlpCertFile) }),
+    ...(otlpKeyFile && { key: readOptionFile('--otlp-key-file', otlpKeyFile) }),
   }
 }
