@@ -6,6 +6,7 @@
 #include "../l7/dns/dns_datagrams.h"
 #include "../l7/operation.h"
 #include "check.h"
+#include "dns_wire.h"
 
 namespace skybraid::l7::dns {
 
@@ -13,18 +14,6 @@ namespace {
 
 constexpr uint64_t kMs = 1'000'000;
 constexpr uint16_t kA = 1, kAaaa = 28;
-
-std::string U16(size_t value) { return {char(value >> 8), char(value)}; }
-
-std::string Wire(const std::string& name) {
-  std::string out;
-  for (size_t at = 0; at < name.size();) {
-    const size_t dot = std::min(name.find('.', at), name.size());
-    out += static_cast<char>(dot - at) + name.substr(at, dot - at);
-    at = dot + 1;
-  }
-  return out + '\0';
-}
 
 std::string Ask(uint16_t id, const std::string& name, uint16_t type = kA) {
   return U16(id) + U16(0x0100) + U16(1) + std::string(6, '\0') + Wire(name) + U16(type) + U16(1);

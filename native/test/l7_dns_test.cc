@@ -1,6 +1,7 @@
 #include "../l7/conversations.h"
 #include "../l7/dns/dns_name.h"
 #include "../l7/dns/dns_parser.h"
+#include "dns_wire.h"
 #include "l7_conversation.h"
 
 namespace skybraid::l7::dns {
@@ -10,18 +11,6 @@ namespace {
 using namespace conversation;
 
 constexpr uint16_t kA = 1, kPtr = 12, kAaaa = 28;
-
-std::string U16(size_t value) { return {char(value >> 8), char(value)}; }
-
-std::string Wire(const std::string& name) {
-  std::string out;
-  for (size_t at = 0; at < name.size();) {
-    const size_t dot = std::min(name.find('.', at), name.size());
-    out += static_cast<char>(dot - at) + name.substr(at, dot - at);
-    at = dot + 1;
-  }
-  return out + '\0';
-}
 
 std::string Framed(const std::string& message) { return U16(message.size()) + message; }
 

@@ -9,7 +9,7 @@ import { NatsServer } from '../nats/nats-server.ts'
 import { streamSettings } from '../nats/stream-settings.ts'
 import { programFile } from './bench-program.ts'
 import type { Measurement } from './figure.ts'
-import { cpuNs, type MemoryMib, memoryMib } from './process-cost.ts'
+import { costOver } from './process-cost.ts'
 
 const recordsPerSecond = 15_000
 const seconds = 20
@@ -69,23 +69,15 @@ async function measure() {
     const collector = await start(server)
     // by then it has given back what only its start needed
     await sleep(15_000)
-    const cpuBefore = cpuNs(collector.pid)
-    const begun = performance.now()
-    const memory: MemoryMib[] = []
-    for (let second = 0; second < seconds; second++) {
-      await sleep(1_000)
-      memory.push(memoryMib(collector.pid))
-    }
-    const cpuPercent = ((cpuNs(collector.pid) - cpuBefore) / 1e6 / (performance.now() - begun)) * 100
+    const { cpuPercent, most } = await costOver(collector.pid, seconds)
     const { records, bus } = await collector.status()
     if (!records.holds) throw new Error(`the records do not add up: ${JSON.stringify(records)}`)
     await collector.stop()
-    const most = (of: 'rss' | 'anonymous') => Math.max(...memory.map(each => each[of]))
     const method = `the built program with a script for its kernel, batches of 375 records of 20,000 connections per partition, zstd, a server of its own, ${seconds} s`
     const figures = [
       { value: cpuPercent, unit: '% of one core', reach: '<= 3' },
-      { value: most('anonymous'), unit: 'MiB', reach: '<= 40' },
-      { value: most('rss'), unit: 'MiB', reach: '<= 80' },
+      { value: most.anonymous, unit: 'MiB', reach: '<= 40' },
+      { value: most.rss, unit: 'MiB', reach: '<= 80' },
       { value: bus.payloadBytes / records.published, unit: 'B', reach: '<= 60' },
       { value: bus.batchBytes / records.published, unit: 'B', reach: '<= 130' },
     ]

@@ -3,7 +3,7 @@ import { Lab } from '../lab/lab.ts'
 import { startNginx } from '../lab/nginx.ts'
 import { startCollectorAlone } from './collector-alone.ts'
 import type { Figure, Measurement } from './figure.ts'
-import { cpuNs, type MemoryMib, memoryMib } from './process-cost.ts'
+import { costOver } from './process-cost.ts'
 
 const connections = 500
 const requestsPerSecond = 10_000
@@ -24,31 +24,23 @@ async function measure(): Promise<Figure[]> {
     const url = `http://${lab.addresses('a1').v4}:8080/1k`
     const load = await lab.spawn('b1', ['h2load', '--h1', `-c${connections}`, rate, `-D${seconds + 10}`, url])
     await sleep(5_000)
-    const cpuBefore = cpuNs(collector.pid)
-    const begun = performance.now()
-    const memory: MemoryMib[] = []
-    for (let second = 0; second < seconds; second++) {
-      await sleep(1_000)
-      memory.push(memoryMib(collector.pid))
-    }
-    const cpuPercent = ((cpuNs(collector.pid) - cpuBefore) / 1e6 / (performance.now() - begun)) * 100
+    const { cpuPercent, most } = await costOver(collector.pid, seconds)
     const { stdout } = await load.ended
     const [, perSecond] = /, ([\d.]+) req\/s/.exec(stdout) ?? []
     if (perSecond === undefined) throw new Error(`h2load says: ${stdout}`)
     await collector.stop()
     const method = `a collector alone in its process with --l7 all on the server's node, ${seconds} s, h2load to nginx, ${perSecond} requests/s came about`
-    const most = (of: (m: MemoryMib) => number) => Math.max(...memory.map(of))
     const largest = `${method}; largest of one reading a second`
     return [
       { name: cpuName, value: cpuPercent, unit: '% of one core', reach: '<= 3', method },
       {
         name: anonymousName,
-        value: most(m => m.anonymous),
+        value: most.anonymous,
         unit: 'MiB',
         reach: '<= 40',
         method: largest,
       },
-      { name: rssName, value: most(m => m.rss), unit: 'MiB', reach: '<= 80', method: largest },
+      { name: rssName, value: most.rss, unit: 'MiB', reach: '<= 80', method: largest },
     ]
   } finally {
     await lab.down()

@@ -5,7 +5,7 @@ import { until } from '../lab/until.ts'
 import { compiled } from './bench-program.ts'
 import { startCollectorAlone } from './collector-alone.ts'
 import type { Measurement } from './figure.ts'
-import { cpuNs, type MemoryMib, memoryMib } from './process-cost.ts'
+import { costOver } from './process-cost.ts'
 
 const heldConnections = 20_000
 const newPerSecond = 2_000
@@ -47,32 +47,24 @@ async function measure() {
     const target = [lab.addresses('a1').v4, '9100', String(newPerSecond), String(seconds + 5)]
     const churn = await lab.spawn('b2', [connections, 'churn', ...target])
     await sleep(5_000)
-    const cpuBefore = cpuNs(collector.pid)
-    const begun = performance.now()
-    const memory: MemoryMib[] = []
-    for (let second = 0; second < seconds; second++) {
-      await sleep(1_000)
-      memory.push(memoryMib(collector.pid))
-    }
-    const cpuPercent = ((cpuNs(collector.pid) - cpuBefore) / 1e6 / (performance.now() - begun)) * 100
+    const { cpuPercent, most } = await costOver(collector.pid, seconds)
     const churned = await churn.ended
     if (!churned.stdout.startsWith(`done ${newPerSecond * (seconds + 5)}`))
       throw new Error(`churn: ${churned.stdout}${churned.stderr}`)
     await collector.stop()
     const rate = Number(/in ([\d.]+)/.exec(churned.stdout)?.[1])
     const method = `a collector alone in its process, ${seconds} s, ${heldConnections} connections held and ${Math.round((newPerSecond * (seconds + 5)) / rate)} new ones a second, accepted on the observed node`
-    const most = (of: (m: MemoryMib) => number) => Math.max(...memory.map(of))
     return [
       {
         name: anonymousName,
-        value: most(m => m.anonymous),
+        value: most.anonymous,
         unit: 'MiB',
         reach: '<= 40',
         method: `${method}; largest of one reading a second`,
       },
       {
         name: rssName,
-        value: most(m => m.rss),
+        value: most.rss,
         unit: 'MiB',
         reach: '<= 80',
         method: `${method}; largest of one reading a second`,
