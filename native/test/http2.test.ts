@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -6,6 +5,7 @@ import { L7Protocol } from '../../packages/shared/src/index.ts'
 import {
   canCapture,
   client,
+  has,
   nothingLost,
   observeEachTest,
   server,
@@ -14,8 +14,6 @@ import {
   until,
 } from './observed-capture.ts'
 import { startNginx } from './web-server.ts'
-
-const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 
 describe.skipIf(!canCapture || !has('nginx') || !has('h2load'))('HTTP/2', () => {
   const observation = observeEachTest({ l7: 1 << L7Protocol.http2 })
@@ -29,10 +27,10 @@ describe.skipIf(!canCapture || !has('nginx') || !has('h2load'))('HTTP/2', () => 
       // So few at a time that their pieces fit into the ring, however late it is emptied.
       const settled = settling(observed)
       const told: Record<string, number> = {}
-      for (let round = 0; round < 6; round++) {
+      for (let round = 0; round < 12; round++) {
         for (const path of ['1k', 'none', '40k']) {
           const url = `http://127.0.0.1:${nginx.port}/${path}`
-          const out = await group.output('h2load', '-n', '400', '-c', '4', '-m', '20', url)
+          const out = await group.output('h2load', '-n', '200', '-c', '4', '-m', '20', url)
           const [, ok, missing] = /status codes: (\d+) 2xx, \d+ 3xx, (\d+) 4xx/.exec(out)!
           told[200] = (told[200] ?? 0) + Number(ok)
           told[404] = (told[404] ?? 0) + Number(missing)

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +6,7 @@ import { L7Protocol } from '../../packages/shared/src/index.ts'
 import {
   canCapture,
   client,
+  has,
   nothingLost,
   observeEachTest,
   saidAt,
@@ -14,8 +14,6 @@ import {
   until,
 } from './observed-capture.ts'
 import { freePort } from './web-server.ts'
-
-const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 
 describe.skipIf(!canCapture || !has('mosquitto') || !has('mosquitto_pub'))('MQTT', () => {
   const observation = observeEachTest({ l7: 1 << L7Protocol.mqtt })

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { L7Protocol } from '../../packages/shared/src/index.ts'
 import {
   canCapture,
   client,
+  has,
   nothingLost,
   observeEachTest,
   saidAt,
@@ -16,7 +17,6 @@ import {
 } from './observed-capture.ts'
 import { freePort } from './web-server.ts'
 
-const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 const noSuchTable = 1146
 
 describe.skipIf(!canCapture || !has('mariadbd') || !has('mariadb-slap'))('MariaDB', () => {

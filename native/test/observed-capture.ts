@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { afterEach, beforeEach } from 'vitest'
 import {
@@ -9,6 +10,9 @@ import { decodeFlushes, roleOf } from './decode.ts'
 import { ObservedGroup } from './observed-group.ts'
 
 export const canCapture = process.getuid?.() === 0 && existsSync('/sys/kernel/btf/vmlinux')
+/** Whether this machine has a program. */
+export const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+
 export const client = 1
 export const server = 2
 

@@ -1,11 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { L7Protocol } from '../../packages/shared/src/index.ts'
 import { decodeFlushes, speaksOf } from './decode.ts'
-import { canCapture, client, observeEachTest, server, statusesAt } from './observed-capture.ts'
+import { canCapture, client, has, observeEachTest, server, statusesAt } from './observed-capture.ts'
 import { startNginx, tally } from './web-server.ts'
-
-const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 
 /** A server that answers by path, and a client that counts the status lines that it gets. */
 const traffic = `

@@ -4,6 +4,7 @@ import { L7Protocol } from '../../packages/shared/src/index.ts'
 import {
   canCapture,
   client,
+  has,
   nothingLost,
   observeEachTest,
   saidAt,
@@ -12,8 +13,6 @@ import {
   until,
 } from './observed-capture.ts'
 import { freePort } from './web-server.ts'
-
-const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 
 describe.skipIf(!canCapture || !has('redis-benchmark'))('Redis', () => {
   const observation = observeEachTest({ l7: 1 << L7Protocol.redis })
