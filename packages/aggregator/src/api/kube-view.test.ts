@@ -44,10 +44,12 @@ function shop() {
   const outside = world.address('n2', '198.51.100.9')
   const kubelet = world.process('n1', 'kubelet')
   const at = { viaPort: 80, port: 8080 }
-  world.call({ ...at, from: front!, to: cart!, via: world.address('n1', '10.96.0.1'), bytes: 1000 })
-  world.call({ ...at, from: cart!, to: pay!, via: world.address('n2', '10.96.0.2'), bytes: 2000 })
-  world.call({ from: pay!, to: outside, port: 443, bytes: 400 })
-  world.call({ from: spy!, to: pay!, port: 8080, bytes: 80 })
+  const cartService = world.address('n1', '10.96.0.1')
+  const payService = world.address('n2', '10.96.0.2')
+  world.call({ ...at, from: front!, to: cart!, via: cartService, bytes: 1000, asks: 'GET /cart' })
+  world.call({ ...at, from: cart!, to: pay!, via: payService, bytes: 2000, asks: 'POST /charge' })
+  world.call({ from: pay!, to: outside, port: 443, bytes: 400, asks: 'POST /bank' })
+  world.call({ from: spy!, to: pay!, port: 8080, bytes: 80, asks: 'GET /pay-secrets' })
   world.call({ from: kubelet, to: front!, port: 8080, bytes: 16 })
   return world
 }
@@ -224,6 +226,37 @@ describe('the API for somebody who may see one namespace', () => {
       for (const name of ['pay-svc', 'workload/pay', 'pay-1', 'ops', 'spy', '198.51', 'kubelet', '10.96.0.2'])
         expect(text, `${path} has ${name}`).not.toContain(name)
     }
+  })
+
+  it('tells what is asked of and by what it shows, and nothing that is asked among the hidden', async () => {
+    const api = supertest((await serve()).server)
+    const asked = async (path: string, token = 'shop') => {
+      const answer = await api.get(path).set('authorization', `Bearer ${token}`)
+      expect(answer.status, path).toBe(200)
+      return answer.body.operations.map((each: { operation: string }) => each.operation).sort()
+    }
+    const own = ['GET /cart', 'POST /charge']
+    expect(await asked('/operations', 'all')).toEqual([
+      'GET /cart',
+      'GET /pay-secrets',
+      'POST /bank',
+      'POST /charge',
+    ])
+    for (const groupBy of ['process', 'pod', 'workload', 'service', 'namespace', 'node', 'zone'])
+      expect(await asked(`/operations?groupBy=${groupBy}`)).toEqual(own)
+    for (const hidden of [
+      'service=hidden&source=hidden',
+      'match=secret',
+      'match=bank',
+      'namespace=pay&source=hidden',
+      'service=pay',
+      'service=workload/pay/Deployment/pay',
+    ])
+      expect(await asked(`/operations?${hidden}`), hidden).toEqual([])
+    const id = encodeURIComponent('hidden->hidden#tcp/0')
+    const among = await api.get(`/edges/${id}`).set('authorization', 'Bearer shop')
+    expect(among.body).toMatchObject({ operations: [], edge: { http: { client: { requests: 2 } } } })
+    expect(among.text).not.toMatch(/secret|bank/)
   })
 
   it('has other validators than for somebody else, and tells caches that they differ', async () => {

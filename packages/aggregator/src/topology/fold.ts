@@ -30,6 +30,8 @@ export interface Fold {
   readonly order: Int32Array
   /** Groups in order of id. */
   readonly groupOrder: Int32Array
+  /** Of what goes on among hidden ends, whose sums may be told and nothing that was said. */
+  isHidden(slot: number): boolean
   /** Folds edges that were interned since. */
   extend(): void
 }
@@ -243,6 +245,11 @@ export function createFold(edges: EdgeTable, index: EntityIndex, request: FoldRe
     },
     get groupOrder() {
       return groupOrder
+    },
+    isHidden(slot) {
+      const isHiddenEnd = (group: number) => groups[group] === hiddenGroup
+      // with a dialled address it was said to a service that may be seen
+      return isHiddenEnd(table.client[slot]) && isHiddenEnd(table.server[slot]) && table.via[slot] === 0
     },
     extend,
   }

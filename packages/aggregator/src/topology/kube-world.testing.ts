@@ -1,3 +1,4 @@
+import { L7Protocol } from '@skybraid/shared'
 import { wordsOfText } from '../resolve/address-text.ts'
 import { createEntityIndex } from '../resolve/entity-index.ts'
 import { createKubeNames } from '../resolve/kube-names.ts'
@@ -37,6 +38,8 @@ export interface WorldCall {
   readonly protocol?: 'tcp' | 'udp'
   readonly bytes?: number
   readonly opened?: number
+  /** One such request of HTTP was seen by the client. */
+  readonly asks?: string
 }
 
 const before = new Date(worldMs - 60 * minuteMs).toISOString()
@@ -118,7 +121,8 @@ export function createKubeWorld() {
       const owner = { cgroup: '', podUid: '', containerId: '', unit: `${process}.service`, process, pid: 1 }
       return index.ofOwner(index.node(node), owner)
     },
-    call({ from, to, port, via = -1, viaPort = 0, protocol = 'tcp', bytes = 1000, opened = 1 }: WorldCall) {
+    call(given: WorldCall) {
+      const { from, to, port, via = -1, viaPort = 0, protocol = 'tcp', bytes = 1000, opened = 1 } = given
       const book = topology.book(0)
       const edge = book.edge(from, to, protocol === 'tcp' ? 1 : 2, port, via, viaPort)
       const row = book.row(edge, worldMinute)
@@ -129,6 +133,10 @@ export function createKubeWorld() {
       counters[row + Counter.clientBytesSent] += bytes
       counters[row + Counter.serverBytesReceived] += bytes
       if (protocol === 'tcp') book.sample(row, Histogram.clientRttUs, 100 + (bytes % 1000), 1)
+      if (given.asks === undefined) return
+      const said = book.said(worldMinute)!
+      const operation = said.operation({ protocol: L7Protocol.http1, name: given.asks, host: '' })
+      said.add(said.row(edge, operation, 200, 0), 0, 1)
     },
   }
 }

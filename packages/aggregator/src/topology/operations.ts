@@ -30,7 +30,7 @@ export function operationsAnswer(
   }
 }
 
-/** All operations of the edges that are wanted, those that took the longest altogether first. */
+/** All operations of the edges that are wanted and may be told of, those that took the longest altogether first. */
 function operationsOf(
   found: Evaluation,
   filter: OperationsFilter,
@@ -74,6 +74,8 @@ function wantedSlots(
     ({ id, name }) => service === undefined || id === service || name === service,
   )
   for (const slot of slots) {
+    // routes, statements and names would say what the hidden are
+    if (fold.isHidden(slot)) continue
     if (!isOfService[fold.source[slot]] && !isOfService[fold.target[slot]]) continue
     if (edge === undefined || idOf(slot) === edge) isWanted[slot] = 1
   }

@@ -38,7 +38,7 @@ function populate() {
     world.service({ namespace, name: `${namespace}-svc`, address: `10.96.0.${i + 1}`, backends, nodePort })
   }
   const services = namespaces.map((_, i) => world.address('n1', `10.96.0.${i + 1}`))
-  const unresolved = world.address('n1', '10.1.0.2')
+  const ofAlpha = world.address('n1', '10.1.0.2')
   const outside = [world.address('n1', '198.51.100.7'), world.address('n2', '198.51.100.8')]
   const gone = world.address('n1', '10.200.0.9')
   world.index.learnName(
@@ -48,7 +48,7 @@ function populate() {
     0,
   )
   const processes = [world.process('n1', 'sshd'), world.address('n2', '10.0.0.1')]
-  const ends = [...pods, ...outside, ...processes, ...services, unresolved, gone]
+  const ends = [...pods, ...outside, ...processes, ...services, ofAlpha, gone]
   return { world, ends, services, node: world.address('n2', '10.0.0.2') }
 }
 
@@ -69,13 +69,17 @@ function totals(edges: readonly TopologyEdge[]): Record<string, number> {
     else if (typeof value === 'object' && value !== null)
       for (const [key, inner] of Object.entries(value)) add(`${path}.${key}`, inner)
   }
-  for (const { tcp, udp } of edges) {
+  for (const { tcp, udp, http } of edges) {
     // percentiles are no sums, but how many samples there were is
     add('tcp', JSON.parse(JSON.stringify(tcp ?? {}, (key, v) => (/^(p\d+|max)$/.test(key) ? undefined : v))))
     add('udp', udp)
+    add('http', http?.client?.requests)
   }
   return sums
 }
+
+/** Of an end of `populate`: two pods of each namespace, other things, the services, and the address of a pod. */
+const namespaceOf = (end: number) => namespaces[end === 16 ? 0 : end < 8 ? end >> 1 : end - 12] ?? 'none'
 
 const touching = (answer: TopologyAnswer, id: string) =>
   answer.edges.filter(edge => edge.source === id || edge.target === id)
@@ -100,6 +104,7 @@ describe('what somebody sees of a topology who may see some namespaces', () => {
               from: ends[from % ends.length]!,
               to: ends[target]!,
               protocol: isUdp ? 'udp' : 'tcp',
+              asks: `GET /${namespaceOf(from % ends.length)}/${namespaceOf(target)}`,
             })
           }
           const all = world.topology.topology({ ...query, groupBy }, nowMs)
@@ -118,6 +123,12 @@ describe('what somebody sees of a topology who may see some namespaces', () => {
             expect(shown).toContain(node.namespace)
             expect(totals(touching(part, node.id))).toEqual(totals(touching(all, node.id)))
           }
+          const asked = (mine?: typeof scope) =>
+            world.topology
+              .operations({ ...query, groupBy, ...(mine && { scope: mine }) }, nowMs)
+              .operations.map(each => each.operation)
+          const ofShown = asked().filter(text => shown.some(namespace => text.includes(namespace)))
+          expect(new Set(asked(scope))).toEqual(new Set(ofShown))
           // an outside address stands beside what is shown, and beside nothing else
           for (const edge of part.edges)
             if (edge.source === 'hidden') expect(edge.target).not.toMatch(/^outside/)
