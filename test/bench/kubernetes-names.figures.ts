@@ -3,7 +3,8 @@ import type { Figure, Measurement } from './figure.ts'
 
 const rssName = 'aggregator, 10,000 pods, 1,000 services, 500 nodes: RSS over the empty one'
 const heapName = 'the same: heap over the empty one'
-const blockName = 'the same, while it lists them: longest time that the event loop was kept from turning'
+const blockName = 'the same, while it lists them: longest turn of the event loop, in processor time'
+const waitName = 'the same, while it lists them: longest time that the event loop was kept from turning'
 const restName = 'the same, at rest for 3 s: lists and watches asked for'
 
 async function measure(): Promise<readonly Figure[]> {
@@ -16,9 +17,16 @@ async function measure(): Promise<readonly Figure[]> {
     { name: heapName, value: tenth(full.heap - empty.heap), unit: 'MiB', reach: '<= 20', method },
     {
       name: blockName,
-      value: tenth(full.blockMs),
+      value: tenth(full.blockCpuMs),
       unit: 'ms',
       reach: '<= 100',
+      method: 'processor time of its thread between two turns of a timer of 1 ms',
+    },
+    {
+      name: waitName,
+      value: tenth(full.blockMs),
+      unit: 'ms',
+      reach: '',
       method: 'monitorEventLoopDelay, 1 ms; others that want the processor count too',
     },
     { name: restName, value: full.requestsAtRest, unit: '', reach: '<= 0', method: 'figures of /status' },
@@ -26,5 +34,5 @@ async function measure(): Promise<readonly Figure[]> {
 }
 
 export const measurements: readonly Measurement[] = [
-  { names: [rssName, heapName, blockName, restName], measure },
+  { names: [rssName, heapName, blockName, waitName, restName], measure },
 ]

@@ -12,7 +12,10 @@ export interface NamesMemory {
   /** After a collection, MiB. */
   readonly heap: number
   readonly rss: number
+  /** Longest time that the event loop was kept from turning while it listed. */
   readonly blockMs: number
+  /** Longest processor time of the loop's thread within a millisecond timer's turn, which others cannot lengthen. */
+  readonly blockCpuMs: number
   readonly syncMs: number
   /** Lists and watches that were asked for since everything was listed. */
   readonly requestsAtRest: number
@@ -27,6 +30,29 @@ interface Status {
       readonly watches: number
       readonly watching: boolean
     }[]
+  }
+}
+
+/** The most processor time that this thread takes between two turns of its event loop. */
+function watchTurns(): { stop(): number } {
+  const cpuMs = () => {
+    const { user, system } = process.threadCpuUsage()
+    return (user + system) / 1e3
+  }
+  let before = cpuMs()
+  let most = 0
+  const look = () => {
+    const now = cpuMs()
+    most = Math.max(most, now - before)
+    before = now
+  }
+  const timer = setInterval(look, 1)
+  return {
+    stop() {
+      clearInterval(timer)
+      look()
+      return most
+    },
   }
 }
 
@@ -48,6 +74,7 @@ await status()
 // what starting takes is another matter
 const delay = monitorEventLoopDelay({ resolution: 1 })
 delay.enable()
+const turns = watchTurns()
 const begun = performance.now()
 let now = await status()
 while (!now.synced || !now.resources.every(r => r.watching)) {
@@ -58,6 +85,7 @@ while (!now.synced || !now.resources.every(r => r.watching)) {
 const syncMs = performance.now() - begun
 delay.disable()
 const blockMs = delay.max / 1e6
+const blockCpuMs = turns.stop()
 const before = asked(now)
 await setTimeout(3000)
 for (let i = 0; i < 3; i++) {
@@ -67,6 +95,6 @@ for (let i = 0; i < 3; i++) {
 const rss = Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024
 const requestsAtRest = asked(await status()) - before
 const heap = process.memoryUsage().heapUsed / 2 ** 20
-const result: NamesMemory = { pods: now.pods, heap, rss, blockMs, syncMs, requestsAtRest }
+const result: NamesMemory = { pods: now.pods, heap, rss, blockMs, blockCpuMs, syncMs, requestsAtRest }
 await aggregator.close()
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit())

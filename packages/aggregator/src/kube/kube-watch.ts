@@ -4,6 +4,7 @@ import type { KubeObject } from '../resolve/kube-object.ts'
 import type { KubeTrimmer } from '../resolve/kube-trim.ts'
 import { acceptOf, type KubeResource } from './kube-resource.ts'
 import { KubeHttpError, type KubeTransport } from './kube-transport.ts'
+import { createListItems } from './list-items.ts'
 
 export interface KubeWatchHandlers {
   put(object: KubeObject): void
@@ -43,16 +44,14 @@ export interface KubeWatch {
 }
 
 const silentMs = 90_000
-// a page is parsed in one turn of the event loop, and what it took is garbage after that
-const pageSize = 100
+const pageSize = 200
 const shortestWaitMs = 500
 const longestWaitMs = 30_000
-/** Objects put between two turns of the event loop. */
-const putsPerTurn = 50
+/** Objects read and put between two turns of the event loop. */
+const putsPerTurn = 25
 
 interface ListPage {
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string }
-  readonly items?: readonly unknown[]
 }
 
 /** Lists page by page, then watches from there on, for ever: what the server cuts is resumed, what it forgot is listed again. */
@@ -76,15 +75,7 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
     do {
       const query = new URLSearchParams({ limit: String(options.pageSize ?? pageSize) })
       if (next !== '') query.set('continue', next)
-      const page = await readPage(`${resource.path}?${query}`)
-      for (const [i, raw] of (page.items ?? []).entries()) {
-        const object = trim(raw)
-        if (object) {
-          uids.add(object.uid)
-          handlers.put(object)
-        }
-        if (i % putsPerTurn === putsPerTurn - 1) await setImmediate()
-      }
+      const page = await readPage(`${resource.path}?${query}`, uids)
       listVersion = page.metadata?.resourceVersion ?? ''
       next = page.metadata?.continue ?? ''
     } while (next !== '')
@@ -93,7 +84,8 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
     version = listVersion
   }
 
-  async function readPage(path: string): Promise<ListPage> {
+  /** Puts the objects of a page as they come in. */
+  async function readPage(path: string, uids: Set<string>): Promise<ListPage> {
     const quiet = new AbortController()
     // a signal with a time of its own would hold the request, and what it was answered, until then
     const timer = globalThis.setTimeout(
@@ -103,9 +95,20 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
     try {
       const signal = AbortSignal.any([stop.signal, quiet.signal])
       const response = await transport.get(path, signal, acceptOf(resource, true))
-      const chunks: Buffer[] = []
-      for await (const chunk of response) chunks.push(chunk as Buffer)
-      return JSON.parse(Buffer.concat(chunks).toString()) as ListPage
+      const items = createListItems()
+      let puts = 0
+      for await (const chunk of response) {
+        timer.refresh()
+        for (const text of items.take(chunk as Buffer)) {
+          const object = trim(JSON.parse(text))
+          if (object) {
+            uids.add(object.uid)
+            handlers.put(object)
+          }
+          if (++puts % putsPerTurn === 0) await setImmediate()
+        }
+      }
+      return items.end() as ListPage
     } finally {
       clearTimeout(timer)
     }
