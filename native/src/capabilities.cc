@@ -29,12 +29,9 @@ constexpr uint32_t kCapBpf = 39;
 std::atomic<uint32_t> kept_high{0};
 std::atomic<int> refused{0};
 
-bool KernelAsksAtEveryUse() {
+std::string RunningRelease() {
   utsname name{};
-  int major = 0;
-  int minor = 0;
-  if (uname(&name) != 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2) return true;
-  return major < 5 || (major == 5 && minor < 19);
+  return uname(&name) == 0 ? name.release : "";
 }
 
 // Runs in a signal handler: system calls and lock-free atomics only.
@@ -117,10 +114,19 @@ int TellHolders() {
 
 }  // namespace
 
-std::string DropCapabilities() {
+bool AsksForBpfAtEveryUse(const std::string& release) {
+  int major = 0;
+  int minor = 0;
+  if (sscanf(release.c_str(), "%d.%d", &major, &minor) != 2) return true;
+  return major < 5 || (major == 5 && minor < 19);
+}
+
+std::string DropCapabilities() { return DropCapabilities(RunningRelease()); }
+
+std::string DropCapabilities(const std::string& release) {
   static std::mutex one_at_a_time;
   const std::lock_guard<std::mutex> lock(one_at_a_time);
-  kept_high.store(KernelAsksAtEveryUse() ? 1u << (kCapBpf - 32) : 0);
+  kept_high.store(AsksForBpfAtEveryUse(release) ? 1u << (kCapBpf - 32) : 0);
   refused.store(0);
   KernelAction was{};
   if (!InstallHandler(was)) return std::string("no handler could be installed: ") + strerror(errno);

@@ -10,4 +10,10 @@ namespace skybraid {
 // or nothing.
 std::string DropCapabilities();
 
+// The same as on a kernel of this release.
+std::string DropCapabilities(const std::string& release);
+
+// Does a kernel of this release ask for CAP_BPF at every use of a map? True where the release can't be read.
+bool AsksForBpfAtEveryUse(const std::string& release);
+
 }  // namespace skybraid

@@ -21,9 +21,10 @@ const held = () => readdirSync('/proc/self/task').flatMap(tid => {
 let flushed = 0
 const capture = openCapture({
   cgroupPath: ${JSON.stringify('CGROUP')}, flushMs: 100, partitions: 1, ringBytes: 1 << 20, maxFlows: 65536,
-  udp: true, taskFiles: true, reportMs: 1000, announceMs: 60000, onFlush: flush => { flushed += flush.byteLength },
+  udp: UDP, taskFiles: true, reportMs: 1000, announceMs: 60000, onFlush: flush => { flushed += flush.byteLength },
 })
 const before = held()
+const permitted = /^CapPrm:\\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]
 const problem = dropCapabilities()
 const after = held()
 const worker = new Worker('setInterval(() => {}, 1000)', { eval: true })
@@ -45,15 +46,28 @@ while ((ends() < 40 || flushed === flushedEarlier) && Date.now() < deadline) awa
 const made = ends()
 server.close()
 capture.close()
-process.stdout.write(JSON.stringify({ before, problem, after, withWorker, again, made, flushed: flushed > flushedEarlier }))
+process.stdout.write(JSON.stringify({ before, permitted, problem, after, withWorker, again, made, flushed: flushed > flushedEarlier }))
 `
+
+function run(udp: boolean, ...launcher: string[]) {
+  const script = program.replace('"CGROUP"', JSON.stringify(cgroup2Mount())).replace('UDP', String(udp))
+  const flags = ['--conditions=source', '--input-type=module', '-e', script]
+  const [command, ...args] = [...launcher, process.execPath, ...flags]
+  return JSON.parse(execFileSync(command!, args, { encoding: 'utf8' }))
+}
 
 describe.skipIf(!canCapture)('dropCapabilities', () => {
   it('leaves no thread a capability, and the capture goes on', () => {
-    const script = program.replace('"CGROUP"', JSON.stringify(cgroup2Mount()))
-    const flags = ['--conditions=source', '--input-type=module', '-e', script]
-    const { before, made, ...rest } = JSON.parse(execFileSync(process.execPath, flags, { encoding: 'utf8' }))
+    const { before, permitted: _all, made, ...rest } = run(true)
     expect(before).toBeGreaterThan(4)
+    expect(rest).toEqual({ after: 0, withWorker: 0, flushed: true })
+    expect(made).toBeGreaterThanOrEqual(40)
+  })
+
+  it('is all the same for who had no more than BPF and PERFMON, which connections take without the packet hooks', () => {
+    const few = ['setpriv', '--bounding-set', '-all,+bpf,+perfmon', '--inh-caps', '-all']
+    const { before: _many, permitted, made, ...rest } = run(false, ...few)
+    expect(permitted).toBe('000000c000000000')
     expect(rest).toEqual({ after: 0, withWorker: 0, flushed: true })
     expect(made).toBeGreaterThanOrEqual(40)
   })

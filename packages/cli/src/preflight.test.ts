@@ -59,6 +59,14 @@ describe('findProblems', () => {
     expect(codes({ uid: 65_534, effectiveCapabilities: (1n << 39n) | (1n << 38n) | (1n << 12n) })).toEqual([])
   })
 
+  it('wants CAP_NET_ADMIN for the packet hooks alone', () => {
+    const facts = { ...good, effectiveCapabilities: (1n << 39n) | (1n << 38n) }
+    const sentences = (packetHooks: boolean) =>
+      findProblems(facts, undefined, { packetHooks }).map(({ sentence }) => sentence)
+    expect(sentences(true)).toEqual([expect.stringContaining('CAP_NET_ADMIN')])
+    expect(sentences(false)).toEqual([])
+  })
+
   it('accepts lockdown=integrity, and kernels that do not say', () => {
     expect(codes({ lockdown: 'integrity' })).toEqual([])
     expect(codes({ lockdown: 'unknown' })).toEqual([])

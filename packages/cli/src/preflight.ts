@@ -34,16 +34,26 @@ export interface Listener {
   readonly who: string
 }
 
+/** What of the machine is to be used. */
+export interface Wanted {
+  /** Without them nothing needs CAP_NET_ADMIN. */
+  readonly packetHooks: boolean
+}
+
 const api: Listener = { flag: '--listen', who: 'the API' }
 
 /**
  * Judges a machine before anything is loaded. Returns every problem found, the most basic first; an empty list means
  * that capture should work. Pure: the facts are read by `readSystemFacts`.
  */
-export function findProblems(facts: SystemFacts, listener: Listener = api): Problem[] {
+export function findProblems(
+  facts: SystemFacts,
+  listener: Listener = api,
+  { packetHooks }: Wanted = { packetHooks: true },
+): Problem[] {
   const found = [
     kernelProblem(facts),
-    capabilityProblem(facts),
+    capabilityProblem(facts, packetHooks),
     btfProblem(facts),
     lockdownProblem(facts),
     ...cgroupProblems(facts),
@@ -64,10 +74,13 @@ function kernelProblem({ kernelRelease }: SystemFacts): Problem | undefined {
   }
 }
 
-function capabilityProblem({ uid, effectiveCapabilities }: SystemFacts): Problem | undefined {
+function capabilityProblem(
+  { uid, effectiveCapabilities }: SystemFacts,
+  packetHooks: boolean,
+): Problem | undefined {
   const missing = neededCapabilities.filter(({ name, bit }) => {
     if (effectiveCapabilities & (1n << bit)) return false
-    return name === 'CAP_NET_ADMIN' || !(effectiveCapabilities & sysAdmin)
+    return name === 'CAP_NET_ADMIN' ? packetHooks : !(effectiveCapabilities & sysAdmin)
   })
   if (missing.length === 0) return undefined
   const names = missing.map(({ name }) => name).join(', ')

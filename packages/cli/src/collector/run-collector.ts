@@ -48,7 +48,8 @@ async function observe(
 ): Promise<number> {
   const given = config.cgroup === undefined ? [] : [{ name: config.node, cgroupPath: config.cgroup }]
   const facts = await readSystemFacts(config.statusListen, given)
-  const problems = findProblems(facts, { flag: '--status-listen', who: 'the status pages' })
+  const pages = { flag: '--status-listen', who: 'the status pages' }
+  const problems = findProblems(facts, pages, { packetHooks: config.udp })
   if (problems.length > 0) {
     const sentences = problems.map(({ sentence }) => sentence)
     return complain(around, ExitCode.cannotRun, sentences)

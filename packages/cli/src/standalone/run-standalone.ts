@@ -33,7 +33,7 @@ async function observe(config: StandaloneConfig, around: Surroundings): Promise<
     return complain(around, ExitCode.usage, ['--demo brings its own nodes; leave out --node.'])
   }
   const facts = await readSystemFacts(config.listen, given)
-  const problems = findProblems(facts)
+  const problems = findProblems(facts, undefined, { packetHooks: config.udp })
   if (problems.length > 0)
     return complain(
       around,
