@@ -1,68 +1,28 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createAccount } from '@nats-io/nkeys'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
+import { parse } from 'yaml'
 import { chartFiles } from '../../helm/generate/chart-files.ts'
 import { aggregatorOptions } from '../../packages/cli/src/aggregator/options.ts'
 import { busAuthOptions } from '../../packages/cli/src/bus-auth/run-bus-auth.ts'
 import { collectorOptions } from '../../packages/cli/src/collector/options.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
+import {
+  built,
+  chart,
+  helm,
+  type Manifest,
+  named,
+  podSpecs,
+  rendered,
+  runHelm,
+  valuesFiles,
+} from './rendered-chart.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const chart = join(root, 'helm/skybraid')
-const valuesFiles = readdirSync(join(chart, 'ci')).filter(name => name.endsWith('-values.yaml'))
-const helm = built(/^helm-v3\.[\d.]+$/)
 const natsServer = built(/^nats-server-v[\d.]+$/)
-
-/** A program that bootstrap built; a unit test does not build one. */
-function built(pattern: RegExp): string | undefined {
-  const folder = join(root, '.cache/bin')
-  const name = existsSync(folder) ? readdirSync(folder).find(file => pattern.test(file)) : undefined
-  return name === undefined ? undefined : join(folder, name)
-}
-
-interface Manifest {
-  readonly kind: string
-  readonly metadata: {
-    readonly name: string
-    readonly namespace?: string
-    readonly annotations?: Record<string, string>
-  }
-  // biome-ignore lint/suspicious/noExplicitAny: manifests of every kind
-  readonly [key: string]: any
-}
-
-function run(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(helm!, args, { encoding: 'utf8' })
-  return { status, output: stdout + stderr, stdout }
-}
-
-function rendered(values: string, ...more: string[]): Manifest[] {
-  const file = join(chart, 'ci', values)
-  const args = ['template', 'shop', chart, '-n', 'skybraid', '--kube-version', '1.30.0', '-f', file, ...more]
-  const text = execFileSync(helm!, args, { encoding: 'utf8', stdio: 'pipe' })
-  return parseAllDocuments(text)
-    .map(document => document.toJS() as Manifest | null)
-    .filter(manifest => manifest !== null)
-}
-
-const named = (all: readonly Manifest[], kind: string, name: string) => {
-  const found = all.find(m => m.kind === kind && m.metadata.name === name)
-  if (found === undefined) throw new Error(`no ${kind} ${name}`)
-  return found
-}
-
-const podSpecs = (all: readonly Manifest[]) =>
-  all.flatMap(m => {
-    if (m.kind === 'Pod') return [{ name: m.metadata.name, spec: m.spec }]
-    return ['Deployment', 'StatefulSet', 'DaemonSet'].includes(m.kind)
-      ? [{ name: m.metadata.name, spec: m.spec.template.spec }]
-      : []
-  })
 
 describe('generated files of the chart', () => {
   it('are what npm run chart makes', () => {
@@ -79,7 +39,7 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it.each(valuesFiles)('passes lint and renders with %s', values => {
-    const { status, output } = run('lint', '--strict', chart, '-f', join(chart, 'ci', values))
+    const { status, output } = runHelm('lint', '--strict', chart, '-f', join(chart, 'ci', values))
     expect(output).toContain('0 chart(s) failed')
     expect(status).toBe(0)
     expect(rendered(values).length).toBeGreaterThan(10)
@@ -96,7 +56,15 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     ['bus.tls=false', 'bus'],
     ['aggregator.exportPorts={0}', 'exportPorts'],
   ])('refuses %s and names it', (setting, word) => {
-    const { status, output } = run('template', 'shop', chart, '--kube-version', '1.30.0', '--set', setting)
+    const { status, output } = runHelm(
+      'template',
+      'shop',
+      chart,
+      '--kube-version',
+      '1.30.0',
+      '--set',
+      setting,
+    )
     expect(status).not.toBe(0)
     expect(output).toContain("values don't meet the specifications of the schema")
     expect(output).toContain(word)
@@ -111,7 +79,7 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
     [['aggregator.config.oap-token-file=/etc/skybraid-export/oap-token'], 'oap-token-file names a file of'],
   ])('refuses %s in words', (settings, words) => {
     const flags = settings.flatMap(setting => ['--set', setting])
-    const { status, output } = run('template', 'shop', chart, '--kube-version', '1.30.0', ...flags)
+    const { status, output } = runHelm('template', 'shop', chart, '--kube-version', '1.30.0', ...flags)
     expect(status).not.toBe(0)
     expect(output).toContain(words)
   })
