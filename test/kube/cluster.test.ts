@@ -42,7 +42,13 @@ manifests(() => installation)
 
 it('installs, every pod becomes ready, and within 90 s the shop is there by workloads, both ends of every call', async () => {
   const begun = performance.now()
-  await installation.helm('install', ...values, ...waits)
+  const said = await installation.helm('install', ...values, ...waits)
+  const next = said.slice(said.indexOf('NOTES:')).match(/^ {2}(kubectl -n skybraid [a-z-]+|helm test)\b/gm)
+  expect(next?.map(line => line.trim())).toEqual([
+    'kubectl -n skybraid port-forward',
+    'kubectl -n skybraid get',
+    'helm test',
+  ])
   const shop = (name: string) => `workload/skybraid/Deployment/${name}`
   const calls = [
     [shop('customers'), shop('front')],
