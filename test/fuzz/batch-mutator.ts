@@ -4,7 +4,17 @@ import { fixed64, varint, type WireField, wireBytes, wireFields } from './wire.t
 const minuteMs = 60_000n
 const interesting = [
   ...[0n, 1n, 2n, 15n, 16n, 255n, 999n, 1_000n, 1_001n, 4_096n, 65_535n, 65_536n],
-  ...[2n ** 31n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n],
+  ...[
+    2n ** 31n,
+    2n ** 32n - 1n,
+    2n ** 32n,
+    2n ** 48n - 1_000n,
+    2n ** 48n,
+    2n ** 53n - 1n,
+    2n ** 53n,
+    2n ** 63n,
+    2n ** 64n - 1n,
+  ],
 ]
 const numberFields = [1, 5, 8, 10, 12, 22, 23]
 const fixed64Fields = [4, 6, 7, 11, 14, 15, 16, 17, 18]

@@ -29,6 +29,7 @@ const collect = runInNewContext('gc') as () => void
 
 interface Run {
   inputs: number
+  rounds: number
   /** Of the processor: others may be running. */
   slowestMs: number
   readonly fates: Map<string, number>
@@ -44,11 +45,11 @@ async function main(): Promise<void> {
   const random = new Random(Number(values.seed))
   const corpus = [...keptSeeds().map(({ bytes }) => bytes), ...validSeeds(64)]
   const [maxInputs, maxMs] = [Number(values.inputs), Number(values.seconds) * 1000]
-  const run: Run = { inputs: 0, slowestMs: 0, fates: new Map(), corpus, originals: corpus.length }
+  const run: Run = { inputs: 0, rounds: 0, slowestMs: 0, fates: new Map(), corpus, originals: corpus.length }
   const isOver = () => run.inputs >= maxInputs || performance.now() - begun > maxMs
   const empty = await memoryInUse()
   while (!isOver()) {
-    await fillTarget(run, random, isOver)
+    run.rounds += await fillTarget(run, random, isOver)
     const grown = (await memoryInUse()) - empty
     if (grown > memoryGrowthBytes) fail(`memory grew by ${grown} bytes`, undefined, run)
   }
@@ -56,12 +57,12 @@ async function main(): Promise<void> {
   if (values.keep) writeSeeds(corpus.slice(run.originals))
 }
 
-async function fillTarget(run: Run, random: Random, isOver: () => boolean): Promise<void> {
+async function fillTarget(run: Run, random: Random, isOver: () => boolean): Promise<number> {
   const target = createFuzzTarget()
   let last: Payload | undefined
   for (let index = 0; index < perTarget; index++) {
     if (index % 256 === 0) {
-      if (isOver()) return
+      if (isOver()) return target.rounds()
       // a decompression that failed gives its buffers back only when the event loop turns
       await new Promise(resolve => setImmediate(resolve))
     }
@@ -70,6 +71,7 @@ async function fillTarget(run: Run, random: Random, isOver: () => boolean): Prom
     const isNew = takeOne(target, payload, run)
     if (isNew && payload.encoding === 'raw' && payload.data.length < 2_048) keep(run, payload.data, random)
   }
+  return target.rounds()
 }
 
 /** Every eighth one is new in its structure; those between are variants of it. Large ones would take the time. */
@@ -88,12 +90,12 @@ async function memoryInUse(): Promise<number> {
   return heapUsed + external
 }
 
-function report({ inputs, fates, slowestMs: slowest }: Run, seconds: number): void {
+function report({ inputs, rounds, fates, slowestMs: slowest }: Run, seconds: number): void {
   for (const [fate, count] of [...fates].sort((a, b) => b[1] - a[1]).slice(0, 24))
     process.stdout.write(`${String(count).padStart(10)}  ${fate}\n`)
   const rss = Math.round(process.resourceUsage().maxRSS / 1024)
   process.stdout.write(
-    `${inputs} inputs in ${seconds.toFixed(1)} s, ${fates.size} different fates, the slowest took ${slowest.toFixed(1)} ms of the processor, at most ${rss} MB resident\n`,
+    `${inputs} inputs in ${seconds.toFixed(1)} s, ${fates.size} different fates, ${rounds} rounds read back, the slowest took ${slowest.toFixed(1)} ms of the processor, at most ${rss} MB resident\n`,
   )
 }
 

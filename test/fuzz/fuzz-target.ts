@@ -1,5 +1,9 @@
 import { createPartitionedCore } from '../../packages/aggregator/src/core.ts'
 import type { IngestFigures } from '../../packages/aggregator/src/ingest/ingest-status.ts'
+import type { PartitionRound } from '../../packages/aggregator/src/partition/partition-core.ts'
+import { encodeRound } from '../../packages/aggregator/src/partition/round-bytes.ts'
+import { createRoundLog } from '../../packages/aggregator/src/partition/round-log.ts'
+import { decodeRoundState } from '../../packages/aggregator/src/partition/round-state-decode.ts'
 import { batchLimits, createFlowColumns, decodeFlowBatch } from '../../packages/shared/src/index.ts'
 import { decodeFlowPayload, type FlowEncoding } from '../../packages/shared/src/nats/index.ts'
 
@@ -12,6 +16,8 @@ export interface Payload {
 export interface FuzzTarget {
   /** What became of the message, as a word that messages with the same fate share. Throws if a rule was broken. */
   take(payload: Payload): string
+  /** Rounds that were appended, and read back, so far. */
+  rounds(): number
 }
 
 /** All seeds are of this minute, and the clock of a target begins in it. */
@@ -21,16 +27,31 @@ const stepMs = 5
 
 /**
  * Payload, decoder, ingest, join and minutes of one partition, as an aggregator has them, under rules that hold for any
- * message: nothing is thrown; what is received is applied, a duplicate, or lost at a named place; and a message that is
- * refused costs exactly one place.
+ * message: nothing is thrown; what is received is applied, a duplicate, or lost at a named place; a message that is
+ * refused costs exactly one place; and what is appended of it can be read by others, and gone on from.
  */
 export function createFuzzTarget(): FuzzTarget {
   const startMs = seedMinuteMs
-  const core = createPartitionedCore({ startMs, joinCapacity: 8_192, maxEdges: 1_000, retentionMs: 600_000 })
-  const partition = core.open(0, { startMs })
+  const limits = { startMs, joinCapacity: 8_192, maxEdges: 1_000, retentionMs: 600_000 }
+  const core = createPartitionedCore(limits)
+  const follower = createPartitionedCore({ ...limits, joinCapacity: 64 })
+  const rounds = createRoundLog(0)
+  const partition = core.open(0, { startMs, onRound: append })
   const columns = createFlowColumns()
   let nowMs = startMs
   let sequence = 0
+
+  function append(round: PartitionRound): void {
+    const news = encodeRound(0, 'fuzz', round).map(bytes => rounds.take(bytes))
+    const last = news.at(-1)!
+    if (last.kind !== 'round') throw new Error(`a round was read as ${last.kind}`)
+    if (!decodeRoundState(last.round.state)) throw new Error('the state of a round cannot be read')
+    for (const bytes of last.round.segments) {
+      const loaded = follower.topology.follow(bytes, 0)
+      if (!loaded.ok) throw new Error(`a segment is refused as ${loaded.reason}`)
+    }
+    partition.commit(round)
+  }
 
   function ingest(data: Uint8Array): string {
     const decoded = decodeFlowBatch(data, columns)
@@ -54,9 +75,10 @@ export function createFuzzTarget(): FuzzTarget {
       const batch = decodeFlowPayload(data, encoding, batchLimits.messageBytes)
       if (batch !== undefined && batch.length > batchLimits.messageBytes) throw new Error('too much was made')
       const fate = batch === undefined ? 'no payload' : ingest(batch)
-      if (sequence % 64 === 0) core.tidy(nowMs)
+      if (sequence % 64 === 0) for (const each of [core, follower]) each.tidy(nowMs)
       return fate
     },
+    rounds: () => rounds.rounds,
   }
 }
 

@@ -137,10 +137,18 @@ export function createSegmentPacker(
         entryAt: entryAt.slice(0, kept + 1),
         entries: list.finish(),
         open,
-        losses,
+        losses: losses.map(countable),
       }
     },
   }
+}
+
+/**
+ * A sum of what senders claim may exceed what a number holds exactly. It stops there, since a segment that says more is
+ * refused by everybody who reads it.
+ */
+function countable(amount: number): number {
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, amount))
 }
 
 /** The narrowest form of one column; undefined if all values are zero. */
@@ -193,7 +201,7 @@ function fillColumn(
     if (cells && value >= 0 && value <= largest) cells[row] = value
     else if (value !== 0) {
       wideRows[wide] = row
-      wideValues[wide++] = value
+      wideValues[wide++] = countable(value)
     }
   }
   return { counter, cells, wideRows, wideValues }

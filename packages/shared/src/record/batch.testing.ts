@@ -2,10 +2,11 @@ import fc from 'fast-check'
 import type { DnsName, FlowColumns, Operation, Owner, U32Column } from './columns.ts'
 import { createFlowColumns } from './flow-columns.ts'
 import { packKind } from './kind.ts'
+import { batchLimits } from './limits.ts'
 
 const minuteMs = 60_000
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
-const counter = fc.oneof(fc.nat(100), fc.maxSafeNat())
+const counter = fc.oneof(fc.nat(100), fc.integer({ min: 0, max: batchLimits.counted - batchLimits.records }))
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })
 
 const owner: fc.Arbitrary<Owner> = fc.record({
@@ -43,7 +44,7 @@ const header = fc.record({
   node: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }),
   bootId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 16, maxLength: 16 }),
   partition: fc.nat(65_535),
-  sequence: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  sequence: fc.integer({ min: 1, max: batchLimits.counted }),
   firstRecord: counter,
   baseUnixMs: fc
     .integer({ min: Date.UTC(2020, 0, 1) / minuteMs, max: Date.UTC(2099, 0, 1) / minuteMs })

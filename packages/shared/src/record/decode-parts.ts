@@ -71,7 +71,7 @@ export function decodeNumberPair(
     else if (tag === 2 << 3) second = part.varint()
     else part.skip(tag < 8 ? -1 : tag % 8)
   }
-  if (part.problem !== undefined || first > 255 || !Number.isSafeInteger(second)) return undefined
+  if (part.problem !== undefined || first > 255 || second > batchLimits.counted) return undefined
   return { first, second }
 }
 

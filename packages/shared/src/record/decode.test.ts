@@ -156,10 +156,31 @@ describe('decodeFlowBatch', () => {
       },
     ],
     [
-      'a counter beyond 2^53',
+      'a counter beyond 2^48',
       'bad_value',
       () => {
-        columns.header.recordsEncoded = 2 ** 60
+        columns.header.recordsEncoded = 2 ** 48 + 1
+      },
+    ],
+    [
+      'a sequence beyond 2^48',
+      'bad_value',
+      () => {
+        columns.header.sequence = 2 ** 48 + 1
+      },
+    ],
+    [
+      'records up to 2^48 before it',
+      'bad_value',
+      () => {
+        columns.header.firstRecord = 2 ** 48
+      },
+    ],
+    [
+      'a loss beyond 2^48',
+      'bad_value',
+      () => {
+        columns.header.losses.push({ place: 1, records: 2 ** 48 + 1 })
       },
     ],
     [

@@ -221,15 +221,14 @@ function checkHeader(header: BatchHeader): MalformedReason | undefined {
   if (header.sequence < 1 || header.flushIntervalMs > 0xffff_ffff) return 'bad_value'
   const largest = Math.max(
     header.sequence,
-    header.firstRecord,
-    header.capabilities,
+    header.firstRecord + header.recordCount,
     header.recordsEncoded,
     header.recordsMerged,
     header.recordsSampledOut,
     header.ringProduced,
     header.ringConsumed,
   )
-  if (largest > Number.MAX_SAFE_INTEGER) return 'bad_value'
+  if (largest > batchLimits.counted || header.capabilities > Number.MAX_SAFE_INTEGER) return 'bad_value'
   const aligned = header.baseUnixMs % batchLimits.recordSpanMs === 0
   if (!aligned || !isSaneTime(header.baseUnixMs) || !isSaneTime(header.sentUnixMs)) return 'time_out_of_range'
   return undefined

@@ -4,6 +4,11 @@
  */
 export const batchLimits = {
   messageBytes: 256 * 1024,
+  /**
+   * Sequence numbers, and records that one boot counts: a million a second for eight years. Readers add them up over
+   * gaps, nodes and minutes, and have room for that below 2^53.
+   */
+  counted: 2 ** 48,
   records: 1_000,
   owners: 1_000,
   names: 1_000,
