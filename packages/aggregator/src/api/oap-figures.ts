@@ -26,7 +26,12 @@ export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
     http: status.http,
     metrics: { sent: sent?.metricPoints ?? 0, unknown: sent?.unknownMetricPoints ?? 0 },
     ...(notes && { notes: notesFigures(notes) }),
-    pods: { known: status.pods, announced: sent?.announced ?? 0, failures: sent?.announceFailures ?? 0 },
+    pods: {
+      known: status.pods,
+      announced: sent?.announced ?? 0,
+      failures: sent?.announceFailures ?? 0,
+      turnedAway: status.podsTurnedAway,
+    },
   }
 }
 

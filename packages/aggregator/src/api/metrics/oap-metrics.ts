@@ -68,6 +68,11 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   )
   announced(sent?.announced ?? 0, { result: 'sent' })
   announced(sent?.announceFailures ?? 0, { result: 'failed' })
+  out.family(
+    'skybraid_oap_pods_turned_away_total',
+    'counter',
+    'How often an instance came up that OAP is not told by name, because too many are known.',
+  )(status.podsTurnedAway)
   if (status.notes)
     out.family(
       'skybraid_oap_partitions_without_notes',

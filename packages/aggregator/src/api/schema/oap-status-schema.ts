@@ -58,7 +58,14 @@ export const oapStatusSchema = Type.Object(
     ),
     notes: Type.Optional(exportNotesSchema),
     pods: Type.Object(
-      { known: Type.Integer(), announced: Type.Integer(), failures: Type.Integer() },
+      {
+        known: Type.Integer(),
+        announced: Type.Integer(),
+        failures: Type.Integer(),
+        turnedAway: Type.Integer({
+          description: 'how often one came up that is not told, because too many are known',
+        }),
+      },
       { ...strict, description: 'instances told to OAP by name' },
     ),
   },

@@ -31,8 +31,7 @@ export function createDryRun({ node, cluster, nowMs, write }: DryRunOptions): Dr
       const options = { node, cluster, nowMs: nowMs() }
       for (const message of messagesOf(encodeInterval(interval, options, counts)))
         line({ oap: readAccessLog(message) })
-      for (const metrics of figuresInWords(interval.unixMinute, interval.figures ?? []))
-        line({ oapMetrics: metrics })
+      for (const metrics of figuresInWords(interval, options.nowMs, counts)) line({ oapMetrics: metrics })
     },
     announce(due) {
       for (const { keepAlive, properties, done } of due) {

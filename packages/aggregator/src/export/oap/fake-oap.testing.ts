@@ -6,6 +6,7 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js'
+import { addPoint, readMetricsRequest } from './metric-points.testing.ts'
 import { type AccessLog, decodeAccessLog, OapModel } from './oap-model.testing.ts'
 import { oapProtocol } from './oap-protocol.ts'
 
@@ -48,8 +49,9 @@ export class FakeOap {
   emptyStreams = 0
   streams = 0
   messages = 0
-  /** Lengths of the requests with OpenTelemetry metrics. */
+  /** Lengths of the requests with OpenTelemetry metrics, and the amounts in them, see `addPoint`. */
   readonly metricsRequests: number[] = []
+  readonly points = new Map<string, number>()
   /** Ends a stream with this code after so many of its messages, the next one or every one. */
   breakAfter: { readonly messages: number; readonly code: status; readonly always?: boolean } | undefined
   /** Takes no message while it is set, as a stopped process. */
@@ -128,6 +130,7 @@ export class FakeOap {
       {
         export: ({ request }: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
           this.metricsRequests.push(request.length)
+          for (const point of readMetricsRequest(request)) addPoint(this.points, point)
           done(null, Buffer.alloc(0))
         },
       },

@@ -123,6 +123,7 @@ export function startOapExporter(deps: ExporterDeps): OapExporter {
         leftOut: figures.leftOut(),
         foldedNames: figures.foldedNames(),
         pods: pods.size,
+        podsTurnedAway: pods.turnedAway,
       }
     },
     close() {

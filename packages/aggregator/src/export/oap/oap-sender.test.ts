@@ -8,8 +8,10 @@ import pino from 'pino'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { FakeOap, type FakeOapOptions } from './fake-oap.testing.ts'
 import type { EndName } from './interval/end-name.ts'
+import { createFigureBook } from './interval/figure-book.ts'
 import { createIntervalQueue } from './interval/interval-queue.ts'
 import { packPairs } from './interval/packed-pairs.testing.ts'
+import { noPairs } from './interval/packed-pairs.ts'
 import { createPodBook } from './interval/pod-book.ts'
 import { Amount, amountCount } from './interval/pod-pair.ts'
 import type { Trouble } from './interval/retry-delay.ts'
@@ -30,6 +32,16 @@ async function fakeOap(options: FakeOapOptions = {}): Promise<FakeOap> {
 
 const end = (service: string): EndName => ({ service, pod: 'node-a', properties: [['node', 'node-a']] })
 const log = pino({ level: 'silent' })
+
+/** One point of OpenTelemetry. */
+function figuresOfOne(unixMinute: number) {
+  const book = createFigureBook()
+  const operation = { role: 0, protocol: 'dns', name: 'A', status: 0, isError: false, count: 5 } as const
+  const none = { latencies: [], requestBytes: 0, responseBytes: 0 }
+  book.addOperation(end('web'), end('dns'), unixMinute, { ...operation, ...none })
+  return book.drain().get(unixMinute)!
+}
+
 const limits = { maxAgeMs: 15 * 60_000, maxBytes: 1e6 }
 
 /** Only bounds a hang. */
@@ -163,6 +175,30 @@ describe('sender', () => {
     push(2)
     await vi.waitFor(() => expect(sender.counts.messages).toBe(2), patience)
     expect(sender.counts).toMatchObject({ intervals: 1, unknownIntervals: 0 })
+  })
+
+  it('sends no metrics of a minute that OAP has no tables for', async () => {
+    const fake = await fakeOap({ hasMetrics: true })
+    const { sender, push, queue } = sendTo([fake.address])
+    const nowMinute = Math.floor(Date.now() / 60_000)
+    for (const unixMinute of [nowMinute - 40, nowMinute]) {
+      queue.push({
+        unixMinute,
+        takenMs: Date.now(),
+        pairs: noPairs,
+        http: [],
+        figures: figuresOfOne(unixMinute),
+      })
+      push(1, unixMinute)
+    }
+    await vi.waitFor(() => expect(sender.counts.messages).toBe(1), patience)
+    expect(fake.metricsRequests).toHaveLength(1)
+    expect([...fake.points.values()]).toEqual([5])
+    expect(sender.counts).toMatchObject({
+      metricPoints: 1,
+      unknownMetricPoints: 0,
+      refused: { minute_out_of_range: 2 },
+    })
   })
 
   it('counts everything of a large interval as unknown, what was not encoded yet as well', async () => {

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type EncodeCounts, type EncodeOptions, encodeInterval, noCounts } from './interval/access-log.ts'
 import type { IntervalQueue, QueuedInterval } from './interval/interval-queue.ts'
-import { encodeFigures, type OapMetrics } from './interval/oap-metrics.ts'
+import { encodeFigures } from './interval/oap-metrics.ts'
 import type { Announcement } from './interval/pod-book.ts'
 import { retryDelayMs, type Trouble } from './interval/retry-delay.ts'
 import {
@@ -176,7 +176,8 @@ export function startOapSender(deps: SenderDeps): OapSender {
     counts.unknownIntervals++
     counts.unknownLogs += whole.logs
     countRefused(whole)
-    for (const { points } of metricsOf(interval)) counts.unknownMetricPoints += points
+    for (const { points } of encodeFigures(interval, deps.nowMs(), counts))
+      counts.unknownMetricPoints += points
     interval.settled?.()
     log.warn(
       { minute: interval.unixMinute, code },
@@ -185,7 +186,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
   }
 
   async function sendMetrics(interval: QueuedInterval, to: OapConnection): Promise<void> {
-    for (const { request, points } of metricsOf(interval)) {
+    for (const { request, points } of encodeFigures(interval, deps.nowMs(), counts)) {
       const answer = await to.call('metrics', request)
       if (answer.code === OapCode.ok) counts.metricPoints += points
       else {
@@ -278,10 +279,6 @@ export function startOapSender(deps: SenderDeps): OapSender {
   }
 }
 
-function metricsOf({ unixMinute, figures = [] }: QueuedInterval): Iterable<OapMetrics> {
-  return encodeFigures(unixMinute, figures)
-}
-
 function explainMetrics(answer: OapAnswer): string {
   if (answer.code === OapCode.unimplemented)
     return 'this OAP takes no OpenTelemetry metrics (--oap-metrics): its module receiver-otel is off, or has no handler otlp-metrics'
@@ -310,7 +307,7 @@ export function explain({ code, details, isStalled }: OapAnswer): string {
       return details
     case OapCode.denied:
     case OapCode.unauthenticated:
-      return `OAP does not accept the token (--oap-token-file): ${details}`
+      return `OAP does not accept the token (--oap-token-file)${details === '' ? '' : `: ${details}`}`
     case OapCode.unimplemented:
       return 'this OAP has no receiver for access logs: it is older than 10.0, or its module receiver-ebpf is off'
     case OapCode.cancelled:

@@ -32,6 +32,8 @@ export interface OapStatus {
   readonly leftOut: Readonly<PairCounts>
   readonly foldedNames: number
   readonly pods: number
+  /** How often an instance came up that is not told by name, because too many are. */
+  readonly podsTurnedAway: number
   /** On the bus: how far partitions were exported, as it is noted there. */
   readonly notes?:
     | {

@@ -33,7 +33,7 @@ export type RefusedReason =
 export interface EncodeCounts {
   messages: number
   logs: number
-  /** Pairs, groups of requests, or with `too_many_events` events, that OAP could not bear. */
+  /** Pairs, groups of requests, figures of two services, or with `too_many_events` events, that OAP could not bear. */
   readonly refused: Partial<Record<RefusedReason, number>>
 }
 
@@ -103,11 +103,12 @@ const closedLog = encodeLog(Log.close, 0, true)
 type PairEnds = Pick<PodPair, 'role' | 'local' | 'remote'>
 type Open = (end: PairEnds, protocol: number) => void
 
-function refuse(counts: EncodeCounts, reason: RefusedReason, count: number): void {
+export function refuse(counts: Pick<EncodeCounts, 'refused'>, reason: RefusedReason, count: number): void {
   counts.refused[reason] = (counts.refused[reason] ?? 0) + count
 }
 
-function isMinuteInRange(unixMinute: number, nowMs: number): boolean {
+/** OAP has tables for this minute. */
+export function isMinuteInRange(unixMinute: number, nowMs: number): boolean {
   const nowMinute = Math.floor(nowMs / 60_000)
   return (
     Number.isInteger(unixMinute) &&

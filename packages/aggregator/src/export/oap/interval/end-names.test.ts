@@ -71,6 +71,22 @@ describe('names of ends where there is Kubernetes', () => {
     expect(called(shop.address('10.200.0.1', nodeA, atMs))).toEqual(['web.shop', ''])
   })
 
+  it('are 500 outside at most at a time: further ones are external, and counted', () => {
+    const ends = Array.from({ length: 503 }, (_, i) => {
+      const address = `203.0.${113 + (i >> 8)}.${i & 255}`
+      shop.learnName(address, `host-${i}.example.org`, nodeA, atMs - 1_000)
+      return shop.address(address, nodeA, atMs)
+    })
+    const found = ends.map(id => called(id)![0])
+    expect(found.slice(0, 500)).toEqual(Array.from({ length: 500 }, (_, i) => `host-${i}.example.org`))
+    expect(found.slice(500)).toEqual(['external', 'external', 'external'])
+    expect(names.folded()).toBe(3)
+    // those that nobody saw for an hour make room
+    const laterMs = atMs + 61 * 60_000
+    expect(names.nameOf(ends[502]!, laterMs)?.service).toBe('host-502.example.org')
+    expect(names.folded()).toBe(3)
+  })
+
   it('carry the cluster’s name in front, which names outside do not', () => {
     names = createEndNames({ index: shop.index, cluster: 'demo' })
     const answering = shop.process('api-0', nodeA)

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { SaidFlag } from '../../../topology/said-rows.ts'
 import { createTopology } from '../../../topology/topology.ts'
 import { ShopCluster } from '../shop-cluster.testing.ts'
+import { noCounts } from './access-log.ts'
 import type { BookedOperation } from './booked-operation.ts'
 import { createEndNames } from './end-names.ts'
 import { createExportBook } from './export-book.ts'
@@ -10,6 +11,7 @@ import { createFigureBook } from './figure-book.ts'
 import { figuresInWords } from './oap-metrics.ts'
 
 const minute = 29_500_000
+const nowMs = minute * 60_000
 const shop = new ShopCluster()
 const names = createEndNames({ index: shop.index, cluster: '' })
 const web = shop.process('web-0', 'node-a')
@@ -72,7 +74,7 @@ describe('operations of application protocols', () => {
     expect(requestsOf({ protocol: 'redis', name: 'GET', status: 0 }).requests).toEqual([])
     const { requests, figures } = requestsOf({ status: undefined, latencies: [] })
     expect(requests).toEqual([])
-    expect([...figuresInWords(minute, figures)]).toEqual([
+    expect([...figuresInWords({ unixMinute: minute, figures }, nowMs, noCounts())]).toEqual([
       {
         minute,
         name: 'skybraid_requests',
@@ -141,7 +143,9 @@ describe('figures of pairs of services', () => {
         minute,
         operation({ protocol: 'redis', status: 0 }),
       )
-    const counts = [...figuresInWords(minute, book.drain().get(minute)!)] as {
+    const counts = [
+      ...figuresInWords({ unixMinute: minute, figures: book.drain().get(minute)! }, nowMs, noCounts()),
+    ] as {
       name: string
       client: string
       value: number

@@ -1,5 +1,6 @@
 import { type Amount, encodeMetricsRequest, type Metric } from '../../otlp/metrics-request.ts'
-import { externalService } from './end-name.ts'
+import { type EncodeCounts, isMinuteInRange, type OapInterval, refuse } from './access-log.ts'
+import { externalService, type NameProblem, nameProblem } from './end-name.ts'
 import { type EndFigures, sideFigures } from './figure-book.ts'
 import { type LatencyBuckets, latencyBoundsUs } from './latency-buckets.ts'
 import { Role } from './pod-pair.ts'
@@ -14,6 +15,9 @@ export interface OapMetrics {
   readonly points: number
 }
 
+type FiguresOfMinute = Pick<OapInterval, 'unixMinute' | 'figures'>
+type Refusals = Pick<EncodeCounts, 'refused'>
+
 /** Figures of one request: OAP evaluates its rules over a request at a time. */
 const figuresAtOnce = 200
 
@@ -22,7 +26,13 @@ const figuresAtOnce = 200
  * middle. Latencies are counted by the bound of their bucket, as OAP counts them itself. It takes bounds for seconds and
  * makes milliseconds of them: of milliseconds it makes microseconds, in which it then answers.
  */
-export function* encodeFigures(unixMinute: number, figures: readonly EndFigures[]): Generator<OapMetrics> {
+export function* encodeFigures(
+  interval: FiguresOfMinute,
+  nowMs: number,
+  counts: Refusals,
+): Generator<OapMetrics> {
+  const { unixMinute } = interval
+  const figures = borneFigures(interval, nowMs, counts)
   for (let first = 0; first < figures.length; first += figuresAtOnce) {
     const metrics = metricsOf(figures.slice(first, first + figuresAtOnce))
     const points = metrics.reduce((sum, { amounts }) => sum + amounts.length, 0)
@@ -35,10 +45,47 @@ export function* encodeFigures(unixMinute: number, figures: readonly EndFigures[
 }
 
 /** The same, for people. */
-export function* figuresInWords(unixMinute: number, figures: readonly EndFigures[]): Generator<object> {
-  for (const { name, amounts } of metricsOf(figures))
+export function* figuresInWords(
+  interval: FiguresOfMinute,
+  nowMs: number,
+  counts: Refusals,
+): Generator<object> {
+  for (const { name, amounts } of metricsOf(borneFigures(interval, nowMs, counts)))
     for (const { attributes, value } of amounts)
-      yield { minute: unixMinute, name, ...Object.fromEntries(attributes), value }
+      yield { minute: interval.unixMinute, name, ...Object.fromEntries(attributes), value }
+}
+
+/** What OAP can bear: it checks metrics as little as logs. */
+function borneFigures(
+  { unixMinute, figures = [] }: FiguresOfMinute,
+  nowMs: number,
+  counts: Refusals,
+): readonly EndFigures[] {
+  if (!isMinuteInRange(unixMinute, nowMs)) {
+    if (figures.length > 0) refuse(counts, 'minute_out_of_range', figures.length)
+    return []
+  }
+  return figures.filter(each => {
+    const problem = figureProblem(each)
+    if (problem !== undefined) refuse(counts, problem, 1)
+    return problem === undefined
+  })
+}
+
+function figureProblem(figures: EndFigures): NameProblem | 'bad_amount' | undefined {
+  const { service, peer, amounts, roundTrips, requests } = figures
+  const named = [service, peer || externalService].map(name => ({ service: name, pod: '', properties: [] }))
+  const latencies = [roundTrips, ...[...requests.values()].map(each => each.latencies)]
+  const areSound =
+    amounts.every(isSound) &&
+    [...requests.values()].every(({ count }) => isSound(count)) &&
+    latencies.every(({ count, sumUs, counts }) => isSound(count) && isSound(sumUs) && counts.every(isSound))
+  return nameProblem(named[0]) ?? nameProblem(named[1]) ?? (areSound ? undefined : 'bad_amount')
+}
+
+/** Less than 0 is what was taken back, which is left out where it is told. */
+function isSound(amount: number): boolean {
+  return Math.abs(amount) <= Number.MAX_SAFE_INTEGER
 }
 
 function metricsOf(figures: readonly EndFigures[]): (Metric & { readonly amounts: readonly Amount[] })[] {

@@ -124,6 +124,23 @@ describe('pair book', () => {
     expect(book.counts).toMatchObject({ movedLate: 3, overstated: 0 })
   })
 
+  it('takes 40,000 pairs of an interval, whichever their minutes, and counts what further ones did', () => {
+    const { program, add, book } = setUp()
+    const clients = Array.from({ length: 201 }, (_, i) => program(`client-${i}`))
+    const servers = Array.from({ length: 200 }, (_, i) => program(`server-${i}`))
+    const both = delta({ clientOpened: 2, clientClosed: 1, serverAccepted: 2 })
+    for (const client of clients) for (const server of servers) add(client, server, tcp, both)
+    // known pairs go on
+    add(clients[0]!, servers[0]!, tcp, both)
+    const drained = book.drain(nowMs)
+    expect(drained.map(({ pairs }) => pairs.count)).toEqual([2 * 40_000])
+    expect(book.counts.tooManyPairs).toBe(200 * 5)
+    // the next interval has room again
+    add(clients[200]!, servers[0]!, tcp, both)
+    expect(pairsOf(book.drain(nowMs)).map(({ opened }) => opened)).toEqual([2, 2])
+    expect(book.counts.tooManyPairs).toBe(200 * 5)
+  })
+
   it('counts what OAP has no place for', () => {
     const { program, add, book } = setUp()
     add(program('web'), program('web'), tcp, delta({ clientOpened: 2, serverAccepted: 2 }))

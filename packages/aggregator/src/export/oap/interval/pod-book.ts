@@ -5,7 +5,7 @@ import { WireWriter } from './wire-writer.ts'
 const layer = 'K8S_SERVICE'
 
 export interface PodBookOptions {
-  /** Pods that are remembered; further ones are not announced until others are forgotten. */
+  /** Pods that are remembered; further ones are counted, and not announced until others are forgotten. */
   readonly maxPods?: number
   readonly repeatMs?: number
   readonly forgetMs?: number
@@ -31,11 +31,14 @@ export interface PodBook {
   /** Pods to announce now, at most so many. */
   due(nowMs: number, most: number): Announcement[]
   readonly size: number
+  /** How often a pod came up for which there was no room. */
+  readonly turnedAway: number
 }
 
 export function createPodBook(options: PodBookOptions = {}): PodBook {
   const { maxPods = 20_000, repeatMs = 5 * 60_000, forgetMs = 15 * 60_000 } = options
   const pods = new Map<string, Known>()
+  let turnedAway = 0
 
   return {
     see(ends, nowMs) {
@@ -46,6 +49,7 @@ export function createPodBook(options: PodBookOptions = {}): PodBook {
         if (known !== undefined) known.seenMs = nowMs
         else if (pods.size < maxPods)
           pods.set(key, { pod: end, seenMs: nowMs, announcedMs: Number.NEGATIVE_INFINITY })
+        else turnedAway++
       }
     },
     due(nowMs, most) {
@@ -58,6 +62,9 @@ export function createPodBook(options: PodBookOptions = {}): PodBook {
     },
     get size() {
       return pods.size
+    },
+    get turnedAway() {
+      return turnedAway
     },
   }
 }
