@@ -14,7 +14,7 @@ import { type OapSender, startOapSender } from '../../packages/aggregator/src/ex
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
 import { createConsole } from '../../packages/cli/src/console.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
-import { type Authority, authority, type Certificate } from '../nats/certificates.ts'
+import { type Authority, authority, type Certificate } from './certificates.ts'
 
 let folder: string
 let ours: Authority
@@ -137,6 +137,7 @@ describe('an OAP behind TLS', () => {
     expect(sender.state().connectedTo).toBe(open.address)
     expect([strict.messages, open.messages]).toEqual([0, 1])
   })
+
   it('gets everything once a certificate has its key, which were replaced one after the other', async () => {
     const oap = await secureOap(true)
     const [certFile, keyFile] = [join(folder, 'rotated.pem'), join(folder, 'rotated.key')]
