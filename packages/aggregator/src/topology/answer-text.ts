@@ -6,7 +6,8 @@ import { type GroupTexts, groupText } from './group-text.ts'
 import { JsonText, literal } from './json-text.ts'
 import { createLatencyScratch, type LatencyScratch, latencyFigures } from './latency-figures.ts'
 import { allLatencies, type LatencyPlan, mainLatencies } from './latency-plan.ts'
-import { saidText } from './said-text.ts'
+import { writeSaid } from './said-text.ts'
+import { SaidOfEdge } from './said-view.ts'
 import { createSummaryWriter } from './summary-text.ts'
 
 export interface AnswerFrame {
@@ -18,6 +19,8 @@ export interface AnswerFrame {
 }
 
 const comma = literal(',')
+const closeBrace = literal('}')
+const saidOfEdge = new SaidOfEdge()
 const bytesPerEdge = { detail: 1800, summary: 800 }
 const bytesPerNode = 250
 
@@ -106,11 +109,11 @@ export function writerOf(
   return {
     write(out, slot) {
       writer.write(out, slot)
-      const blocks = said.blocksOf(slot)
-      if (blocks === undefined) return
+      if (!said.take(slot, saidOfEdge)) return
       // in the place of the brace that ends the edge
       out.at--
-      out.text(`,${saidText(blocks, form)}`)
+      writeSaid(out, saidOfEdge, form)
+      out.literal(closeBrace)
     },
   }
 }

@@ -3,7 +3,7 @@ import { counterCount } from './counters.ts'
 import type { Fold } from './fold.ts'
 import type { LatencyPlan } from './latency-plan.ts'
 import type { LiveLatencies } from './live-latencies.ts'
-import { type ClosedSaid, createClosedSaid } from './said-sums.ts'
+import { createKeptSaid, type KeptSaid } from './said-sums.ts'
 import type { Segment } from './segment.ts'
 
 /**
@@ -16,7 +16,7 @@ export interface ClosedSums {
   readonly segments: Set<Segment>
   /** Latencies of the same range by plan, once they are asked for a second time. */
   readonly latencies: Map<LatencyPlan, LiveLatencies | undefined>
-  readonly said: ClosedSaid
+  readonly said: KeptSaid
 }
 
 export function createClosedSums(): ClosedSums {
@@ -24,7 +24,7 @@ export function createClosedSums(): ClosedSums {
     counters: new Float64Array(0),
     segments: new Set(),
     latencies: new Map(),
-    said: createClosedSaid(),
+    said: createKeptSaid(),
   }
 }
 

@@ -100,6 +100,11 @@ export class JsonText {
   }
 
   #large(value: number): void {
+    // hostile amounts may add up to what is no longer exact
+    if (value > Number.MAX_SAFE_INTEGER) {
+      this.text(JSON.stringify(value))
+      return
+    }
     if (value < 1e8) {
       const high = (value / tenThousand) | 0
       this.integer(high)

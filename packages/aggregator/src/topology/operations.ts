@@ -4,7 +4,6 @@ import type { Evaluation } from './evaluate.ts'
 import type { RangeParts } from './range-sums.ts'
 import { l7ProtocolName, mostOperations, otherOf, SaidRows, saidSumCount } from './said-rows.ts'
 import { addSaidRow } from './said-segment.ts'
-import { addOpenRow } from './said-sums.ts'
 import { blockOf, type SaidPlace, saidBlock } from './said-view.ts'
 
 export interface OperationsFilter {
@@ -165,4 +164,10 @@ function timeOf({ client, server }: OperationView): number {
 
 function keyOf({ edge, protocol, operation, host }: OperationView): string {
   return `${edge}\n${protocol}\n${operation}\n${host ?? ''}`
+}
+
+/** Adds the sums and buckets of one row to a row. */
+function addOpenRow(into: SaidRows, row: number, said: SaidRows, at: number): void {
+  for (let sum = 0; sum < saidSumCount; sum++) into.add(row, sum, said.sums[at * saidSumCount + sum])
+  said.eachBucket(at, (slot, count) => into.addBucket(row, slot, count))
 }

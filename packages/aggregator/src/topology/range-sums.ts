@@ -98,7 +98,7 @@ export function sumRange(
     openServer: scratch.gauges.subarray(slots, slots * 2),
     openJoined: scratch.gauges.subarray(slots * 2, slots * 3),
     losses,
-    said: sumSaid(parts.segments, parts.open, slotOf, closed.said),
+    said: sumSaid(parts.segments, parts.open, slotOf, slots, closed.said),
     latencies: keyLimit => createLatencyReader(parts, slotOf, slots, keyLimit, scratch.rows),
     kept: closed,
     parts,

@@ -15,7 +15,8 @@ export const mostOperations = 200
 const other = '{other}'
 const keyWords = 4
 const firstRows = 16
-const protocolSpan = 32
+/** Numbers of protocols are below this. */
+export const protocolSpan = 32
 
 /** One row, in whatever form it is kept. */
 export interface SaidRow {
@@ -24,6 +25,14 @@ export interface SaidRow {
   readonly status: number
   /** Of `SaidFlag`. */
   readonly flags: number
+}
+
+/** Counts by slot, the slots in use (the last one exclusive), and how many in all. */
+export interface SlotCounts {
+  readonly counts: Float64Array
+  low: number
+  high: number
+  samples: number
 }
 
 /**
@@ -41,6 +50,8 @@ export class SaidRows {
   sums = new Float64Array(firstRows * saidSumCount)
   #spans = new Int32Array(firstRows * 2)
   #slots = new Int32Array(firstRows * 2)
+  /** By number of the operation. */
+  readonly #protocols: number[] = []
   readonly #buckets = createBucketSpans()
   readonly #known = new WeakMap<Operation, number>()
   readonly #byText = new Map<string, number>()
@@ -59,6 +70,7 @@ export class SaidRows {
     let number = this.#byText.get(key)
     if (number === undefined) {
       number = this.operations.push(operation) - 1
+      this.#protocols.push(operation.protocol)
       this.#byText.set(key, number)
     }
     this.#known.set(operation, number)
@@ -118,6 +130,10 @@ export class SaidRows {
     return this.keys[row * keyWords + 1]
   }
 
+  protocolOf(row: number): number {
+    return this.#protocols[this.keys[row * keyWords + 1]]
+  }
+
   statusOf(row: number): number {
     return this.keys[row * keyWords + 2]
   }
@@ -133,6 +149,24 @@ export class SaidRows {
     const { counts } = this.#buckets
     for (let i = 0; i < 1 << widthOf(shape); i++)
       if (counts[start + i] !== 0) each(firstOf(shape) + i, counts[start + i])
+  }
+
+  /** Adds a row's buckets to counts by slot. */
+  addBucketsTo(row: number, into: SlotCounts): void {
+    const shape = this.#spans[row * 2 + 1]
+    if (shape === 0) return
+    const start = this.#spans[row * 2]
+    const first = firstOf(shape)
+    const { counts } = this.#buckets
+    for (let i = 0; i < 1 << widthOf(shape); i++) {
+      const count = counts[start + i]
+      if (count === 0) continue
+      const slot = first + i
+      into.counts[slot] += count
+      into.samples += count
+      if (slot < into.low) into.low = slot
+      if (slot >= into.high) into.high = slot + 1
+    }
   }
 
   /** The operation itself while the edge has few of its protocol, otherwise `{other}` of that. */
@@ -169,7 +203,11 @@ export class SaidRows {
       this.#grow()
       at = this.#find(edge, operation, status, flags)
     }
-    this.keys.set([edge, operation, status, flags], row * keyWords)
+    const k = row * keyWords
+    this.keys[k] = edge
+    this.keys[k + 1] = operation
+    this.keys[k + 2] = status
+    this.keys[k + 3] = flags
     this.#slots[at] = row + 1
     this.rowCount++
     return row
@@ -182,8 +220,8 @@ export class SaidRows {
     this.#spans = copied(this.#spans, new Int32Array(rows * 2 * 2))
     this.#slots = new Int32Array(rows * 2 * 2)
     for (let row = 0; row < rows; row++) {
-      const [edge, operation, status, flags] = this.keys.subarray(row * keyWords, (row + 1) * keyWords)
-      this.#slots[this.#find(edge, operation, status, flags)] = row + 1
+      const at = this.#find(this.edgeOf(row), this.operationOf(row), this.statusOf(row), this.flagsOf(row))
+      this.#slots[at] = row + 1
     }
   }
 }
