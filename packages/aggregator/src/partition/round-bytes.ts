@@ -23,7 +23,7 @@ export const rollupWords = {
 } as const
 export const rollupHeaderBytes = 40
 export const rollupMagic = 0x4c524253 // "SBRL"
-export const rollupVersion = 1
+export const rollupVersion = 2
 export const RollupKind = { claim: 1, chunk: 2 } as const
 
 /** Bytes of a message at most, so that it passes every server with its default limits. */

@@ -86,6 +86,8 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
   const owners = new Map<string, EntityId>()
   /** Since the last sweep: the same bytes are decoded to the same object, and its key takes long to make. */
   let seenOwners = new WeakMap<Owner, { readonly nodeIndex: NodeIndex; readonly id: EntityId }>()
+  /** The same for processes read back from segments. */
+  let seenProcesses = new WeakMap<Entity, EntityId>()
   const addresses = createAddressTable()
   let touched = new Uint8Array(1024)
   let capped = 0
@@ -157,6 +159,17 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     }
     const id = ofProcess(nodeIndex, owner)
     if (id >= 0) seenOwners.set(owner, { nodeIndex, id })
+    return id
+  }
+
+  function ofKeptProcess(entity: Entity): EntityId {
+    const seen = seenProcesses.get(entity)
+    if (seen !== undefined) {
+      touch(seen)
+      return seen
+    }
+    const id = ofProcess(node(entity.host), entity)
+    if (id >= 0) seenProcesses.set(entity, id)
     return id
   }
 
@@ -270,7 +283,7 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     },
     entity: id => entities[id],
     ofEntity(entity) {
-      if (entity.kind === 'process') return ofProcess(node(entity.host), entity)
+      if (entity.kind === 'process') return ofKeptProcess(entity)
       const words = wordsOfText(entity.address)
       if (!words) return -1
       const { w0, w1, w2, w3 } = words
@@ -331,6 +344,7 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     revision: () => nameChanges.total() + locals.revision() + (source?.revision() ?? 0),
     sweep(isUsed) {
       seenOwners = new WeakMap()
+      seenProcesses = new WeakMap()
       for (const [key, id] of owners) if (releasable(id, isUsed)) owners.delete(key)
       for (const [key, id] of settledIds)
         if (releasable(id, isUsed)) {

@@ -16,6 +16,19 @@ export interface EdgeTable {
     via: EntityId,
     viaPort: number,
   ): EdgeId
+  /**
+   * As `intern`, quicker where edges come in about the same order time and again: looks first at the edge that followed
+   * `previous` last time (-1 for none).
+   */
+  internAfter(
+    previous: EdgeId,
+    client: EntityId,
+    server: EntityId,
+    protocol: number,
+    port: number,
+    via: EntityId,
+    viaPort: number,
+  ): EdgeId
   /** Ids ever given are below this; ids of freed edges are given again. */
   readonly limit: number
   readonly inUse: number
@@ -43,6 +56,8 @@ interface Arrays {
   viaPort: Uint16Array
   protocol: Uint8Array
   touched: Uint8Array
+  /** Edge + 1 that was asked for after it last, see `internAfter`. */
+  following: Uint32Array
   openClient: Int32Array
   openServer: Int32Array
   openJoined: Int32Array
@@ -67,18 +82,42 @@ export function createEdgeTable(maxEdges: number): EdgeTable {
     let at = hashEdge(client, server, protocol, port, via ^ (viaPort << 8)) & mask
     for (;;) {
       const edge = slots[at] - 1
-      if (edge < 0) return at
-      if (
-        a.client[edge] === client &&
-        a.server[edge] === server &&
-        a.port[edge] === port &&
-        a.protocol[edge] === protocol &&
-        a.via[edge] === via &&
-        a.viaPort[edge] === viaPort
-      )
-        return at
+      if (edge < 0 || isEdge(edge, client, server, protocol, port, via, viaPort)) return at
       at = (at + 1) & mask
     }
+  }
+
+  function isEdge(
+    edge: EdgeId,
+    client: number,
+    server: number,
+    protocol: number,
+    port: number,
+    via: number,
+    viaPort: number,
+  ): boolean {
+    return (
+      a.client[edge] === client &&
+      a.server[edge] === server &&
+      a.port[edge] === port &&
+      a.protocol[edge] === protocol &&
+      a.via[edge] === via &&
+      a.viaPort[edge] === viaPort
+    )
+  }
+
+  function intern(
+    client: number,
+    server: number,
+    protocol: number,
+    port: number,
+    via: number,
+    viaPort: number,
+  ): EdgeId {
+    const edge = slots[slotOf(client, server, protocol, port, via, viaPort)] - 1
+    if (edge < 0) return add(client, server, protocol, port, via, viaPort)
+    a.touched[edge] = 1
+    return edge
   }
 
   function slotOfEdge(e: EdgeId): number {
@@ -155,10 +194,15 @@ export function createEdgeTable(maxEdges: number): EdgeTable {
     get openJoined() {
       return a.openJoined
     },
-    intern(client, server, protocol, port, via, viaPort) {
-      const edge = slots[slotOf(client, server, protocol, port, via, viaPort)] - 1
-      if (edge < 0) return add(client, server, protocol, port, via, viaPort)
-      a.touched[edge] = 1
+    intern,
+    internAfter(previous, client, server, protocol, port, via, viaPort) {
+      const guess = previous < 0 ? -1 : a.following[previous] - 1
+      if (guess >= 0 && isEdge(guess, client, server, protocol, port, via, viaPort)) {
+        a.touched[guess] = 1
+        return guess
+      }
+      const edge = intern(client, server, protocol, port, via, viaPort)
+      if (previous >= 0 && edge >= 0) a.following[previous] = edge + 1
       return edge
     },
     sweep(isUsed) {
@@ -188,6 +232,7 @@ function emptyArrays(capacity: number): Arrays {
     viaPort: new Uint16Array(capacity),
     protocol: new Uint8Array(capacity),
     touched: new Uint8Array(capacity),
+    following: new Uint32Array(capacity),
     openClient: new Int32Array(capacity),
     openServer: new Int32Array(capacity),
     openJoined: new Int32Array(capacity),

@@ -49,11 +49,11 @@ export interface SaidReader {
   align(): void
 }
 
-/** As it was written: edges are indexes. `check` throws. Undefined where nothing was said. */
+/** As it was written: edges are indexes. `check` throws, and `stringAt` where there is no such string. Undefined where nothing was said. */
 export function readSaid(
   reader: SaidReader,
   edgeCount: number,
-  strings: readonly string[],
+  stringAt: (index: number) => string,
   check: (isTrue: boolean) => asserts isTrue,
 ): SaidSegment | undefined {
   const [operationCount, rows, entryCount] = reader.u32(3)
@@ -64,8 +64,8 @@ export function readSaid(
   const words = reader.u32(3 * operationCount)
   const operations = Array.from({ length: operationCount }, (_, i) => {
     const [protocol, name, host] = words.subarray(3 * i, 3 * i + 3)
-    check(protocol >= 1 && protocol < 32 && name < strings.length && host < strings.length)
-    return { protocol, name: strings[name], host: strings[host] }
+    check(protocol >= 1 && protocol < 32)
+    return { protocol, name: stringAt(name), host: stringAt(host) }
   })
   const edges = reader.u32(rows)
   const status = reader.u32(rows)

@@ -155,18 +155,19 @@ export class SaidRows {
   addBucketsTo(row: number, into: SlotCounts): void {
     const shape = this.#spans[row * 2 + 1]
     if (shape === 0) return
-    const start = this.#spans[row * 2]
     const first = firstOf(shape)
+    const last = first + (1 << widthOf(shape))
     const { counts } = this.#buckets
-    for (let i = 0; i < 1 << widthOf(shape); i++) {
-      const count = counts[start + i]
-      if (count === 0) continue
-      const slot = first + i
-      into.counts[slot] += count
-      into.samples += count
-      if (slot < into.low) into.low = slot
-      if (slot >= into.high) into.high = slot + 1
+    let cell = this.#spans[row * 2]
+    let samples = 0
+    // cells without any are added too: telling them apart takes longer
+    for (let slot = first; slot < last; slot++, cell++) {
+      into.counts[slot] += counts[cell]
+      samples += counts[cell]
     }
+    into.samples += samples
+    if (first < into.low) into.low = first
+    if (last > into.high) into.high = last
   }
 
   /** The operation itself while the edge has few of its protocol, otherwise `{other}` of that. */

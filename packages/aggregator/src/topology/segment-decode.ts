@@ -1,6 +1,3 @@
-import type { Entity } from '../resolve/entity.ts'
-import type { EntityKnowledge } from '../resolve/entity-index.ts'
-import { identityOfText } from '../resolve/kube-identity.ts'
 import { counterNames } from './counters.ts'
 import { latencyKeys } from './latency-entries.ts'
 import { lossPlaceCount } from './open-minute.ts'
@@ -17,13 +14,15 @@ import {
   segmentMagic,
   segmentVersion,
 } from './segment-bytes.ts'
+import { type KnownEntity, SegmentMemory } from './segment-memory.ts'
+import type { TextTable } from './text-table.ts'
 
 export type SegmentRefusal = 'truncated' | 'not_a_segment' | 'unknown_version' | 'checksum' | 'inconsistent'
 
 /** A segment whose entities and edges are still the bytes' own indexes. */
 export interface DecodedSegment {
   readonly head: SegmentHead
-  readonly entities: readonly { readonly entity: Entity; readonly known: EntityKnowledge }[]
+  readonly entities: readonly KnownEntity[]
   /** Words of `edgeWords` per edge: client, server, via + 1, protocol << 16 | port, via's port. The first `rows` are those of the rows. */
   readonly edges: Uint32Array
   readonly rows: number
@@ -40,8 +39,11 @@ export type SegmentDecodeResult =
   | { readonly ok: true; readonly segment: DecodedSegment }
   | { readonly ok: false; readonly reason: SegmentRefusal }
 
-/** Checks everything before it is used: whatever the bytes are, the answer is a sound segment or a reason. */
-export function decodeSegment(bytes: Uint8Array): SegmentDecodeResult {
+/**
+ * Checks everything before it is used: whatever the bytes are, the answer is a sound segment or a reason. With the
+ * memory of earlier segments, entities that these were about are the same objects.
+ */
+export function decodeSegment(bytes: Uint8Array, memory = new SegmentMemory()): SegmentDecodeResult {
   if (bytes.length < headerWords * 4) return { ok: false, reason: 'truncated' }
   const reader = createReader(bytes)
   const field = (name: keyof typeof segmentHeader) => reader.view.getUint32(segmentHeader[name] * 4, true)
@@ -51,7 +53,7 @@ export function decodeSegment(bytes: Uint8Array): SegmentDecodeResult {
     return { ok: false, reason: 'truncated' }
   if (field('checksum') !== checksumOf(bytes)) return { ok: false, reason: 'checksum' }
   try {
-    return { ok: true, segment: readSections(reader, field) }
+    return { ok: true, segment: readSections(reader, field, memory) }
   } catch (error) {
     if (error instanceof Inconsistent) return { ok: false, reason: 'inconsistent' }
     throw error
@@ -98,23 +100,29 @@ function createReader(bytes: Uint8Array): Reader {
 
 type Field = (name: keyof typeof segmentHeader) => number
 
-function readSections(reader: Reader, field: Field): DecodedSegment {
+function readSections(reader: Reader, field: Field, memory: SegmentMemory): DecodedSegment {
+  memory.makeRoom()
+  const { texts } = memory
   const head = readHead(field)
   const rows = field('rows')
-  const strings = readStrings(reader, field('strings'), field('stringBytes'))
-  const entities = readEntities(reader, field('entities'), strings)
+  const numbers = readStrings(reader, field('strings'), field('stringBytes'), texts)
+  const stringAt = (index: number) => {
+    check(index < numbers.length)
+    return texts.text(numbers[index])
+  }
+  const entities = readEntities(reader, field('entities'), numbers, memory)
   const edges = readEdges(reader, field('edges'), entities.length)
   check(rows <= field('edges'))
   const gauges = readGauges(reader, field('gauges'), field('edges'))
   check(field('losses') === lossPlaceCount)
   const losses = reader.f64(lossPlaceCount)
   check(losses.every(Number.isSafeInteger))
-  const columns = readColumns(reader, field('columns'), rows, strings)
+  const columns = readColumns(reader, field('columns'), rows, stringAt)
   const entryAt = reader.u32(rows + 1)
   const entries = reader.u16(field('entries'))
   reader.align()
   checkEntries(entryAt, entries)
-  const said = readSaid(reader, field('edges'), strings, check)
+  const said = readSaid(reader, field('edges'), stringAt, check)
   check(reader.atEnd())
   return { head, entities, edges, rows, gauges, losses, columns, entryAt, entries, said }
 }
@@ -139,73 +147,36 @@ function readHead(field: Field): SegmentHead {
   }
 }
 
-function readStrings(reader: Reader, count: number, byteLength: number): string[] {
+/** Their numbers in the table. */
+function readStrings(reader: Reader, count: number, byteLength: number, texts: TextTable): Uint32Array {
   const ends = reader.u32(count)
   const bytes = reader.u8(byteLength)
   reader.align()
-  const decoder = new TextDecoder('utf-8')
-  const whole = decoder.decode(bytes)
-  // as many characters as bytes: then all are ASCII, and strings lie where their bytes do
-  const isPlain = whole.length === byteLength && isAscii(bytes)
-  const strings = new Array<string>(count)
+  const numbers = new Uint32Array(count)
   let from = 0
   for (let i = 0; i < count; i++) {
     const end = ends[i]
     check(end >= from && end <= byteLength)
-    strings[i] = isPlain ? whole.slice(from, end) : decoder.decode(bytes.subarray(from, end))
+    numbers[i] = texts.numberOf(bytes, from, end)
     from = end
   }
-  return strings
+  return numbers
 }
 
-function isAscii(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] > 0x7f) return false
-  return true
-}
-
-function readEntities(reader: Reader, count: number, strings: readonly string[]): DecodedSegment['entities'] {
+function readEntities(
+  reader: Reader,
+  count: number,
+  numbers: Uint32Array,
+  memory: SegmentMemory,
+): DecodedSegment['entities'] {
   const words = reader.u32(count * entityWords)
-  const times = new DataView(words.buffer)
-  const text = (at: number) => {
-    check(words[at] < strings.length)
-    return strings[words[at]]
-  }
-  const entities: DecodedSegment['entities'][number][] = []
+  const entities: KnownEntity[] = []
   for (let i = 0; i < count; i++) {
-    const at = i * entityWords
-    check(words[at] <= 1)
-    const seenMs = times.getFloat64((at + 9) * 4, true)
-    check(Number.isFinite(seenMs))
-    const name = text(at + 8)
-    const localTo = text(at + 11)
-    const kube = text(at + 12)
-    const identity = kube === '' ? undefined : identityOfText(kube, text(at + 13))
-    check(kube === '' || identity !== undefined)
-    const sinceMs = times.getFloat64((at + 14) * 4, true)
-    check(Number.isFinite(sinceMs) && sinceMs >= 0)
-    const known = name === '' && localTo === '' ? nothingKnown : knowledgeOf(name, seenMs, localTo)
-    entities.push({
-      entity: {
-        kind: words[at] === 0 ? 'process' : 'address',
-        host: text(at + 1),
-        process: text(at + 2),
-        unit: text(at + 3),
-        containerId: text(at + 4),
-        podUid: text(at + 5),
-        cgroup: text(at + 6),
-        address: text(at + 7),
-        ...(sinceMs > 0 && { sinceMs }),
-      },
-      known: identity ? { ...known, kube: identity } : known,
-    })
+    const entity = memory.entity(words, i * entityWords, numbers)
+    check(entity !== undefined)
+    entities.push(entity)
   }
   return entities
-}
-
-const nothingKnown: EntityKnowledge = {}
-
-function knowledgeOf(name: string, seenMs: number, localTo: string): EntityKnowledge {
-  return { ...(name !== '' && { dns: { name, seenMs } }), ...(localTo !== '' && { localTo }) }
 }
 
 function readEdges(reader: Reader, count: number, entities: number): Uint32Array {
@@ -228,24 +199,31 @@ function readColumns(
   reader: Reader,
   count: number,
   rows: number,
-  strings: readonly string[],
+  stringAt: (index: number) => string,
 ): SegmentColumn[] {
   check(count <= counterNames.length)
   const seen = new Set<number>()
   return Array.from({ length: count }, () => {
     const [name, width, wide] = reader.u32(3)
-    check(name < strings.length && wide <= rows)
-    const counter = counterNames.indexOf(strings[name] as (typeof counterNames)[number])
+    check(wide <= rows)
+    const counter = counterNames.indexOf(stringAt(name) as (typeof counterNames)[number])
     check(counter >= 0 && !seen.has(counter))
     seen.add(counter)
     const cells = readCells(reader, width, rows)
     reader.align()
     const wideRows = reader.u32(wide)
     const wideValues = reader.f64(wide)
-    for (let i = 0; i < wide; i++) check(wideRows[i] < rows && (i === 0 || wideRows[i] > wideRows[i - 1]))
-    check(wideValues.every(Number.isSafeInteger))
+    checkWide(wideRows, wideValues, rows)
     return { counter, cells, wideRows, wideValues }
   })
+}
+
+function checkWide(wideRows: Uint32Array, wideValues: Float64Array, rows: number): void {
+  let last = -1
+  for (let i = 0; i < wideRows.length; i++) {
+    check(wideRows[i] > last && wideRows[i] < rows && Number.isSafeInteger(wideValues[i]))
+    last = wideRows[i]
+  }
 }
 
 function readCells(reader: Reader, width: number, rows: number): SegmentColumn['cells'] {

@@ -6,6 +6,7 @@ import type { OpenGauges, Segment, SegmentHead } from './segment.ts'
 import type { SegmentArchive } from './segment-archive.ts'
 import { edgeWords } from './segment-bytes.ts'
 import { type DecodedSegment, decodeSegment, type SegmentRefusal } from './segment-decode.ts'
+import { SegmentMemory } from './segment-memory.ts'
 
 export type LoadResult =
   | { readonly ok: true; readonly segment: Segment }
@@ -34,6 +35,7 @@ export interface SegmentLoader {
 
 export function createSegmentLoader({ index, edges, archive, onLoaded }: SegmentLoaderDeps): SegmentLoader {
   const refused: Record<string, number> = {}
+  const memory = new SegmentMemory()
 
   function refuse(reason: LoadRefusal): LoadResult {
     refused[reason] = (refused[reason] ?? 0) + 1
@@ -51,6 +53,7 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
     })
     const words = decoded.edges
     const ids = new Uint32Array(words.length / edgeWords)
+    let id = -1
     for (let i = 0; i < ids.length; i++) {
       const at = i * edgeWords
       const client = entities[words[at]]
@@ -58,7 +61,7 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
       const via = words[at + 2] === 0 ? -1 : entities[words[at + 2] - 1]
       const kind = words[at + 3]
       if (client < 0 || server < 0) return undefined
-      const id = edges.intern(client, server, kind >>> 16, kind & 0xffff, via, words[at + 4])
+      id = edges.internAfter(id, client, server, kind >>> 16, kind & 0xffff, via, words[at + 4])
       if (id < 0) return undefined
       ids[i] = id
     }
@@ -67,7 +70,7 @@ export function createSegmentLoader({ index, edges, archive, onLoaded }: Segment
 
   return {
     load(bytes, partition) {
-      const result = decodeSegment(bytes)
+      const result = decodeSegment(bytes, memory)
       if (!result.ok) return refuse(result.reason)
       const decoded = result.segment
       const { head } = decoded
@@ -188,6 +191,12 @@ function reordered<C extends Uint8Array | Uint16Array | Uint32Array>(
 
 function adoptGauges(words: Uint32Array, ids: Uint32Array): OpenGauges {
   const count = words.length / 4
-  const column = (of: number) => Uint32Array.from({ length: count }, (_, i) => words[i * 4 + of])
-  return { edges: column(0).map(i => ids[i]), client: column(1), server: column(2), joined: column(3) }
+  const column = (of: number) => {
+    const values = new Uint32Array(count)
+    for (let i = 0; i < count; i++) values[i] = words[i * 4 + of]
+    return values
+  }
+  const edges = column(0)
+  for (let i = 0; i < count; i++) edges[i] = ids[edges[i]]
+  return { edges, client: column(1), server: column(2), joined: column(3) }
 }
