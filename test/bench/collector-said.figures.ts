@@ -19,7 +19,7 @@ async function measure(): Promise<Figure[]> {
   try {
     // the server's node is observed
     await startNginx(lab, 'a1', { port: 8080, server: 'access_log off;' })
-    const collector = await startCollectorAlone(await lab.nodeCgroup('a'), ['--l7', 'all'])
+    const collector = await startCollectorAlone(await lab.nodeCgroup('a'))
     const rate = `--rps=${requestsPerSecond / connections}`
     const url = `http://${lab.addresses('a1').v4}:8080/1k`
     const load = await lab.spawn('b1', ['h2load', '--h1', `-c${connections}`, rate, `-D${seconds + 10}`, url])
@@ -29,7 +29,7 @@ async function measure(): Promise<Figure[]> {
     const [, perSecond] = /, ([\d.]+) req\/s/.exec(stdout) ?? []
     if (perSecond === undefined) throw new Error(`h2load says: ${stdout}`)
     await collector.stop()
-    const method = `a collector alone in its process with --l7 all on the server's node, ${seconds} s, h2load to nginx, ${perSecond} requests/s came about`
+    const method = `a collector alone in its process on the server's node, ${seconds} s, h2load to nginx, ${perSecond} requests/s came about`
     const largest = `${method}; largest of one reading a second`
     return [
       { name: cpuName, value: cpuPercent, unit: '% of one core', reach: '<= 3', method },

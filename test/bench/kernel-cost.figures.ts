@@ -7,6 +7,8 @@ import { pingPongTraffic, transactionsPerRound } from './ping-pong.ts'
 import { median, spread } from './statistics.ts'
 
 const connectionsPerRound = 20_000
+/** What reading them costs has figures of its own. */
+const withoutProtocols = ['--l7', 'off']
 
 /** Short HTTP connections from one pod to another; counted by the client's own kernel. */
 async function shortConnections(lab: Lab): Promise<Traffic> {
@@ -55,7 +57,7 @@ export const measurements: readonly Measurement[] = [
     names: ['kernel time per short connection, both ends, with the packet hook'],
     kernel: true,
     measure: async () => {
-      const values = await measured(shortConnections, [])
+      const values = await measured(shortConnections, withoutProtocols)
       const name = 'kernel time per short connection, both ends, with the packet hook'
       return [figure(name, 'ns', '<= 4000', values, shortMethod)]
     },
@@ -64,7 +66,7 @@ export const measurements: readonly Measurement[] = [
     names: ['kernel time per send+recv of one end, with the packet hook'],
     kernel: true,
     measure: async () => {
-      const perTransaction = await measured(lab => pingPongTraffic(lab, 'tcp'), [])
+      const perTransaction = await measured(lab => pingPongTraffic(lab, 'tcp'), withoutProtocols)
       const values = perTransaction.map(ns => ns / 2)
       const name = 'kernel time per send+recv of one end, with the packet hook'
       return [figure(name, 'ns', '<= 80', values, `${pairMethod}; per end`)]
@@ -84,7 +86,7 @@ export const measurements: readonly Measurement[] = [
     names: ['kernel time per UDP datagram and end'],
     kernel: true,
     measure: async () => {
-      const perTransaction = await measured(lab => pingPongTraffic(lab, 'udp'), [])
+      const perTransaction = await measured(lab => pingPongTraffic(lab, 'udp'), withoutProtocols)
       const values = perTransaction.map(ns => ns / 4)
       const name = 'kernel time per UDP datagram and end'
       return [figure(name, 'ns', '<= 120', values, `${pairMethod}; per datagram and end`)]

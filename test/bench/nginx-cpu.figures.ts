@@ -31,7 +31,7 @@ async function load(lab: Lab, productPid: number | undefined): Promise<CpuWindow
 }
 
 async function loadWithProduct(lab: Lab): Promise<CpuWindow> {
-  const product = await startProduct({ a: await lab.nodeCgroup('a') })
+  const product = await startProduct({ a: await lab.nodeCgroup('a') }, ['--l7', 'off'])
   try {
     await (await wrk(lab, warmUpSeconds)).ended
     return await load(lab, product.pid)
@@ -56,7 +56,7 @@ async function measure(): Promise<Figure[]> {
 }
 
 function figures(runs: readonly { readonly off: CpuWindow; readonly on: CpuWindow }[]): Figure[] {
-  const method = `wrk -c32 to nginx (one worker), Connection: close, ${pairs} interleaved pairs of ${windowMs} ms, the product ${warmUpSeconds} s under load before, median`
+  const method = `wrk -c32 to nginx (one worker), Connection: close, protocols not read, ${pairs} interleaved pairs of ${windowMs} ms, the product ${warmUpSeconds} s under load before, median`
   const part = (name: string, reach: string, values: readonly number[], of: string): Figure => ({
     name,
     unit: 'µs',

@@ -46,7 +46,7 @@ describe.skipIf(missing !== '')(`what is said over HTTP ${missing}`, () => {
     await Lab.removeStale()
     lab = await Lab.up({ nodes: 2, pods: 1 })
     dataDir = await mkdtemp(join(tmpdir(), 'skybraid-said-'))
-    product = await Product.start(lab, { args: ['--l7', 'all', '--data-dir', dataDir] })
+    product = await Product.start(lab, { args: ['--data-dir', dataDir] })
     nginx = await startNginx(lab, 'b1', { port, server: 'location /shop { return 503; }' })
   })
 
@@ -136,7 +136,7 @@ describe.skipIf(missing !== '')(`what is said over HTTP ${missing}`, () => {
     const collectors = await Promise.all(
       ['a', 'b'].map(async node => {
         const cgroup = await lab.nodeCgroup(node)
-        const config = testConfig({ node, cluster: 'lab', cgroup, flush: 200, partitions: 1, l7: 'all' })
+        const config = testConfig({ node, cluster: 'lab', cgroup, flush: 200, partitions: 1 })
         return startCollector({ config, bus, log: silentLog })
       }),
     )

@@ -35,7 +35,7 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     lab = await Lab.up({ nodes: 2, pods: 3 })
     oap = await Oap.start()
     firstMinute = Math.floor(Date.now() / 60_000)
-    product = await Product.start(lab, { args: ['--oap', oap.address, '--l7', 'all'] })
+    product = await Product.start(lab, { args: ['--oap', oap.address] })
   }, 300_000)
 
   afterAll(async () => {

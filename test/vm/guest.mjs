@@ -7,14 +7,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 const connections = 20
 const refusedDials = 3
-const requestBytes = 1_000
-const replyBytes = 10_000
+const request = withBody('POST /orders HTTP/1.1\r\nHost: shop.example', 1_000)
+const reply = withBody('HTTP/1.1 201 Created', 10_000)
 const api = 'http://127.0.0.1:7100'
 
 const product = spawn('/bin/node', ['packages/cli/dist/main.js', 'standalone', '--flush', '200ms'])
 let productLog = ''
 const ended = once(product, 'exit')
 for (const stream of [product.stdout, product.stderr]) stream.on('data', text => (productLog += text))
+
+/** A message of HTTP/1. */
+function withBody(begin, length) {
+  return Buffer.from(`${begin}\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
+}
 
 async function json(path) {
   const answer = await fetch(api + path)
@@ -30,10 +35,10 @@ async function until(what, deadlineMs, condition) {
   throw new Error(`gave up waiting until ${what}`)
 }
 
-/** One connection: a request of known size, a reply of known size, closed by the server. */
+/** One connection with one request, closed by the server. */
 async function exchange(port) {
   const socket = net.connect(port, '127.0.0.1')
-  socket.end(Buffer.alloc(requestBytes))
+  socket.end(request)
   socket.resume()
   await once(socket, 'close')
   return { sent: socket.bytesWritten, received: socket.bytesRead }
@@ -49,7 +54,7 @@ async function main() {
   const isReady = until('the product is ready', 180_000, () => json('/status')).then(() => true)
   if (!(await Promise.race([isReady, ended.then(() => false)]))) return
   const server = net.createServer({ allowHalfOpen: true }, socket => {
-    socket.resume().on('end', () => socket.end(Buffer.alloc(replyBytes)))
+    socket.resume().on('end', () => socket.end(reply))
   })
   server.listen(8080, '127.0.0.1')
   await once(server, 'listening')
@@ -65,7 +70,8 @@ async function main() {
   const query = '/edges?window=15m&groupBy=process'
   const counted = async () => {
     const edge = (await json(query)).edges.find(candidate => candidate.port === 8080)
-    return edge?.tcp.server?.closed >= truth.opened && edge.tcp.client?.closed >= truth.opened
+    const ends = [edge?.tcp.client?.closed, edge?.tcp.server?.closed, edge?.http?.client?.requests]
+    return [...ends, edge?.http?.server?.requests].every(count => count >= truth.opened)
   }
   await until('every connection is counted', 30_000, counted).catch(error => console.log(String(error)))
   console.log(`@@truth\n${JSON.stringify(truth)}\n@@edges\n${JSON.stringify(await json(query))}`)

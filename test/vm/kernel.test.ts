@@ -45,6 +45,10 @@ describe.skipIf(absent)(`on other kernels${absent ? ` (${absent} is not installe
       truth.sent,
       truth.received,
     ])
+    // what was said, too, where this kernel's program check takes the programs that read it
+    expect(section(stdout, 'product')).toMatch(/hooks attached: .*application protocols/)
+    for (const view of [served[0]!.http?.client, served[0]!.http?.server])
+      expect(view).toMatchObject({ requests: truth.opened, errors: 0, statuses: { 201: truth.opened } })
     const refused = edges.filter(edge => edge.port === 9).map(edge => edge.tcp?.failures.refused)
     expect(refused).toEqual([truth.refused])
     expect(section(stdout, 'product')).toContain('exit code 0')

@@ -10,7 +10,7 @@ export function testConfig(change: Partial<CollectorConfig> = {}): CollectorConf
     partitions: 2,
     ring: 1 << 20,
     udp: true,
-    l7: 'off',
+    l7: 'all',
     taskFiles: false,
     maxFlows: 131_072,
     report: 10_000,

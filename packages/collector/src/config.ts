@@ -63,7 +63,7 @@ export const collectorConfigSchema = defineOptions({
     type: 'string',
     description: `Application protocols that are read: ${protocolNames.join(',')}, some of them, all or off`,
     env: 'SKYBRAID_L7',
-    default: 'off',
+    default: 'all',
     placeholder: 'LIST',
     check: text =>
       protocolBits(text) === undefined
