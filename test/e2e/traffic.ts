@@ -11,6 +11,9 @@ export interface Dialled {
   readonly broken: number
   readonly sent: number
   readonly received: number
+  /** Of all that opened together: until the connection was there, and until its end. */
+  readonly openingNs: number
+  readonly lastingNs: number
   readonly lastError: string
 }
 

@@ -1,27 +1,25 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { FlowEnd, FlowView } from '../../packages/aggregator/src/topology/answer.ts'
 import { Product } from '../e2e/product.ts'
 import { dial, listen, sum } from '../e2e/traffic.ts'
 import { Lab } from '../lab/lab.ts'
 import { startNginx } from '../lab/nginx.ts'
-import { nginxTotals } from '../lab/truth/nginx-log.ts'
+import { startCapture } from '../lab/truth/capture.ts'
+import { type CapturedHandshake, readHandshakes } from '../lab/truth/handshakes.ts'
+import { counted, namespaceCounters } from '../lab/truth/namespace-counters.ts'
+import { type NginxRequest, nginxTotals } from '../lab/truth/nginx-log.ts'
 import { until } from '../lab/until.ts'
 import { whyNoLab } from '../lab/why-no-lab.ts'
 import { eventually } from './eventually.ts'
 import { Oap } from './oap.ts'
 import { oapObstacle } from './oap-jars.ts'
 import { OapReader, oapEntity } from './oap-reader.ts'
-import { Truth, type TruthEnd } from './truth.ts'
+import { type Figure, type SideTruth, Truth, type TruthEnd } from './truth.ts'
 
 const missing = whyNoLab() || (oapObstacle() ?? '')
-/**
- * How many logs carry the sums says nothing about the traffic: it counts intervals. How long nginx took for a request is
- * not what its ends' sockets saw.
- */
-const hasNoTruth = /_(write|read)_cpm @|_http_call_duration @/
-
-/** A refused dial is a SYN and the reset that answers it. */
-const packetsOfRefused = (count: number) => ({ packetsSent: count, packetsReceived: count })
+/** How many logs carry the sums says nothing about the traffic: it counts intervals. */
+const hasNoTruth = /_(write|read)_cpm @/
+/** Times of requests are counted in buckets as wide as this, and told in whole milliseconds. */
+const bucketWidth = 0.045
 
 describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
   let lab: Lab
@@ -35,6 +33,8 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     lab = await Lab.up({ nodes: 2, pods: 3 })
     oap = await Oap.start()
     firstMinute = Math.floor(Date.now() / 60_000)
+    // so that a packet is a segment, whoever counts
+    await Promise.all(lab.spec.pods.map(({ name }) => lab.offload(name, 'off')))
     product = await Product.start(lab, { args: ['--oap', oap.address] })
   }, 300_000)
 
@@ -56,39 +56,77 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     return Math.floor(Date.now() / 60_000)
   }
 
+  /** What a pod's kernel counts of TCP while something goes on: it has no other traffic. */
+  async function countIn<T>(pods: readonly [string, string], port: number, work: () => Promise<T>) {
+    const before = await Promise.all(pods.map(pod => namespaceCounters(lab, pod)))
+    const captures = await Promise.all(pods.map(pod => startCapture(lab, pod, 'eth0', `tcp port ${port}`)))
+    const result = await work()
+    const after = await Promise.all(pods.map(pod => namespaceCounters(lab, pod)))
+    const handshakes = await Promise.all(
+      captures.map(async capture => {
+        await capture.stop()
+        return readHandshakes(capture.file)
+      }),
+    )
+    const [client, server] = pods.map((_, i) => segmentsOf(counted(before[i]!, after[i]!)))
+    return {
+      result,
+      client: client!,
+      server: server!,
+      handshakes: handshakes as [CapturedHandshake[], CapturedHandshake[]],
+    }
+  }
+
   /**
-   * Short connections between two pods, both ends of which are observed. How many and how many bytes the ends say
-   * themselves; packets and handshakes nobody but the sockets knows, as the list of flows shows them.
+   * Short connections between two pods, some of whose segments are lost. The ends say themselves how many and how many
+   * bytes, and how long they took to open at most; the kernels of the pods how many segments; a capture how long the
+   * handshakes took at least. The server ends first and waits for the other's end, so that its socket counts everything
+   * but the answer to the SYN, which is sent before there is a socket.
    */
   async function converse(from: string, to: string, port: number, count: number): Promise<void> {
-    const server = await listen(lab, to, port, ['recv:1000', 'send:3000'])
-    const minute = await minuteWith(20)
-    const steps = ['send:1000', 'recv']
-    const client = await dial(lab, from, lab.addresses(to).v4, port, steps, ['--count', String(count)])
-    expect(client).toMatchObject({ opened: count, failed: 0, broken: 0 })
-    await server.servedAll(count)
+    const { v4 } = lab.addresses(to)
+    const server = await listen(lab, to, port, ['recv:1000', 'send:3000', 'shutdown', 'recv'])
+    const up = { to: v4, toPort: port, on: lab.pod(to).node } as const
+    const down = { from: v4, fromPort: port, on: lab.pod(from).node } as const
+    const faults = await Promise.all(
+      [up, down].map(way => lab.fault({ ...way, packets: 'data', hit: { every: 7 } })),
+    )
+    const minute = await minuteWith(25)
+    const seen = await countIn([from, to], port, async () => {
+      const client = await dial(lab, from, v4, port, ['send:1000', 'recv'], ['--count', String(count)])
+      expect(client).toMatchObject({ opened: count, failed: 0, broken: 0 })
+      await server.servedAll(count)
+      await joined(port, count)
+      return client
+    })
     expect(Math.floor(Date.now() / 60_000), 'the traffic fits in its minute').toBe(minute)
-    const flows = await joined(port, count)
+    await Promise.all(faults.map(fault => fault.remove()))
+    const { result: client, handshakes } = seen
+    expect(handshakes.map(each => each.length)).toEqual([count, count])
     const ends = { opened: count, closed: count }
     truth.add(minute, podOf(from), podOf(to), {
       client: {
         ...ends,
         bytesSent: client.sent,
         bytesReceived: client.received,
-        ...ofSockets(flows, 'client'),
+        ...seen.client,
+        handshakeNs: [least(handshakes[0], 'syn', 'synAck'), client.openingNs],
       },
       server: {
         ...ends,
         bytesSent: client.received,
         bytesReceived: client.sent,
-        ...ofSockets(flows, 'server'),
+        ...seen.server,
+        packetsSent: seen.server.packetsSent - count,
+        handshakeNs: [least(handshakes[1], 'synAck', 'ack'), client.lastingNs],
       },
     })
+    if (count > 30) expect(Math.min(seen.client.retransmits, seen.server.retransmits)).toBeGreaterThan(0)
   }
 
   /** Connections to a port, once all of them are known from both ends. */
-  function joined(port: number, count: number): Promise<FlowView[]> {
-    return until(
+  async function joined(port: number, count: number): Promise<void> {
+    await until(
       'the flows are joined',
       async () => {
         const found = await product.flows(`port=${port}`)
@@ -99,51 +137,130 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     )
   }
 
-  /** Requests of each class of status, over connections of two and more; nginx's own log says what there was. */
+  /**
+   * Requests of each class of status, over connections of two and more, some of which nginx answers late. Its own log
+   * says what there was, and curl how long it took at most. curl ends first and goes away: what comes after nginx has
+   * confirmed that is for no socket any more, which is up to a segment each way.
+   */
   async function askNginx(from: string, to: string, port: number): Promise<void> {
     const nginx = await startNginx(lab, to, {
       port,
-      server: 'location /moved { return 302 /1k; } location /broken { return 503; }',
+      http: 'limit_req_zone $binary_remote_addr zone=slow:1m rate=2r/s;',
+      server:
+        'location /moved { return 302 /1k; } location /broken { return 503; } location /slow { limit_req zone=slow burst=9; try_files /1k =404; }',
     })
-    const minute = await minuteWith(25)
-    for (const paths of [['/1k', '/1k', '/moved', '/missing'], ['/broken', '/1k'], Array(20).fill('/1k')]) {
-      const urls = paths.flatMap(path => ['-o', '/dev/null', `http://${lab.addresses(to).v4}:${port}${path}`])
-      await lab.exec(from, ['curl', '-s', ...urls])
-    }
+    const rounds = [
+      ['/1k', '/1k', '/moved', '/missing'],
+      ['/broken', '/1k'],
+      Array<string>(20).fill('/1k'),
+      Array<string>(4).fill('/slow'),
+    ]
+    const asked = sum(rounds.map(paths => paths.length))
+    const minute = await minuteWith(30)
+    const seen = await countIn([from, to], port, async () => {
+      const times: CurlTimes[] = []
+      for (const paths of rounds) times.push(...(await curl(from, lab.addresses(to).v4, port, paths)))
+      const requests = await until('nginx has written its log', async () => {
+        const written = await nginx.requests()
+        return written.length === asked && written
+      })
+      await joined(port, rounds.length)
+      return { times, requests }
+    })
     expect(Math.floor(Date.now() / 60_000), 'the traffic fits in its minute').toBe(minute)
-    const requests = await until('nginx has written its log', async () => {
-      const written = await nginx.requests()
-      return written.length === 26 && written
-    })
+    const { requests, times } = seen.result
     const { connections, bytesReceived, bytesSent } = nginxTotals(requests)
-    const flows = await joined(port, connections)
+    expect([connections, times.length]).toEqual([rounds.length, asked])
     const ends = { opened: connections, closed: connections }
     const [client, server] = [podOf(from, 'curl'), podOf(to, 'nginx')]
+    const opening = times.filter(each => each.connections > 0)
+    const upToOneEach = (packets: number): Figure => [packets - connections, packets]
     truth.add(minute, client, server, {
-      client: { ...ends, bytesSent: bytesReceived, bytesReceived: bytesSent, ...ofSockets(flows, 'client') },
-      server: { ...ends, bytesSent, bytesReceived, ...ofSockets(flows, 'server') },
+      client: {
+        ...ends,
+        bytesSent: bytesReceived,
+        bytesReceived: bytesSent,
+        packetsSent: upToOneEach(seen.client.packetsSent),
+        packetsReceived: upToOneEach(seen.client.packetsReceived),
+        retransmits: seen.client.retransmits,
+        handshakeNs: [
+          least(seen.handshakes[0], 'syn', 'synAck'),
+          most(opening.map(each => each.connectSeconds)),
+        ],
+      },
+      server: {
+        ...ends,
+        bytesSent,
+        bytesReceived,
+        ...seen.server,
+        packetsSent: seen.server.packetsSent - connections,
+        handshakeNs: [
+          least(seen.handshakes[1], 'synAck', 'ack'),
+          most(opening.map(each => each.totalSeconds)),
+        ],
+      },
     })
+    expect(sum(requests.map(({ seconds }) => seconds))).toBeGreaterThan(1)
+    addRequests(minute, client, server, requests, times)
+  }
+
+  function addRequests(
+    minute: number,
+    client: TruthEnd,
+    server: TruthEnd,
+    requests: readonly NginxRequest[],
+    times: readonly CurlTimes[],
+  ): void {
     const byStatus = Map.groupBy(requests, ({ status }) => status)
     expect([...byStatus.keys()].sort()).toEqual([200, 302, 404, 503])
     for (const side of ['client', 'server'] as const)
-      for (const [status, own] of byStatus)
+      for (const [status, own] of byStatus) {
+        const longest = sum(times.filter(each => each.status === status).map(each => each.totalSeconds))
+        // nginx looks at its clock once for all that it does until it waits again
+        const shortest = sum(own.map(({ seconds }) => Math.max(0, seconds - 0.02)))
         truth.addRequests(minute, client, server, side, {
           status,
           count: own.length,
-          latencyMs: 0,
+          durationMs: [
+            Math.max(0, shortest * 1000 * (1 - bucketWidth) - own.length),
+            longest * 1000 * (1 + bucketWidth),
+          ],
           requestBytes: nginxTotals(own).bytesReceived,
           responseBytes: nginxTotals(own).bytesSent,
         })
+      }
   }
 
-  function ofSockets(flows: readonly FlowView[], side: 'client' | 'server') {
-    const total = (figure: (end: FlowEnd) => number) => sum(flows.map(flow => figure(flow[side]!)))
-    return {
-      packetsSent: total(end => end.segmentsSent),
-      packetsReceived: total(end => end.segmentsReceived),
-      retransmits: total(end => end.retransmits),
-      handshakeNs: total(end => (end.handshakeUs ?? 0) * 1000),
-    }
+  interface CurlTimes {
+    readonly status: number
+    /** New ones, for this request. */
+    readonly connections: number
+    readonly connectSeconds: number
+    readonly totalSeconds: number
+  }
+
+  /** Requests over one connection. */
+  async function curl(
+    from: string,
+    to: string,
+    port: number,
+    paths: readonly string[],
+  ): Promise<CurlTimes[]> {
+    const urls = paths.flatMap(path => ['-o', '/dev/null', `http://${to}:${port}${path}`])
+    const told = '%{http_code} %{num_connects} %{time_connect} %{time_total}\n'
+    const { stdout } = await lab.exec(from, ['curl', '-s', '-w', told, ...urls])
+    return stdout
+      .trim()
+      .split('\n')
+      .map(line => {
+        const [status, connections, connectSeconds, totalSeconds] = line.split(' ').map(Number)
+        return {
+          status: status!,
+          connections: connections!,
+          connectSeconds: connectSeconds!,
+          totalSeconds: totalSeconds!,
+        }
+      })
   }
 
   it('conversations of two minutes, requests to nginx, failed dials and an end outside', async () => {
@@ -151,15 +268,17 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     await converse('a2', 'b1', 7602, 7)
     await askNginx('a2', 'b3', 7604)
     const minute = await minuteWith(20)
+    const before = await namespaceCounters(lab, 'a3')
     const refused = await dial(lab, 'a3', lab.addresses('b2').v4, 7699, [], ['--count', '5'])
     expect(refused).toMatchObject({ opened: 0, failed: 5 })
+    const segments = segmentsOf(counted(before, await namespaceCounters(lab, 'a3')))
     expect(Math.floor(Date.now() / 60_000), 'the traffic fits in its minute').toBe(minute)
     truth.add(
       minute,
       podOf('a3'),
       { service: 'external', pod: '' },
       {
-        client: { failed: 5, ...packetsOfRefused(5) },
+        client: { failed: 5, ...segments },
       },
     )
     await minuteWith(60)
@@ -174,8 +293,12 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
       const found = new Map<string, number>()
       for (const entity of entities)
         for (const [key, value] of await reader.series(entity, firstMinute, lastMinute)) found.set(key, value)
-      const figures = [...found].filter(([key]) => !hasNoTruth.test(key))
+      const figures = [...found].filter(([key]) => !hasNoTruth.test(key) && !truth.bands.has(key))
       expect(Object.fromEntries(figures.sort())).toEqual(Object.fromEntries([...truth.series].sort()))
+      const outside = [...truth.bands].filter(
+        ([key, [least, most]]) => !((found.get(key) ?? 0) >= least && (found.get(key) ?? 0) <= most),
+      )
+      expect(outside.map(([key, band]) => [key, found.get(key), band])).toEqual([])
     })
     await eventually(async () => {
       const { nodes, calls } = await reader.topology(firstMinute, lastMinute)
@@ -186,8 +309,30 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     })
     await eventually(async () => expect(await reader.services()).toEqual([...truth.services].sort()))
     const endpoints = await reader.endpoints(podOf('b3', 'nginx').service)
-    expect(endpoints).toEqual(['GET:/broken', 'GET:/missing', 'GET:/moved', 'GET:/{id}'])
+    expect(endpoints).toEqual(['GET:/broken', 'GET:/missing', 'GET:/moved', 'GET:/slow', 'GET:/{id}'])
     const status = await product.get<{ oap: object }>('/status')
     expect(status.oap).toMatchObject({ connected: true, unknown: { intervals: 0 }, refused: {} })
   }, 300_000)
 })
+
+/** Of everything in a pod: what is sent again counts as sent, as its sockets count it. */
+function segmentsOf(counters: Readonly<Record<string, number>>) {
+  const { TcpOutSegs: first = 0, TcpRetransSegs: retransmits = 0, TcpInSegs: packetsReceived = 0 } = counters
+  return { packetsSent: first + retransmits, packetsReceived, retransmits } satisfies SideTruth
+}
+
+/** The time between two segments of each handshake as the capture has them: whoever measures around both needs longer. */
+function least(
+  handshakes: readonly CapturedHandshake[],
+  from: 'syn' | 'synAck',
+  to: 'synAck' | 'ack',
+): number {
+  // the capture cuts off microseconds, and the sockets' owner nanoseconds
+  const roundedNs = 3_000
+  return handshakes.reduce((ns, each) => ns + Math.max(0, Number(each[to] - each[from]) - roundedNs), 0)
+}
+
+function most(seconds: readonly number[]): number {
+  const roundedSeconds = 1e-6
+  return sum(seconds.map(each => (each + roundedSeconds) * 1e9))
+}

@@ -110,7 +110,8 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
         const of = said.row(edge, operation, status, flag[side])
         for (const [i, amount] of [count, count * 70, count * 900].entries()) said.add(of, i, amount)
         said.addBucket(of, slot, count)
-        const requests = { status, count, latencyMs, requestBytes: count * 70, responseBytes: count * 900 }
+        const bytes = { requestBytes: count * 70, responseBytes: count * 900 }
+        const requests = { status, count, durationMs: count * latencyMs, ...bytes }
         truth.addRequests(minute, end('web.shop', 'web-0'), end('orders.shop', 'api-0'), side, requests)
       }
     // a pod on a node without a collector: only the caller reports

@@ -1,3 +1,6 @@
+/** Known exactly, or not less than the one and not more than the other. */
+export type Figure = number | readonly [least: number, most: number]
+
 /** What one end of a call counted in a minute. */
 export interface SideTruth {
   readonly opened?: number
@@ -5,11 +8,11 @@ export interface SideTruth {
   readonly closed?: number
   readonly bytesSent?: number
   readonly bytesReceived?: number
-  readonly packetsSent?: number
-  readonly packetsReceived?: number
+  readonly packetsSent?: Figure
+  readonly packetsReceived?: Figure
   readonly retransmits?: number
   /** Nanoseconds of all handshakes together. */
-  readonly handshakeNs?: number
+  readonly handshakeNs?: Figure
 }
 
 export interface TruthEnd {
@@ -21,8 +24,8 @@ export interface TruthEnd {
 export interface RequestTruth {
   readonly status: number
   readonly count: number
-  /** Of each of them, whole. */
-  readonly latencyMs: number
+  /** Of all of them together. */
+  readonly durationMs: Figure
   readonly requestBytes: number
   readonly responseBytes: number
 }
@@ -30,6 +33,8 @@ export interface RequestTruth {
 /** What must be in OAP, named as `OapReader.series` names it. */
 export class Truth {
   readonly series = new Map<string, number>()
+  /** Those that are not known exactly. */
+  readonly bands = new Map<string, readonly [least: number, most: number]>()
   readonly services = new Set<string>()
   readonly entities = new Set<string>()
   readonly calls = new Map<string, Set<'CLIENT' | 'SERVER'>>()
@@ -54,20 +59,18 @@ export class Truth {
     side: 'client' | 'server',
     requests: RequestTruth,
   ): void {
-    const { status, count, latencyMs, requestBytes, responseBytes } = requests
+    const { status, count, durationMs, requestBytes, responseBytes } = requests
     const success = status < 500 ? count : 0
-    const common: Record<string, number> = {
+    const common: Record<string, Figure> = {
       http_call_cpm: count,
-      http_call_duration: count * latencyMs,
+      http_call_duration: durationMs,
       http_req_body_size: requestBytes,
       http_resp_body_size: responseBytes,
       [`http_status_${Math.floor(status / 100)}xx_cpm`]: count,
     }
     const ofRelation = { ...common, http_success_cpm: success }
-    const add = (metric: string, entity: string, value: number) => {
-      const key = `kubernetes_service_${metric} @ ${entity} @ ${minute}`
-      if (value > 0) this.series.set(key, (this.series.get(key) ?? 0) + value)
-    }
+    const add = (metric: string, entity: string, figure: Figure) =>
+      this.#add(`kubernetes_service_${metric} @ ${entity} @ ${minute}`, figure)
     const call = `${client.service} > ${server.service}`
     const instanceCall = `${client.service} | ${client.pod} > ${server.service} | ${server.pod}`
     for (const [name, value] of Object.entries(ofRelation)) {
@@ -79,6 +82,19 @@ export class Truth {
       add(name, server.service, value)
       add(`instance_${name}`, `${server.service} | ${server.pod}`, value)
     }
+  }
+
+  #add(key: string, figure: Figure | undefined): void {
+    if (figure === undefined || figure === 0) return
+    const known = this.bands.get(key)
+    if (typeof figure === 'number' && known === undefined) {
+      this.series.set(key, (this.series.get(key) ?? 0) + figure)
+      return
+    }
+    const [least, most] = typeof figure === 'number' ? [figure, figure] : figure
+    const [knownLeast, knownMost] = known ?? [this.series.get(key) ?? 0, this.series.get(key) ?? 0]
+    this.series.delete(key)
+    this.bands.set(key, [knownLeast + least, knownMost + most])
   }
 
   #side(minute: number, side: 'client' | 'server', client: TruthEnd, server: TruthEnd, of: SideTruth): void {
@@ -101,15 +117,14 @@ export class Truth {
     for (const [prefix, entity, isRelation] of entities) {
       this.entities.add(entity)
       for (const [name, value] of Object.entries(figuresOf(side, of))) {
-        if (!value) continue
         const key = `${prefix}${name.replace('~', isRelation ? `${side}_` : '')} @ ${entity} @ ${minute}`
-        this.series.set(key, (this.series.get(key) ?? 0) + value)
+        this.#add(key, value)
       }
     }
   }
 }
 
-function figuresOf(side: 'client' | 'server', of: SideTruth): Record<string, number | undefined> {
+function figuresOf(side: 'client' | 'server', of: SideTruth): Record<string, Figure | undefined> {
   const opened =
     side === 'client'
       ? {

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
@@ -177,6 +178,7 @@ static struct {
 	struct address to;
 	int started, opened, failed, broken;
 	uint64_t sent, received;
+	uint64_t opening_ns, lasting_ns; /* until connect() returned, and until the end, of those that opened */
 	int last_error;
 } dialled = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -224,11 +226,21 @@ static int open_connection(struct connection *c)
 	return 0;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
 static void dial_once(void)
 {
 	struct connection c = {.fd = prepare(), .open = true};
 	struct address own = {.length = sizeof(own.storage)};
+	uint64_t begun = now_ns();
 	int refused = open_connection(&c);
+	uint64_t opened = now_ns();
 
 	if (refused == 0) {
 		getsockname(c.fd, (struct sockaddr *)&own.storage, &own.length);
@@ -241,6 +253,10 @@ static void dial_once(void)
 	dialled.failed += refused != 0;
 	dialled.broken += c.error != 0;
 	dialled.last_error = refused ? refused : c.error ? c.error : dialled.last_error;
+	if (refused == 0) {
+		dialled.opening_ns += opened - begun;
+		dialled.lasting_ns += now_ns() - begun;
+	}
 	dialled.sent += c.sent;
 	dialled.received += c.received;
 	pthread_mutex_unlock(&dialled.lock);
@@ -275,9 +291,10 @@ static void dial(const char *address, const char *port)
 	for (int i = 0; i < options.concurrent; i++)
 		pthread_join(threads[i], NULL);
 	free(threads);
-	print_json("{\"opened\":%d,\"failed\":%d,\"broken\":%d,\"sent\":%lu,\"received\":%lu,\"lastError\":\"%s\"}",
-		   dialled.opened, dialled.failed, dialled.broken, dialled.sent, dialled.received,
-		   error_name(dialled.last_error));
+	print_json("{\"opened\":%d,\"failed\":%d,\"broken\":%d,\"sent\":%lu,\"received\":%lu,\"openingNs\":%lu,"
+		   "\"lastingNs\":%lu,\"lastError\":\"%s\"}",
+		   dialled.opened, dialled.failed, dialled.broken, dialled.sent, dialled.received, dialled.opening_ns,
+		   dialled.lasting_ns, error_name(dialled.last_error));
 }
 
 static void parse_options(int argc, char **argv)
