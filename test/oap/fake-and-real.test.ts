@@ -236,11 +236,16 @@ describe.skipIf(missing !== '')(`the fake OAP and the real one ${missing}`, () =
     expect(fedMetrics().filter(name => !filled.has(name))).toEqual([])
   })
 
-  it('is told from one without a receiver before anything is sent', async () => {
+  it('are told from one without a receiver, and from nobody, before anything is sent', async () => {
     const at = { host: '127.0.0.1', port: real.ports.rest }
     const good = await checkOap(real.address, optionsOf([]), at)
     expect(good.missing).toEqual([])
     expect(good.found.join('; ')).toMatch(/takes access logs; version 10\.1\.0.*; \d+ metrics/)
+    const without = await FakeOap.start({ hasReceiver: false })
+    const bare = await checkOap(without.address, optionsOf([]), at)
+    without.stop()
+    expect(bare.missing).toEqual([expect.stringContaining('receiver-ebpf is off')])
+    expect(bare.found.join()).not.toContain('takes access logs')
     const nobody = await checkOap('127.0.0.1:1', optionsOf([]), at)
     expect(nobody.missing.join()).toMatch(/ECONNREFUSED/)
   })

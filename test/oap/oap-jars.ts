@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -8,6 +8,8 @@ export const oapVersion = '10.1.0'
 
 const cache = fileURLToPath(new URL(`../../.cache/oap/${oapVersion}`, import.meta.url))
 const folder = join(cache, 'lib')
+/** Holds what the jars were fetched by. */
+const marker = join(cache, 'complete')
 
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -15,6 +17,16 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <artifactId>oap-jars</artifactId>
   <version>1</version>
   <packaging>pom</packaging>
+  <dependencyManagement>
+    <dependencies>
+      <!-- as OAP is released: without it Maven takes classes that do not fit the library for TLS -->
+      <dependency>
+        <groupId>io.netty</groupId>
+        <artifactId>netty-tcnative-classes</artifactId>
+        <version>2.0.65.Final</version>
+      </dependency>
+    </dependencies>
+  </dependencyManagement>
   <dependencies>
     <dependency>
       <groupId>org.apache.skywalking</groupId>
@@ -27,7 +39,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 /** The folder with the server's jars; undefined if they are not on this machine. */
 export function oapJars(): string | undefined {
-  return existsSync(join(cache, 'complete')) ? folder : undefined
+  return existsSync(marker) && readFileSync(marker, 'utf8') === pom ? folder : undefined
 }
 
 /** Why no OAP can be started here without fetching anything; undefined if it can. */
@@ -52,7 +64,7 @@ export async function fetchOapJars(say: (line: string) => void): Promise<string>
     await maven(building).finally(() => clearInterval(progress))
     rmSync(folder, { recursive: true, force: true })
     renameSync(join(building, 'lib'), folder)
-    writeFileSync(join(cache, 'complete'), `${readdirSync(folder).length}\n`)
+    writeFileSync(marker, pom)
   } finally {
     rmSync(building, { recursive: true, force: true })
   }

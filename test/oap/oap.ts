@@ -15,6 +15,8 @@ export interface OapPorts {
 export interface OapOptions {
   /** Senders must give it in the header `authentication`. */
   readonly token?: string
+  /** Files; senders must have a certificate that `ca` signed. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string }
   /** Rules for OpenTelemetry metrics among those that are shipped; compiling them takes some seconds. */
   readonly metricRules?: string
   /** Free ones by default. */
@@ -42,6 +44,8 @@ export class Oap {
   readonly ports: OapPorts
   readonly #options: OapOptions
   readonly #jars: string
+  /** Where receivers have a port of their own. */
+  #corePort = 0
   #child: ChildProcess | undefined
 
   private constructor(jars: string, ports: OapPorts, options: OapOptions) {
@@ -59,6 +63,7 @@ export class Oap {
       metrics: await freePort(),
     }
     const oap = new Oap(jars, ports, options)
+    oap.#corePort = await freePort()
     if (options.detached !== true) live.add(oap)
     try {
       await oap.restart()
@@ -176,6 +181,7 @@ export class Oap {
       SW_TEST_METRICS_PORT: String(this.ports.metrics),
       ...(this.#options.metricRules === undefined ? {} : { SW_TEST_METRIC_RULES: this.#options.metricRules }),
       ...(this.#options.token === undefined ? {} : { SW_TEST_TOKEN: this.#options.token }),
+      ...this.#tlsSettings(),
     }
     const detached = this.#options.detached === true
     // setpriv has the kernel kill the server when the thread that starts it ends, however that happens
@@ -186,6 +192,19 @@ export class Oap {
       closeSync(log)
     }
     this.#child.on('error', () => {}) // seen as a server that does not run
+  }
+
+  #tlsSettings(): Record<string, string> {
+    const { tls } = this.#options
+    if (tls === undefined) return {}
+    return {
+      SW_TEST_GRPC_PORT: String(this.#corePort),
+      SW_TEST_RECEIVER_PORT: String(this.ports.grpc),
+      SW_TEST_TLS: 'true',
+      SW_TEST_TLS_CERT: tls.cert,
+      SW_TEST_TLS_KEY: tls.key,
+      SW_TEST_TLS_CA: tls.ca,
+    }
   }
 
   async #exit(): Promise<void> {
