@@ -21,7 +21,8 @@ class Judge final : public Sink {
       if (c < 0x20 || c >= 0x7f) abort();
     }
     for (const char c : m.operation) Add(static_cast<uint8_t>(c));
-    Add(m.status), Add(m.key), Add(m.flags), Add(m.bytes), Add(m.first_ns), Add(m.last_ns);
+    Add(m.status), Add(m.grpc_status), Add(m.key), Add(m.flags), Add(m.bytes), Add(m.first_ns),
+        Add(m.last_ns);
   }
   // From here on it depends on where packets begin, so divisions may differ.
   void OutOfStep(Side) override { settled_ = true; }

@@ -25,17 +25,19 @@ constexpr uint8_t kEnds = 2;
 constexpr uint8_t kError = 4;
 constexpr uint8_t kNoLatency = 8;    // stream, push, blocking, queued: its time says nothing about the server
 constexpr uint8_t kNoResponse = 16;  // a request that nobody answers
-constexpr uint8_t kGrpc = 32;        // the operation or the status is gRPC's
+constexpr uint8_t kGrpc = 32;        // the message says that it is gRPC's
 constexpr uint8_t kUnkeyed = 64;     // of a whole connection: every open request ends with this status
+constexpr uint8_t kNotGrpc = 128;    // it says that it is something else
 
 struct Message {
   enum class Kind : uint8_t { kRequest, kResponse };
   Kind kind = Kind::kRequest;
   uint8_t flags = kBegins | kEnds;
-  uint32_t status = kUnknownStatus;  // protocol's own code; of responses
-  uint64_t key = 0;                  // a response answers the oldest open request of its key
-  uint64_t bytes = 0;                // of this part
-  uint64_t first_ns = 0;             // arrival of the first and last byte of this part
+  uint32_t status = kUnknownStatus;       // protocol's own code; of responses
+  uint32_t grpc_status = kUnknownStatus;  // what it is instead if the request was gRPC's
+  uint64_t key = 0;                       // a response answers the oldest open request of its key
+  uint64_t bytes = 0;                     // of this part
+  uint64_t first_ns = 0;                  // arrival of the first and last byte of this part
   uint64_t last_ns = 0;
   std::string_view operation;  // of requests, valid during the call; empty: not known
 };

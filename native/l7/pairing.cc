@@ -13,10 +13,39 @@ uint8_t RowFlags(uint8_t flags) {
                               ((flags & kNoLatency) != 0 ? kRowNoLatency : 0));
 }
 
+// What gRPC makes of an answer that does not come from its server, but from a proxy before it.
+uint32_t GrpcOfHttp(uint32_t status) {
+  switch (status) {
+    case 400:
+      return 13;  // INTERNAL
+    case 401:
+      return 16;  // UNAUTHENTICATED
+    case 403:
+      return 7;  // PERMISSION_DENIED
+    case 404:
+      return 12;  // UNIMPLEMENTED
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;  // UNAVAILABLE
+    default:
+      return 2;  // UNKNOWN
+  }
+}
+
+// The status that a part of a response gives to a request of gRPC. A 200 has its own at the end, unless it is
+// known to be something else.
+uint32_t GrpcStatusOf(const Message& message) {
+  if (message.grpc_status != kUnknownStatus) return message.grpc_status;
+  if (message.status == kUnknownStatus) return kUnknownStatus;
+  return message.status == 200 && (message.flags & kNotGrpc) == 0 ? kUnknownStatus
+                                                                  : GrpcOfHttp(message.status);
+}
+
 }  // namespace
 
 void Pairing::Emit(const Message& message) {
-  if ((message.flags & kGrpc) != 0) protocol_ = Protocol::kGrpc;
   const bool unsure = Settles(message);
   heard_ns_ = message.last_ns;
   if (unsure) return;
@@ -52,7 +81,21 @@ bool Pairing::Settles(const Message& message) {
 }
 
 uint32_t Pairing::Intern(const Message& message) {
-  return ledger_.Intern(protocol_, message.operation.empty() ? "{unknown}" : message.operation);
+  const bool grpc = (message.flags & kGrpc) != 0;
+  grpc_ = grpc_ || grpc;
+  plain_ = plain_ || (message.flags & kNotGrpc) != 0;
+  return ledger_.Intern(grpc ? Protocol::kGrpc : protocol_,
+                        message.operation.empty() ? "{unknown}" : message.operation);
+}
+
+// A request of which it could not be read whose it is, and whose response says it.
+void Pairing::TurnToGrpc(Open& open) {
+  constexpr std::string_view kMethod = "POST /";
+  const std::string name(ledger_.Name(open.operation));
+  const bool is_route = name.compare(0, kMethod.size(), kMethod) == 0;
+  ledger_.Release(open.operation);
+  open.operation = ledger_.Intern(Protocol::kGrpc, is_route ? name.substr(kMethod.size()) : name);
+  grpc_ = true;
 }
 
 uint32_t Pairing::Find(uint64_t key) {
@@ -115,7 +158,10 @@ void Pairing::Response(const Message& message) {
   if (open.response_ns == 0) open.response_ns = message.first_ns;
   open.response_bytes += message.bytes;
   open.last_ns = message.last_ns;
-  if (message.status != kUnknownStatus) open.status = message.status;
+  if ((message.flags & kGrpc) != 0 && (open.flags & (kGrpc | kNotGrpc)) == 0 && !IsGrpc(open))
+    TurnToGrpc(open);
+  const uint32_t status = IsGrpc(open) ? GrpcStatusOf(message) : message.status;
+  if (status != kUnknownStatus) open.status = status;
   const auto flags = static_cast<uint8_t>(message.flags & (kError | kNoLatency));
   const uint8_t before = open.flags;
   open.flags = static_cast<uint8_t>(open.flags | flags);
@@ -133,7 +179,12 @@ void Pairing::Response(const Message& message) {
 }
 
 void Pairing::BookOne(const Open& open, uint64_t request_bytes) {
-  ledger_.Book(rows_, {open.operation, open.status, RowFlags(open.flags), request_bytes, open.response_bytes,
+  uint8_t flags = open.flags;
+  if (IsGrpc(open)) {
+    const bool failed = open.status != kUnknownStatus && open.status != 0;
+    flags = static_cast<uint8_t>(failed ? flags | kError : flags & ~kError);
+  }
+  ledger_.Book(rows_, {open.operation, open.status, RowFlags(flags), request_bytes, open.response_bytes,
                        UsBetween(open.first_ns, open.response_ns), UsBetween(open.first_ns, open.last_ns)});
 }
 

@@ -3,6 +3,8 @@
 //
 // Where order alone tells and several requests are under way, a loss makes it unknown whose answers come.
 // Then requests have no known answer until the connection was quiet for a second.
+//
+// Of HTTP/2 each request says whether it is gRPC's; where it could not be read, its response does.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +44,8 @@ class Pairing final : public Sink {
   uint64_t Oldest(uint64_t key, uint64_t bits);
 
   uint32_t& Rows() { return rows_; }
-  Protocol Speaks() const { return protocol_; }
+  // gRPC, if every request was.
+  Protocol Speaks() const { return grpc_ && !plain_ ? Protocol::kGrpc : protocol_; }
   uint32_t OpenRequests() const { return count_ + beyond_; }
 
  private:
@@ -63,6 +66,8 @@ class Pairing final : public Sink {
   void GiveUpAll();
   bool Settles(const Message& message);
   uint32_t Intern(const Message& message);
+  bool IsGrpc(const Open& open) const { return ledger_.ProtocolOf(open.operation) == Protocol::kGrpc; }
+  void TurnToGrpc(Open& open);
 
   Ledger& ledger_;
   PairingCounters& counters_;
@@ -76,6 +81,8 @@ class Pairing final : public Sink {
   bool shaken_ = false;     // something was missing, and it was not quiet since
   bool settling_ = false;   // whose answers come is not known
   bool gap_ = false;
+  bool grpc_ = false;      // a request was gRPC's
+  bool plain_ = false;     // a request was not
   uint64_t heard_ns_ = 0;  // last message
 };
 

@@ -25,6 +25,7 @@ class Listener final : public Sink {
     const bool request = m.kind == Message::Kind::kRequest;
     std::string line =
         request ? "> " + std::string(m.operation) : "< " + std::to_string(static_cast<int32_t>(m.status));
+    if (m.grpc_status != kUnknownStatus) line += "/" + std::to_string(m.grpc_status);
     if (request) operations.emplace_back(m.operation);
     if (m.key != 0) line += " #" + std::to_string(m.key);
     const char* kNames[] = {"begin", "end", "error", "nolatency", "noresponse", "grpc", "unkeyed"};

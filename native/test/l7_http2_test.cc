@@ -105,7 +105,106 @@ TEST("l7 http2: gRPC has its status in trailers, or in the only headers; resets 
       "> shop.v1.Cart/AddItem #1 begin grpc\n>  #1 end\n> shop.v1.Cart/Empty #3 grpc\n> shop.v1.Cart/Watch "
       "#5 "
       "grpc\n"
-      "< -1 #1 begin grpc\n< -1 #1 goes-on\n< 0 #1 end grpc\n< 5 #3 error grpc\n< 1 #5 end error grpc\n");
+      "< 200 #1 begin grpc\n< -1 #1 goes-on\n< -1/0 #1 end grpc\n< 200/5 #3 grpc\n< -1/1 #5 end\n");
+}
+
+namespace {
+
+const char* const kCancel = "\0\0\0\10";
+
+// What a connection that begins with `turns` has said in the end: protocol, operation, status, and `!` for an
+// error.
+std::vector<std::string> Booked(const std::vector<Turn>& turns, Protocol speaks) {
+  Ledger ledger;
+  PairingCounters counters;
+  std::vector<std::string> booked;
+  Pairing pairing(Protocol::kHttp2, ledger, counters);
+  Http2Parser parser;
+  uint64_t ns = 0;
+  for (const Turn& turn : turns)
+    parser.Eat(turn.side, reinterpret_cast<const uint8_t*>(turn.bytes.data()), turn.bytes.size(), ++ns,
+               pairing);
+  pairing.Close();
+  CHECK(pairing.Speaks() == speaks);
+  ledger.Take(pairing.Rows(), [&](const LedgerRow& row) {
+    for (uint32_t i = 0; i < row.count; i++)
+      booked.push_back((ledger.ProtocolOf(row.operation) == Protocol::kGrpc ? "grpc " : "http ") +
+                       std::string(ledger.Name(row.operation)) + " " +
+                       std::to_string(static_cast<int32_t>(row.status)) +
+                       ((row.flags & kRowError) != 0 ? "!" : ""));
+  });
+  std::sort(booked.begin(), booked.end());
+  return booked;
+}
+
+}  // namespace
+
+TEST("l7 http2: a reset makes no connection gRPC, and gives no status to what is not") {
+  Encoder client, server;
+  const std::string ok = server.Block({{":status", "200"}, {"content-type", "text/html"}});
+  CHECK_EQ(
+      Joined(Booked(
+          {Client(kHello + Frame(1, 5, 1, client.Block(Get("/a")))),
+           Server(kServerHello + Frame(1, 5, 1, ok)), Client(Frame(1, 5, 3, client.Block(Get("/b")))),
+           Client(Frame(3, 0, 3, std::string(kCancel, 4))), Client(Frame(1, 5, 5, client.Block(Get("/c")))),
+           Server(Frame(1, 4, 5, server.Block({{":status", "404"}}))),
+           Client(Frame(3, 0, 5, std::string(kCancel, 4)))},
+          Protocol::kHttp2)),
+      "http GET /a 200\nhttp GET /b -1\nhttp GET /c 404\n");
+}
+
+TEST("l7 http2: gRPC and REST share a connection, and each is what it is") {
+  Encoder client, server;
+  const Headers head = {{":status", "200"}, {"content-type", "application/grpc"}};
+  const std::string rpc = server.Block(head), done = server.Block({{"grpc-status", "0"}});
+  const std::string page = server.Block({{":status", "502"}, {"content-type", "application/json"}});
+  const std::string other = server.Block(head), failed = server.Block({{"grpc-status", "5"}});
+  CHECK_EQ(Joined(Booked({Client(kHello + Frame(1, 5, 1, client.Block(Rpc("/shop.v1.Cart/Add"))) +
+                                 Frame(1, 5, 3, client.Block(Get("/a"))) +
+                                 Frame(1, 5, 5, client.Block(Rpc("/shop.v1.Cart/Add")))),
+                          Server(kServerHello + Frame(1, 4, 1, rpc) + Frame(1, 5, 1, done) +
+                                 Frame(1, 5, 3, page) + Frame(1, 4, 5, other) + Frame(1, 5, 5, failed))},
+                         Protocol::kHttp2)),
+           "grpc shop.v1.Cart/Add 0\ngrpc shop.v1.Cart/Add 5!\nhttp GET /a 502!\n");
+  // gRPC-Web has its status in the body.
+  Headers web = Rpc("/shop.v1.Cart/Add");
+  web[3].second = "application/grpc-web+proto";
+  CHECK_EQ(Joined(Booked({Client(kHello + Frame(1, 5, 1, Encoder().Block(web))),
+                          Server(kServerHello + Frame(1, 5, 1, Encoder().Block({{":status", "200"}})))},
+                         Protocol::kHttp2)),
+           "http POST /shop.v1.Cart/Add 200\n");
+}
+
+TEST("l7 http2: what a proxy answers to gRPC is the status that its clients make of it") {
+  const std::pair<const char*, uint32_t> kStatuses[] = {{"200", 2},  {"204", 2},  {"400", 13}, {"401", 16},
+                                                        {"403", 7},  {"404", 12}, {"429", 14}, {"500", 2},
+                                                        {"502", 14}, {"503", 14}, {"504", 14}};
+  for (const auto& [status, code] : kStatuses) {
+    Encoder client, server;
+    const std::string page = server.Block({{":status", status}, {"content-type", "text/html"}});
+    CHECK_EQ(Joined(Booked({Client(kHello + Frame(1, 5, 1, client.Block(Rpc("/a.B/c")))),
+                            Server(kServerHello + Frame(1, 4, 1, page) + Frame(0, 1, 1, "<html>"))},
+                           Protocol::kGrpc)),
+             "grpc a.B/c " + std::to_string(code) + "!\n");
+    // One that has a status of its own says it later.
+    CHECK_EQ(Joined(Booked({Client(kHello + Frame(1, 5, 1, Encoder().Block(Rpc("/a.B/c")))),
+                            Server(kServerHello + Frame(1, 4, 1, Encoder().Block({{":status", status}})) +
+                                   Frame(1, 5, 1, Encoder().Block({{"grpc-status", "0"}})))},
+                           Protocol::kGrpc)),
+             "grpc a.B/c 0\n");
+  }
+}
+
+TEST("l7 http2: joined in the middle, a response says that its request was gRPC") {
+  Encoder client, server;
+  client.Block({{":method", "POST"}, {"content-type", "application/grpc"}});
+  const Headers call = {{":method", "POST"}, {":path", "/a.B/c"}, {"content-type", "application/grpc"}};
+  const std::string head = server.Block({{":status", "200"}, {"content-type", "application/grpc"}});
+  CHECK_EQ(Joined(Booked({Client(kHello + Frame(1, 5, 1, client.Block(call))),
+                          Server(kServerHello + Frame(1, 4, 1, head) +
+                                 Frame(1, 5, 1, server.Block({{"grpc-status", "0"}})))},
+                         Protocol::kGrpc)),
+           "grpc a.B/c 0\n");
 }
 
 TEST("l7 http2: header blocks of a real encoder, with evictions and changes of the table's size") {

@@ -37,6 +37,14 @@ Field StaticField(uint64_t index) {
   return index == 31 ? Field::kContentType : Field::kOther;
 }
 
+// Not gRPC-Web, which has its status in the body.
+bool IsGrpc(std::string_view content_type) {
+  constexpr std::string_view kType = "application/grpc";
+  if (content_type.substr(0, kType.size()) != kType) return false;
+  return content_type.size() == kType.size() || content_type[kType.size()] == '+' ||
+         content_type[kType.size()] == ';';
+}
+
 // Small decimal numbers; kNoNumber for what is none.
 uint16_t Number(std::string_view text) {
   uint32_t number = 0;
@@ -207,7 +215,7 @@ void HpackDecoder::LiteralDone() {
       entry.value = Number(word);
       break;
     case Field::kContentType:
-      entry.value = word.substr(0, 16) == "application/grpc";
+      entry.value = IsGrpc(word);
       break;
     case Field::kPath:
     case Field::kOther:
@@ -277,6 +285,7 @@ void HpackDecoder::Use(const Entry& entry) {
       block_.grpc_status = entry.value;
       return;
     case Field::kContentType:
+      block_.has_content_type = true;
       block_.is_grpc = entry.value == 1;
       return;
     case Field::kPath: {

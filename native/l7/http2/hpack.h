@@ -19,6 +19,7 @@ struct HeaderBlock {
   static constexpr size_t kMaxPath = 192;
   bool has_unknown = false;  // a field that could be any
   bool has_method = false, has_path = false, has_status = false, has_grpc_status = false;
+  bool has_content_type = false;
   bool is_grpc = false;
   bool path_cut = false;
   uint8_t method = 0;  // index for MethodName

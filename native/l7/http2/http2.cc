@@ -24,7 +24,9 @@ enum Type : uint8_t {
   kContinuation
 };
 constexpr uint8_t kEndStream = 1, kEndHeaders = 4, kPadded = 8, kHasPriority = 32;
-constexpr uint32_t kCancelled = 1, kUnavailable = 14, kInternal = 13;  // of gRPC
+// Of gRPC.
+constexpr uint32_t kCancelled = 1, kPermissionDenied = 7, kResourceExhausted = 8, kInternal = 13,
+                   kUnavailable = 14;
 
 uint32_t U32(const uint8_t* b) {
   return static_cast<uint32_t>(b[0]) << 24 | static_cast<uint32_t>(b[1]) << 16 |
@@ -81,8 +83,24 @@ bool BeginsStream(Side side, const uint8_t* bytes, size_t size) {
 
 // RST_STREAM's code as gRPC reports it.
 uint32_t GrpcOfReset(uint32_t code) {
-  if (code == 8) return kCancelled;
-  return code == 7 || code == 0xb ? kUnavailable : kInternal;
+  switch (code) {
+    case 7:
+      return kUnavailable;
+    case 8:
+      return kCancelled;
+    case 0xb:
+      return kResourceExhausted;
+    case 0xc:
+      return kPermissionDenied;
+    default:
+      return kInternal;
+  }
+}
+
+// Of a block: whether what it belongs to is gRPC's.
+uint8_t KindOf(const HeaderBlock& block) {
+  if (block.is_grpc) return kGrpc;
+  return block.has_content_type || !block.has_unknown ? kNotGrpc : 0;
 }
 
 }  // namespace
@@ -254,10 +272,10 @@ void Http2Parser::Request(const Direction& d, uint64_t ns, Sink& sink) {
   OperationText operation;
   Message message;
   message.flags = static_cast<uint8_t>((begins ? kBegins : 0) | (d.ends_stream ? kEnds : 0));
+  if (begins && d.block_good) message.flags |= KindOf(block);
   if (begins && d.block_good && block.has_method && block.has_path) {
     const std::string_view path(block.path, block.path_size);
     if (block.is_grpc) {
-      message.flags |= kGrpc;
       AddRpc(path, block.path_cut, operation);
     } else {
       const std::string_view method = MethodName(block.method);
@@ -283,15 +301,11 @@ void Http2Parser::Response(const Direction& d, uint64_t ns, Sink& sink) {
   const bool begins = block.has_status || ((block.has_unknown || !d.block_good) && !d.ends_stream);
   message.flags = static_cast<uint8_t>((begins ? kBegins : 0) | (d.ends_stream ? kEnds : 0));
   if (d.block_good) {
-    const bool grpc = block.is_grpc || block.has_grpc_status;
-    if (grpc) message.flags |= kGrpc;
-    if (block.has_grpc_status)
-      message.status = block.grpc_status;
-    else if (block.has_status && !grpc)
-      message.status = block.status;
-    const bool error =
-        block.has_grpc_status ? block.grpc_status != 0 : block.has_status && block.status >= 500;
-    if (error) message.flags |= kError;
+    // The end of a response has no content type.
+    message.flags |= block.has_grpc_status ? kGrpc : block.has_status ? KindOf(block) : uint8_t{0};
+    if (block.has_status) message.status = block.status;
+    if (block.has_grpc_status) message.grpc_status = block.grpc_status;
+    if (block.has_status && block.status >= 500) message.flags |= kError;
   }
   message.key = d.stream;
   message.bytes = d.bytes;
@@ -304,8 +318,8 @@ void Http2Parser::Reset(const Direction& d, uint64_t ns, Sink& sink) {
   if (d.code == 0) return;  // the response was complete, the rest of the request is not wanted
   Message message;
   message.kind = Message::Kind::kResponse;
-  message.flags = kEnds | kError | kGrpc;
-  message.status = GrpcOfReset(d.code);
+  message.flags = kEnds;
+  message.grpc_status = GrpcOfReset(d.code);
   message.key = d.stream;
   message.bytes = d.bytes;
   message.first_ns = d.first_ns;

@@ -3,8 +3,8 @@
 // flag END_STREAM or a reset ends them.
 //
 // A later part with an unknown status leaves the status as it was. Only gRPC has its status at the end. A
-// reset ends the stream without a status of its own; the one it has is for gRPC alone, which maps resets to
-// its own codes.
+// reset ends the stream without a status of its own; gRPC maps it to its codes. Which of the two a stream is,
+// its request says, so that both may share a connection.
 #pragma once
 
 #include "../operation.h"
