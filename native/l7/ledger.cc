@@ -20,13 +20,13 @@ Ledger::Ledger(const LedgerOptions& options) : options_(options) {
   for (size_t i = 0; i < kProtocols; i++) {
     operations_[i].name = "{other}";
     operations_[i].protocol = static_cast<Protocol>(i);
-    operations_[i].used = true;
+    operations_[i].idle = Idle::kNever;
   }
   size_t slots = 16;
   while (slots < 2 * options.max_operations) slots *= 2;
   index_.assign(slots, kNone);
-  for (uint32_t i = options.max_operations; i-- > 0;)
-    free_operations_.push_back(static_cast<uint32_t>(kProtocols + i));
+  idle_.resize(options.max_operations);
+  for (uint32_t i = 0; i < options.max_operations; i++) NoteIdle(static_cast<uint32_t>(kProtocols + i));
   rows_.resize(options.max_rows);
   for (uint32_t i = options.max_rows; i-- > 0;) {
     rows_[i].next = free_row_;
@@ -51,22 +51,41 @@ uint32_t Ledger::Intern(Protocol protocol, std::string_view name) {
     ++known.held;
     return index_[at];
   }
-  if (free_operations_.empty() && !MakeRoom()) {
+  const uint32_t operation = TakeIdle();
+  if (operation == kNone) {
     ++counters_.other;
     const auto other = static_cast<uint32_t>(protocol);
     ++operations_[other].held;
     return other;
   }
-  const uint32_t operation = free_operations_.back();
-  free_operations_.pop_back();
   Operation& fresh = operations_[operation];
+  if (fresh.placed) Unplace(operation);
   fresh.name.assign(name);
   fresh.hash = hash;
   fresh.held = 1;
   fresh.protocol = protocol;
-  fresh.used = true;
+  fresh.placed = true;
   Place(operation);
   return operation;
+}
+
+// It stays known until another one needs its place.
+void Ledger::NoteIdle(uint32_t operation) {
+  operations_[operation].idle = Idle::kListed;
+  idle_[(idle_first_ + idle_count_++) % idle_.size()] = operation;
+}
+
+// One that nobody holds, of all the one that waits longest. Each that is passed over had to be released
+// before it came in, so that this costs nothing on average.
+uint32_t Ledger::TakeIdle() {
+  while (idle_count_ > 0) {
+    const uint32_t operation = idle_[idle_first_];
+    idle_first_ = static_cast<uint32_t>((idle_first_ + 1) % idle_.size());
+    --idle_count_;
+    operations_[operation].idle = Idle::kNo;
+    if (operations_[operation].held == 0) return operation;
+  }
+  return kNone;
 }
 
 void Ledger::Place(uint32_t operation) {
@@ -76,19 +95,18 @@ void Ledger::Place(uint32_t operation) {
   index_[at] = operation;
 }
 
-// Forgets the operations that nobody holds.
-bool Ledger::MakeRoom() {
-  std::fill(index_.begin(), index_.end(), kNone);
-  for (uint32_t i = kProtocols; i < operations_.size(); i++) {
-    if (!operations_[i].used) continue;
-    if (operations_[i].held > 0) {
-      Place(i);
-      continue;
-    }
-    operations_[i].used = false;
-    free_operations_.push_back(i);
+// What comes behind it in its run moves up, so that everything is still found from where its hash says.
+void Ledger::Unplace(uint32_t operation) {
+  const size_t mask = index_.size() - 1;
+  size_t hole = operations_[operation].hash & mask;
+  while (index_[hole] != operation) hole = (hole + 1) & mask;
+  for (size_t at = (hole + 1) & mask; index_[at] != kNone; at = (at + 1) & mask) {
+    const size_t home = operations_[index_[at]].hash & mask;
+    if (((at - home) & mask) < ((at - hole) & mask)) continue;
+    index_[hole] = index_[at];
+    hole = at;
   }
-  return !free_operations_.empty();
+  index_[hole] = kNone;
 }
 
 uint32_t Ledger::NewRow(const Outcome& outcome) {
@@ -120,19 +138,22 @@ void Ledger::Book(uint32_t& head, const Outcome& outcome) {
   row.request_bytes += outcome.request_bytes;
   row.response_bytes += outcome.response_bytes;
   if (outcome.status == kUnknownStatus || (outcome.flags & kRowNoLatency) != 0) return;
-  row.first_byte_sum_us += outcome.first_byte_us;
-  row.last_byte_sum_us += outcome.last_byte_us;
   const int index = BucketOf(outcome.first_byte_us);
   uint32_t bucket = row.buckets;
   while (bucket != kNone && buckets_[bucket].index != index) bucket = buckets_[bucket].next;
   if (bucket == kNone) {
     bucket = free_bucket_;
-    if (bucket == kNone) return;  // counted all the same, but its time has no bucket
+    if (bucket == kNone) {
+      ++counters_.untimed;
+      return;
+    }
     free_bucket_ = buckets_[bucket].next;
     buckets_[bucket] = {index, 0, row.buckets};
     row.buckets = bucket;
   }
   ++buckets_[bucket].value;
+  row.first_byte_sum_us += outcome.first_byte_us;
+  row.last_byte_sum_us += outcome.last_byte_us;
 }
 
 void Ledger::Free(uint32_t& head) {

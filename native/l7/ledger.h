@@ -23,8 +23,9 @@ struct LedgerOptions {
 };
 
 struct LedgerCounters {
-  uint64_t other = 0;  // messages booked as {other}: there was no room for their operation
-  uint64_t lost = 0;   // messages that found no room at all
+  uint64_t other = 0;    // messages booked as {other}: there was no room for their operation
+  uint64_t lost = 0;     // messages that found no room at all
+  uint64_t untimed = 0;  // messages that are counted, and whose time had no bucket: it is in no sum either
 };
 
 // One request and its end.
@@ -80,7 +81,10 @@ class Ledger {
   // The number of an operation, which is the caller's until it releases it.
   uint32_t Intern(Protocol protocol, std::string_view name);
   void Hold(uint32_t operation) { ++operations_[operation].held; }
-  void Release(uint32_t operation) { --operations_[operation].held; }
+  void Release(uint32_t operation) {
+    Operation& released = operations_[operation];
+    if (--released.held == 0 && released.idle == Idle::kNo) NoteIdle(operation);
+  }
 
   // Adds to the rows of a connection; `head` is kNone while it has none.
   void Book(uint32_t& head, const Outcome& outcome);
@@ -110,15 +114,20 @@ class Ledger {
   uint32_t FreeRows() const { return free_row_count_; }
 
  private:
+  // Whether it is among those that may be forgotten; the names of {other} never are.
+  enum class Idle : uint8_t { kNo, kListed, kNever };
   struct Operation {
     std::string name;
     uint64_t hash = 0;
     uint32_t held = 0;
     Protocol protocol = Protocol::kUnknown;
-    bool used = false;
+    Idle idle = Idle::kNo;
+    bool placed = false;  // in the index
   };
-  bool MakeRoom();
+  void NoteIdle(uint32_t operation);
+  uint32_t TakeIdle();
   void Place(uint32_t operation);
+  void Unplace(uint32_t operation);
   uint32_t NewRow(const Outcome& outcome);
   void Free(uint32_t& head);
 
@@ -126,7 +135,9 @@ class Ledger {
   LedgerCounters counters_;
   std::vector<Operation> operations_;  // first one {other} per protocol
   std::vector<uint32_t> index_;        // by hash, open addressing
-  std::vector<uint32_t> free_operations_;
+  std::vector<uint32_t> idle_;  // a ring of operations that nobody held when they came in, oldest first
+  uint32_t idle_first_ = 0;
+  uint32_t idle_count_ = 0;
   std::vector<LedgerRow> rows_;
   std::vector<LedgerBucket> buckets_;
   std::vector<OpenRequest> requests_;

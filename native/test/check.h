@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <sstream>
 #include <string>
@@ -39,6 +40,13 @@ void Equal(const A& a, const B& b, const char* text, const char* file, int line)
   std::ostringstream out;
   out << text << ": " << a << " is not " << b;
   Fail(file, line, out.str());
+}
+
+// Processor time of this thread: what others do on the machine is not in it.
+inline double CpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
 }  // namespace skybraid::check
