@@ -70,10 +70,12 @@ void Conversations::Ignore(uint64_t connection) {
 Conversations::Entry& Conversations::Touch(uint64_t connection, const Origin& from) {
   const auto found = entries_.find(connection);
   if (found != entries_.end()) {
-    used_.splice(used_.end(), used_, found->second.use);
+    if (!found->second.done) used_.splice(used_.end(), used_, found->second.use);
     return found->second;
   }
-  if (entries_.size() >= options_.max_connections) Erase(entries_.find(used_.front()));
+  // One that is not read any more is no loss.
+  if (entries_.size() >= options_.max_connections)
+    Erase(entries_.find(done_.empty() ? used_.front() : done_.front()));
   MakeRoom(sizeof(Waiting));
   Entry& entry = entries_[connection];
   entry.use = used_.insert(used_.end(), connection);
@@ -105,6 +107,7 @@ void Conversations::Ask(Entry& entry, const Piece& asked) {
   if (waiting.pieces < kMostPieces) return;
   entry.waiting.reset();
   bytes_ -= sizeof(Waiting);
+  Retire(entry);
   ++counters_.verdicts[static_cast<size_t>(Protocol::kUnknown)];
 }
 
@@ -180,8 +183,17 @@ void Conversations::Begin(Entry& entry, const ProtocolRow& row, const Piece& pie
 }
 
 void Conversations::MakeRoom(size_t bytes) {
-  for (auto at = used_.begin(); bytes_ + bytes > options_.max_bytes && at != used_.end(); ++at)
-    GiveUp(entries_[*at], true);
+  while (bytes_ + bytes > options_.max_bytes && !used_.empty()) {
+    Entry& oldest = entries_[used_.front()];
+    if (!oldest.speaker && !oldest.waiting) return;  // the one that the room is for
+    GiveUp(oldest, true);
+  }
+}
+
+// What takes no memory has none to give: who looks for some must not meet it again.
+void Conversations::Retire(Entry& entry) {
+  if (!entry.done) done_.splice(done_.end(), used_, entry.use);
+  entry.done = true;
 }
 
 // Its memory goes to others; what was said until now stays.
@@ -196,6 +208,7 @@ void Conversations::GiveUp(Entry& entry, bool counted) {
     return;
   }
   entry.waiting.reset();
+  Retire(entry);
   counters_.given_up += counted;
   if (orders_ != nullptr) orders_->Unread(entry.from);
 }
@@ -216,6 +229,7 @@ void Conversations::Close(uint64_t connection) {
     ++counters_.verdicts[static_cast<size_t>(Protocol::kUnknown)];
   }
   entry.waiting.reset();
+  Retire(entry);
 }
 
 void Conversations::Erase(Entries::iterator at) {
@@ -227,7 +241,7 @@ void Conversations::Erase(Entries::iterator at) {
 
 void Conversations::Forget(Entries::iterator at) {
   if (orders_ != nullptr) orders_->Release(at->second.from);
-  used_.erase(at->second.use);
+  (at->second.done ? done_ : used_).erase(at->second.use);
   entries_.erase(at);
 }
 

@@ -110,6 +110,7 @@ class Conversations {
     Protocol protocol = Protocol::kUnknown;
     bool closed = false;
     bool turned = false;  // which end is which was guessed wrong
+    bool done = false;    // it takes no memory any more
   };
   using Entries = std::unordered_map<uint64_t, Entry>;
 
@@ -122,6 +123,7 @@ class Conversations {
   const ProtocolRow* Judge(const Waiting& waiting, bool turned, bool& may_be) const;
   void Begin(Entry& entry, const ProtocolRow& row, const Piece& piece, bool held);
   void MakeRoom(size_t bytes);
+  void Retire(Entry& entry);
   void GiveUp(Entry& entry, bool counted);
   void Erase(Entries::iterator at);
   void Forget(Entries::iterator at);
@@ -131,7 +133,9 @@ class Conversations {
   Orders* orders_;
   ConversationCounters counters_;
   Entries entries_;
-  std::list<uint64_t> used_;  // the longest unused first
+  // Those that take memory, the longest unused first, and those that don't any more.
+  std::list<uint64_t> used_;
+  std::list<uint64_t> done_;
   size_t bytes_ = 0;
 };
 

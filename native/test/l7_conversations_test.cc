@@ -105,6 +105,36 @@ TEST("l7 conversations: more connections than fit are counted by what they said"
   CHECK_EQ(world.all.Counters().forgotten, 20u);
 }
 
+TEST("l7 conversations: a new connection costs the same however many were given up before") {
+  ConversationOptions options;
+  options.max_bytes = 20'000;
+  World world(options);
+  uint64_t id = 0;
+  const auto cost = [&](uint64_t count) {
+    const double begun = check::CpuSeconds();
+    for (const uint64_t end = id + count; id < end; id++) world.Say(id, kTo, kAsk);
+    return check::CpuSeconds() - begun;
+  };
+  cost(500);
+  const double few = cost(1500);
+  cost(12'000);
+  const double many = cost(1500);
+  CHECK_EQ(world.all.Counters().forgotten, 0u);
+  CHECK(many < 10 * few);  // a look at each that was given up makes it hundreds
+}
+
+TEST("l7 conversations: one that needs more than there is has it, and is the next to go") {
+  ConversationOptions options;
+  options.max_bytes = 100;
+  World world(options);
+  for (uint64_t id = 1; id <= 3; id++) {
+    world.Say(id, kTo, kAsk);
+    world.Say(id, kBack, kAnswer);
+    CHECK_EQ(world.all.Counters().given_up, id - 1);
+  }
+  CHECK_EQ(world.Take(3).at({"GET /orders/{id}", 200}), 1u);
+}
+
 TEST("l7 conversations: a closed connection is told once and then forgotten") {
   World world;
   world.Say(1, kTo, kAsk + kAsk);
