@@ -191,6 +191,10 @@ TEST("l7 postgres: is only found where it is") {
   CHECK(classify(Side::kToClient, Done("SELECT 1") + kReady) == Verdict::kYes);
   CHECK(classify(Side::kToServer, "POST / HTTP/1.1\r\n\r\n") == Verdict::kNo);
   CHECK(classify(Side::kToServer, "QUIT\r\n") == Verdict::kNo);
+  for (const char* line :
+       {"Q 1 hello hello hello hello\n", "Q: what is the time, and what the day?\n",
+        "Q\"quoted text of a protocol with lines\"\n", "Q\t1\t2\t3\t4\t5\t6\t7\t8\t9\t10\n"})
+    CHECK(classify(Side::kToServer, line) == Verdict::kNo);
   CHECK(classify(Side::kToServer, "*1\r\n$4\r\nPING\r\n") == Verdict::kNo);
 }
 

@@ -60,8 +60,10 @@ bool IsText(const uint8_t* bytes, size_t size) {
   return std::all_of(bytes, bytes + size, [](uint8_t c) { return c >= 0x20 || (c >= 9 && c <= 13); });
 }
 
-// A simple query: text that a zero ends, and nothing behind it.
+// A simple query: text that a zero ends, and nothing behind it. One that is not there whole has a length
+// whose first byte is no text, or it may be any line that begins with a Q.
 Verdict IsQuery(const uint8_t* bytes, size_t size) {
+  if (bytes[1] != 0) return Verdict::kNo;
   const size_t whole = 1 + size_t{U32(bytes + 1)};
   const size_t text = whole - kHead - 1;
   if (!IsText(bytes + kHead, std::min(text, size - kHead))) return Verdict::kNo;
