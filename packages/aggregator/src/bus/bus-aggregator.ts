@@ -248,6 +248,7 @@ function statusOf(
     replicas,
     streams,
     layout: partitions?.layout() ?? [],
+    strays: partitions?.strays() ?? [],
     partitions: partitions?.status() ?? [],
   }
 }

@@ -45,6 +45,8 @@ export interface BusPartitions {
   count(): number
   /** How records are split, oldest epoch first. */
   layout(): PartitionLayout
+  /** Partitions of batches in the stream that are in no epoch, the lowest ones. */
+  strays(): readonly number[]
   tick(): void
   close(): Promise<void>
   status(): PartitionBusStatus[]
@@ -58,6 +60,10 @@ export interface BusPartitions {
 const turnMs = 15_000
 const watchMs = 5_000
 const layoutMs = 10_000
+/** Listing all subjects of a large cluster costs the server something. */
+const subjectsMs = 60_000
+/** Strays that are read and counted. */
+const mostStrays = 64
 /** So long after an epoch's end something of it may be in the stream, as a rule. */
 const lateMinutes = 20
 const minuteMs = 60_000
@@ -78,6 +84,9 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
   let layoutAt = performance.now()
   let layoutReason: string | undefined
   let isWatching = false
+  let strays: readonly number[] = []
+  let subjectsAt = Number.NEGATIVE_INFINITY
+  let isStarting = false
 
   function ownerOf(partition: number): PartitionOwner {
     const known = owners.get(partition)
@@ -86,6 +95,7 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
       ...options,
       partition,
       layout: () => layout,
+      strays: () => (partition === layout.at(-1)?.first ? strays : []),
       stop: stopping.signal,
     })
     owners.set(partition, made)
@@ -117,10 +127,40 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
   }
 
   function idle(): void {
-    if (loaded) return
-    loaded = true
-    log.info({ segments: core.topology.stats().closedSegments, unknownSubjects }, 'closed minutes are loaded')
-    claimWanted()
+    if (loaded || isStarting) return
+    isStarting = true
+    // what of them is in the stream already is counted too if it is known before reading begins
+    lookForStrays()
+      .catch((error: unknown) => log.warn({ reason: String(error) }, 'subjects could not be looked at'))
+      .finally(() => {
+        loaded = true
+        const segments = core.topology.stats().closedSegments
+        log.info({ segments, unknownSubjects }, 'closed minutes are loaded')
+        if (!stopping.signal.aborted) claimWanted()
+      })
+  }
+
+  async function partitionsWithBatches(): Promise<Set<number>> {
+    const info = await link.jsm.streams.info(flowStream(cluster), { subjects_filter: flowFilter(cluster) })
+    const subjects = Object.keys(info.state.subjects ?? {})
+    return new Set(subjects.flatMap(each => parseFlowSubject(each)?.partition ?? []))
+  }
+
+  /** Batches of a partition that is in no epoch come from a collector that is configured otherwise. */
+  async function lookForStrays(): Promise<void> {
+    if (performance.now() - subjectsAt < subjectsMs) return
+    subjectsAt = performance.now()
+    const used = await partitionsWithBatches()
+    const found = [...used].filter(each => epochOf(layout, each) === undefined).sort((a, b) => a - b)
+    const known = new Set(strays)
+    if (found.slice(0, mostStrays).every(each => known.has(each))) return
+    // those that are silent for a while stay, up to the limit: what comes of them later is counted, too
+    strays = [...new Set([...found, ...strays])].slice(0, mostStrays)
+    log.warn(
+      { strays, layout },
+      'batches come in partitions that nobody books, and are counted as malformed: collectors have another --partitions',
+    )
+    for (const owner of owners.values()) owner.noteSubjects()
   }
 
   /** Again where somebody else appended at the same moment. */
@@ -137,7 +177,7 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     const known = new Set(layout.flatMap(partitionsOf))
     layout = found
     want(found.flatMap(partitionsOf).filter(partition => !known.has(partition)))
-    for (const owner of owners.values()) owner.noteLayout()
+    for (const owner of owners.values()) owner.noteSubjects()
   }
 
   async function lookForLayout(): Promise<void> {
@@ -181,10 +221,7 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
   async function retireOld(): Promise<void> {
     const old = [...owners.keys()].filter(partition => !isLive(partition))
     if (old.length === 0) return
-    const info = await link.jsm.streams.info(flowStream(cluster), { subjects_filter: flowFilter(cluster) })
-    const used = new Set(
-      Object.keys(info.state.subjects ?? {}).map(each => parseFlowSubject(each)?.partition),
-    )
+    const used = await partitionsWithBatches()
     for (const partition of old) {
       if (used.has(partition)) continue
       ownerOf(partition).retire()
@@ -198,6 +235,7 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     claimWanted()
     isWatching = true
     lookForLayout()
+      .then(lookForStrays)
       .then(takeOverSilent)
       .then(retireOld)
       .catch((error: unknown) =>
@@ -217,7 +255,10 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     onMessage: follow,
     onIdle: idle,
     onTrouble: reason => log.warn({ reason }, 'closed minutes cannot be read; trying on'),
-    onReplaced: (known, first) => log.warn({ known, first }, 'the stream of closed minutes was made anew'),
+    onReplaced: (known, first) => {
+      log.warn({ known, first }, 'the stream of closed minutes was made anew')
+      for (const owner of owners.values()) owner.noteReplaced()
+    },
   })
   const booked = () => partitionsOf(epochAt(layout, nowMinute()))
   const numbers = (of: Iterable<number>, is: (owner: PartitionOwner) => boolean) =>
@@ -246,6 +287,7 @@ export function followPartitions(options: BusPartitionsOptions): BusPartitions {
     },
     count: () => booked().length,
     layout: () => layout,
+    strays: () => strays,
     status: () =>
       [...owners.values()]
         .map(owner => owner.status())

@@ -45,5 +45,7 @@ export interface BusStatus extends Pick<NatsState, 'connected' | 'disconnects'> 
   readonly streams: readonly StreamReport[]
   /** How records are split into partitions: epochs, oldest first. */
   readonly layout: readonly Epoch[]
+  /** Partitions in which batches come although they are in no epoch. */
+  readonly strays: readonly number[]
   readonly partitions: readonly PartitionBusStatus[]
 }

@@ -12,6 +12,7 @@ import type { PartitionedCore } from '../core.ts'
 import { epochPart, partitionsToRead } from '../partition/epoch-part.ts'
 import type { PartitionCore, PartitionRound } from '../partition/partition-core.ts'
 import { encodeClaim, encodeRound } from '../partition/round-bytes.ts'
+import { decodeRollup } from '../partition/round-decode.ts'
 import { createRoundLog } from '../partition/round-log.ts'
 import { type RoundState, readAgainFromMs } from '../partition/round-state.ts'
 import { decodeRoundState } from '../partition/round-state-decode.ts'
@@ -36,6 +37,8 @@ export interface PartitionOwnerOptions {
   readonly stop: AbortSignal
   /** How records are split now; it only grows. */
   readonly layout: () => PartitionLayout
+  /** Partitions that are in no epoch, whose batches are counted here. */
+  readonly strays: () => readonly number[]
   readonly exports?: PartitionExports
 }
 
@@ -46,8 +49,10 @@ export interface PartitionOwner {
   readonly heardAt: number
   /** A message of this partition in the ROLLUP stream. */
   follow(message: StreamMessage): void
-  /** There is a further epoch, whose batches may hold records of this partition. */
-  noteLayout(): void
+  /** The ROLLUP stream is another one now. */
+  noteReplaced(): void
+  /** What is to be read of the stream of batches is something else: there is a further epoch, or there are strays. */
+  noteSubjects(): void
   /** Nothing is in the stream any more that would be booked here. */
   retire(): void
   /** Takes the partition. */
@@ -69,12 +74,14 @@ const minuteMs = 60_000
 export function createPartitionOwner(options: PartitionOwnerOptions): PartitionOwner {
   const { link, cluster, partition, owner, core, log, exports } = options
   const rounds = createRoundLog(partition)
-  const appender = createRollupAppender(link, cluster, partition, options.stop)
+  const appender = createRollupAppender(link, cluster, partition, options.stop, isOurs)
   let phase: OwnerPhase = 'following'
   let own: PartitionCore | undefined
   let reader: StreamReader | undefined
   let heardAt = performance.now()
   let appended: Promise<void> = Promise.resolve()
+  /** Rounds of `own` that are on their way into the stream, by their last minute. */
+  const onTheWay = new Map<number, PartitionRound>()
   let waiting = 0
   let rejectedAppends = 0
   let refusedSegments = 0
@@ -88,6 +95,11 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     advance: nowMs => own?.tick(nowMs),
   }
 
+  function isOurs(bytes: Uint8Array): boolean {
+    const message = decodeRollup(new Uint8Array(bytes))
+    return typeof message !== 'string' && message.owner === owner
+  }
+
   /** Somebody else has the partition, or it can't be taken: nothing of ours that is not in a round stays. */
   function lose(why: string): void {
     if (phase === 'following') return
@@ -95,11 +107,21 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     log.warn({ partition, owner: rounds.owner, why }, 'a partition is booked by somebody else now')
     stopReading()
     exports?.lose(partition)
-    if (own) {
-      cameMidway = own.status().cameMidway
-      core.close(own)
-    }
+    if (own) cameMidway = own.status().cameMidway
+    closeOwn()
+  }
+
+  function closeOwn(): void {
+    if (own) core.close(own)
     own = undefined
+    onTheWay.clear()
+  }
+
+  /** A round is in the stream: somebody said so, whoever was first. */
+  function commit(closedThrough: number): void {
+    const round = onTheWay.get(closedThrough)
+    if (round) own?.commit(round)
+    onTheWay.delete(closedThrough)
   }
 
   function stopReading(): void {
@@ -139,11 +161,12 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
 
   function appendRound(round: PartitionRound): void {
     const by = own
+    onTheWay.set(round.closedThrough, round)
     // what closes is void when it is read again: what is exported of it must be known by then
     append(
       encodeRound(partition, owner, round),
       by,
-      () => by?.commit(round),
+      () => commit(round.closedThrough),
       () => exports?.beforeRound(partition),
     )
   }
@@ -156,7 +179,12 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     }
     own ??= open(message.unixMs)
     exports?.before(partition, message.sequence)
-    own.accept(batch, message)
+    if (isStray(batch.partition)) own.refuse(batch, message)
+    else own.accept(batch, message)
+  }
+
+  function isStray(of: number): boolean {
+    return of !== partition && epochOf(options.layout(), of) === undefined
   }
 
   function batchOf({ subject, data, header }: StreamMessage): BusMessage | undefined {
@@ -206,7 +234,10 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     reader = readStream({
       link,
       stream: flowStream(cluster),
-      filters: () => partitionsToRead(partition, options.layout()).map(p => flowPartitionFilter(cluster, p)),
+      filters: () =>
+        [...partitionsToRead(partition, options.layout()), ...options.strays()].map(each =>
+          flowPartitionFilter(cluster, each),
+        ),
       start: {
         ...(startMs !== undefined && { unixMs: startMs }),
         ...(state && { known: placeOf(state) }),
@@ -243,6 +274,10 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     log.info({ partition, sequence: reader?.sequence ?? 0 }, 'a partition is up to date')
   }
 
+  function isBooking(): boolean {
+    return phase === 'catching_up' || phase === 'owning'
+  }
+
   function load(segments: readonly Uint8Array[]): void {
     for (const bytes of segments) {
       const loaded = core.topology.follow(bytes, partition)
@@ -264,14 +299,19 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
       const news = rounds.take(new Uint8Array(data))
       if (news.kind === 'refused') {
         log.warn({ partition, sequence, reason: news.reason }, 'what was appended for a partition is refused')
+        // what is appended here can be read here
+        if (isBooking()) lose('somebody appended what cannot be read here')
         return
       }
-      const isOurs = news.owner === owner
-      if (!isOurs && (phase === 'catching_up' || phase === 'owning')) lose('somebody else appended')
-      // what we appended ourselves is there already, unless it was dropped before we heard that it was taken
-      if (news.kind === 'round' && !(isOurs && own)) load(news.round.segments)
+      const isOwn = news.owner === owner
+      if (!isOwn && isBooking()) lose('somebody else appended')
+      if (news.kind !== 'round') return
+      // what we appended ourselves is there already, unless it was dropped before it was known to be in the stream
+      if (isOwn && own) commit(news.round.closedThrough)
+      else load(news.round.segments)
     },
-    noteLayout() {
+    noteReplaced: appender.noteReplaced,
+    noteSubjects() {
       reader?.renew()
     },
     retire() {
@@ -279,8 +319,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
       phase = 'following'
       stopReading()
       exports?.lose(partition)
-      if (own) core.close(own)
-      own = undefined
+      closeOwn()
       log.info({ partition }, 'a partition of an earlier epoch has nothing left to book')
     },
     async claim() {
@@ -301,8 +340,7 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
     tick() {
       const nowMs = reader?.nowMs()
       if (own && nowMs !== undefined) own.tick(nowMs)
-      const isBooking = phase === 'owning' || phase === 'catching_up'
-      if (isBooking && waiting === 0 && performance.now() - heardAt > options.silentMs / 3)
+      if (isBooking() && waiting === 0 && performance.now() - heardAt > options.silentMs / 3)
         append([encodeClaim(partition, owner)], own, () => undefined)
     },
     async close() {

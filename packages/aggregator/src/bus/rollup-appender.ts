@@ -10,6 +10,8 @@ export interface RollupAppender {
   append(bytes: Uint8Array): Promise<'appended' | 'rejected' | 'stopped'>
   /** A message of this partition was read. */
   noteRead(sequence: number): void
+  /** The stream is another one, whose sequences begin anew. */
+  noteReplaced(): void
   readonly lastSequence: number
 }
 
@@ -23,12 +25,13 @@ const ackTimeoutMs = 5_000
 const retryMs = 500
 const wrongLastSequence = 10071
 
-/** Appends to one partition's subject of the ROLLUP stream. */
+/** Appends to one partition's subject of the ROLLUP stream. `isOurs` tells messages that were appended here. */
 export function createRollupAppender(
   link: NatsLink,
   cluster: string,
   partition: number,
   stop: AbortSignal,
+  isOurs: (bytes: Uint8Array) => boolean,
 ): RollupAppender {
   const subject = rollupSubject(cluster, partition)
   const stream = rollupStream(cluster)
@@ -39,24 +42,28 @@ export function createRollupAppender(
     return { sequence: message?.seq ?? 0, data: message?.data }
   }
 
-  /** Refused for the order: an earlier try may have been taken without our hearing of it. */
+  /**
+   * Refused for the order. An earlier try may have been taken without our hearing of it, and what was there may have
+   * become too old to be kept. In a stream that was made anew sequences are lower than those that are known, so it is by
+   * whose message is the last one that a change of owners shows, not by its sequence.
+   */
   async function resolve(bytes: Uint8Array, expected: number): Promise<Attempt> {
     const there = await lastThere()
-    if (there.sequence <= expected) {
-      // what was there has become too old to be kept
-      return { outcome: 'again', expected: there.sequence }
+    if (there.data === undefined) return { outcome: 'again', expected: 0 }
+    if (Buffer.compare(there.data, bytes) === 0) {
+      lastSequence = there.sequence
+      return { outcome: 'appended', expected }
     }
-    const isOurs = there.data !== undefined && Buffer.compare(there.data, bytes) === 0
-    if (!isOurs) return { outcome: 'rejected', expected }
-    lastSequence = Math.max(lastSequence, there.sequence)
-    return { outcome: 'appended', expected }
+    return isOurs(there.data)
+      ? { outcome: 'again', expected: there.sequence }
+      : { outcome: 'rejected', expected }
   }
 
   async function attempt(bytes: Uint8Array, expected: number): Promise<Attempt> {
     try {
       const expect = { lastSubjectSequence: expected, streamName: stream }
       const { seq } = await link.js.publish(subject, bytes, { expect, timeout: ackTimeoutMs })
-      lastSequence = Math.max(lastSequence, seq)
+      lastSequence = seq
       return { outcome: 'appended', expected }
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code === wrongLastSequence)
@@ -71,6 +78,9 @@ export function createRollupAppender(
     },
     noteRead(sequence) {
       lastSequence = Math.max(lastSequence, sequence)
+    },
+    noteReplaced() {
+      lastSequence = 0
     },
     async append(bytes) {
       // As it was when the append was decided on: somebody else's message that is read meanwhile must not let it pass.

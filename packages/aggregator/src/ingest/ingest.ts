@@ -80,6 +80,8 @@ export interface IngestOptions {
 export interface Ingest {
   /** Takes one message. Never throws on what a message says; everything is applied or counted. */
   accept(message: BusMessage, nowMs: number): void
+  /** Counts a message that is of no partition, as `malformed`. */
+  refuse(message: BusMessage, nowMs: number): void
   /**
    * Takes a message that the given state knows already, to bring the join up to it: nothing is counted. Not after
    * `accept`.
@@ -147,6 +149,12 @@ export function createIngest(options: IngestOptions): Ingest {
     const gap = boot.missingRecords
     const own = followsCollectors ? lostAtCollector(boot) : {}
     losses.follow(lossKey(node, boot), { ...own, sequence_gap: gap }, nowMs)
+  }
+
+  /** How many records a batch held is not known; they show as a gap of their node. Here the batch counts as one. */
+  function refuseUnread(): void {
+    received++
+    lose('malformed', 1)
   }
 
   /** Refuses a batch that was decoded; one without records counts as one, so that it shows. */
@@ -277,11 +285,14 @@ export function createIngest(options: IngestOptions): Ingest {
       isCatchingUp = false
       lastMinute = -1
       if (decodeFlowBatch(message.data, columns).ok) take(message, nowMs)
-      else {
-        // How many records it held is not known; they show as a gap of their node. Here the batch counts as one.
-        received++
-        lose('malformed', 1)
-      }
+      else refuseUnread()
+      followLosses(undefined, undefined, 0, nowMs)
+    },
+
+    refuse(message, nowMs) {
+      lastMinute = -1
+      if (decodeFlowBatch(message.data, columns).ok) refuse('malformed', columns.header)
+      else refuseUnread()
       followLosses(undefined, undefined, 0, nowMs)
     },
 

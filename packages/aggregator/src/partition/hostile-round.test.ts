@@ -113,3 +113,27 @@ describe('what is appended of a node that lies', () => {
     for (const { state } of readBack(process)) expect(state).toBeDefined()
   })
 })
+
+describe('a message of a partition that is in no epoch', () => {
+  it('is counted once, and its position is known, so that it is not counted again', () => {
+    const process = createProcess(epochMs, [])
+    const columns = flowBatch({ node, partition: 40, sentUnixMs: epochMs }, [
+      record({}),
+      record({ flowId: 2 }),
+    ])
+    const message = { node, partition: 40, data: encodeFlowBatch(columns) }
+    process.core.refuse(message, { sequence: 7, unixMs: epochMs + 1_000 })
+    process.core.refuse({ ...message, data: new Uint8Array(3) }, { sequence: 9, unixMs: epochMs + 1_000 })
+    const counted = { received: 3, applied: 0, lost: { malformed: 3 } }
+    expect(process.core.figures()).toMatchObject(counted)
+    process.core.tick(epochMs + 2 * minuteMs)
+    process.topology.tidy(epochMs + 2 * minuteMs)
+    const { state } = process.ready.at(-1)!
+    expect(state.appliedThrough).toBe(9)
+    const next = createProcess(epochMs, process.ready)
+    next.core.refuse(message, { sequence: 7, unixMs: epochMs + 1_000 })
+    expect(next.core.figures()).toMatchObject(counted)
+    next.core.refuse(message, { sequence: 10, unixMs: epochMs + 3 * minuteMs })
+    expect(next.core.figures()).toMatchObject({ received: 5, lost: { malformed: 5 } })
+  })
+})

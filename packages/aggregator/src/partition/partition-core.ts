@@ -69,6 +69,8 @@ export interface PartitionCore {
   readonly partition: number
   /** Takes the stream's next message. */
   accept(message: BusMessage, position: StreamPosition): void
+  /** Counts the stream's next message, which is of a partition that nobody books. */
+  refuse(message: BusMessage, position: StreamPosition): void
   /** Lets time pass while nothing waits to be read. */
   tick(nowMs: number): void
   /** Nothing is left in the stream up to the position that this partition went on from, or the stream is another one. */
@@ -202,6 +204,13 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
       }
       const minute = ingest.lastMinute()
       if (minute > book.closedMinute() && !openSince.has(minute)) openSince.set(minute, position.unixMs)
+    },
+    refuse(message, position) {
+      if (catchUpFrom && position.sequence > catchUpFrom.appliedThrough) endCatchUp()
+      advanceTo(position.unixMs)
+      if (catchUpFrom) return
+      ingest.refuse(message, position.unixMs)
+      ;({ sequence, stream } = position)
     },
     tick(nowMs) {
       if (!catchUpFrom) advanceTo(nowMs)
