@@ -263,6 +263,8 @@ describe.skipIf(helm === undefined)('the chart, rendered by helm', () => {
   it.each([
     [['aggregator.config.otlp=https://telemetry.example.org'], [443]],
     [['aggregator.config.otlp=http://telemetry.example.org'], [80]],
+    [['aggregator.config.otlp=grpc://telemetry.example.org'], [4317]],
+    [['aggregator.config.otlp=grpcs://telemetry.example.org:443'], [443]],
     [['aggregator.config.otlp=http://[2001:db8::1]/v1/metrics'], [80]],
     [['aggregator.config.otlp=https://[2001:db8::1]:4318/v1/metrics'], [4318]],
     [['aggregator.config.oap={[2001:db8::1]:11800,a:11800}'], [11800]],

@@ -10,7 +10,8 @@
 {{- with .Values.config.otlp -}}
 {{- $url := urlParse . -}}
 {{- $given := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
-{{- $ports = append $ports ($given | default (ternary "443" "80" (eq $url.scheme "https")) | int) -}}
+{{- $usual := dict "http" 80 "https" 443 "grpc" 4317 "grpcs" 4317 -}}
+{{- $ports = append $ports ($given | default (get $usual $url.scheme) | int) -}}
 {{- end -}}
 {{- range .Values.exportPorts -}}
 {{- $ports = append $ports (int .) -}}

@@ -5,7 +5,7 @@ export const otlpConfigSchema = defineOptions({
   otlp: {
     type: 'string',
     description:
-      'Receiver of OpenTelemetry metrics to feed, by OTLP over HTTP; without a path, /v1/metrics is asked',
+      'Receiver of OpenTelemetry metrics to feed, by OTLP over HTTP or gRPC, as in http://HOST:4318 or grpc://HOST:4317, with TLS https:// or grpcs://; without a path, HTTP asks /v1/metrics',
     env: 'SKYBRAID_OTLP',
     default: '',
     placeholder: 'URL',
@@ -52,8 +52,10 @@ export type OtlpConfig = ConfigOf<typeof otlpConfigSchema>
 /** The address is logged and shown, so that nothing secret may be in it. */
 function urlProblem(text: string): string | undefined {
   const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol))
-    return 'must be a URL that begins with http:// or https://'
+  if (url === null || url.hostname === '' || !/^(https?|grpcs?):$/.test(url.protocol))
+    return 'must be a URL that begins with http://, https://, grpc:// or grpcs://'
+  if (url.protocol.startsWith('grpc') && !/^\/?$/.test(url.pathname))
+    return 'must have no path where it begins with grpc'
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
     return 'must hold no login and no query; credentials belong into --otlp-headers-file'
   return undefined
@@ -67,14 +69,14 @@ export function otlpConfigProblem({
   otlpKeyFile,
 }: OtlpConfig): string | undefined {
   if (!otlpCertFile !== !otlpKeyFile) return '--otlp-cert-file and --otlp-key-file go together.'
-  if (otlp.startsWith('http:') && (otlpCaFile || otlpCertFile))
-    return '--otlp-ca-file and --otlp-cert-file need an --otlp that begins with https://.'
+  if (/^(http|grpc):/.test(otlp) && (otlpCaFile || otlpCertFile))
+    return '--otlp-ca-file and --otlp-cert-file need an --otlp that begins with https:// or grpcs://.'
   return undefined
 }
 
 /** Where requests go. */
 export function metricsUrl(otlp: string): URL {
   const url = new URL(otlp)
-  if (url.pathname === '/') url.pathname = '/v1/metrics'
+  if (/^https?:$/.test(url.protocol) && url.pathname === '/') url.pathname = '/v1/metrics'
   return url
 }

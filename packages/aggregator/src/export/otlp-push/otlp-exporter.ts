@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { MinuteTake } from '../oap/interval/export-book.ts'
+import type { MetricsRequest } from '../otlp/metrics-writer.ts'
 import type { OtlpLeftOut } from '../otlp/otlp-book.ts'
-import { encodeSeries, type OtlpRequest } from '../otlp/otlp-requests.ts'
+import { encodeSeries } from '../otlp/otlp-requests.ts'
 import { createSeriesLedger } from '../otlp/series-ledger.ts'
 import type { SeriesTable } from '../otlp/series-table.ts'
 import type { ExportSink } from '../take-exports.ts'
@@ -39,7 +40,7 @@ export function startOtlpExporter(deps: OtlpExporterDeps): OtlpExporter {
   let startMs = nowMs()
 
   /** Spans of one sender follow each other: receivers take a span that goes back for a mistake. */
-  function encode(minutes: readonly MinuteTake[]): OtlpRequest[] {
+  function encode(minutes: readonly MinuteTake[]): MetricsRequest[] {
     const endMs = Math.max(startMs + 1, nowMs())
     const told = ledger.settle(
       minutes.flatMap(({ otlp = [] }) => otlp),

@@ -215,8 +215,11 @@ describe('options', () => {
     }
     for (const good of ['http://collector:4318', 'https://otel.example/v1/metrics', 'http://[::1]:4318/'])
       expect(problemOf(good), good).toBeUndefined()
-    for (const bad of ['collector:4318', 'grpc://x:4317', 'nonsense'])
+    for (const good of ['grpc://collector:4317', 'grpcs://[::1]:4317/', 'grpc://collector'])
+      expect(problemOf(good), good).toBeUndefined()
+    for (const bad of ['collector:4318', 'ftp://x:4317', 'nonsense', 'grpc:x', 'grpc:///x'])
       expect(problemOf(bad), bad).toMatch(/begins with http/)
+    expect(problemOf('grpc://x:4317/v1/metrics')).toMatch(/no path/)
     for (const bad of ['http://user:word@x:4318', 'https://x/v1/metrics?key=1', 'https://x/#a'])
       expect(problemOf(bad), bad).toMatch(/otlp-headers-file/)
   })

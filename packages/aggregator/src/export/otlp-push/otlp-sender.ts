@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { retryDelayMs } from '../oap/interval/retry-delay.ts'
-import type { OtlpRequest } from '../otlp/otlp-requests.ts'
-import type { OtlpAnswer, OtlpConnection } from './otlp-connection.ts'
+import type { MetricsRequest } from '../otlp/metrics-writer.ts'
+import type { OtlpAnswer } from './otlp-answer.ts'
+import type { OtlpConnection } from './otlp-connection.ts'
 
 export interface QueueLimits {
   readonly maxAgeMs: number
@@ -41,13 +42,13 @@ export interface OtlpSenderState {
 /** Sends one request after the other, each once. What waits is bounded; the oldest goes first. */
 export interface OtlpSender {
   /** `settled` is called once it is known what became of all of it. */
-  push(requests: readonly OtlpRequest[], settled: () => void): void
+  push(requests: readonly MetricsRequest[], settled: () => void): void
   state(): OtlpSenderState
   /** Ends once nothing waits, or after the time given. Idempotent. */
   close(withinMs: number): Promise<void>
 }
 
-interface Waiting extends OtlpRequest {
+interface Waiting extends MetricsRequest {
   readonly queuedMs: number
   readonly settled: () => void
 }

@@ -1,5 +1,5 @@
 import { l7ProtocolName } from '../../topology/said-rows.ts'
-import type { Attributes } from './metrics-request.ts'
+import type { Attributes } from './attribute-bytes.ts'
 
 /** What one end saw of one operation with one outcome. */
 export interface OperationSeen {

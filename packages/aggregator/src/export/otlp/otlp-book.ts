@@ -46,8 +46,11 @@ export function createOtlpBook({ ends, series, leftOut }: OtlpBookOptions): Otlp
   const latencies = createLatencySums()
 
   function amountsOf(of: Series, unixMinute: number): SeriesAmounts {
-    const all = minutes.get(unixMinute) ?? new Map<Series, SeriesAmounts>()
-    minutes.set(unixMinute, all)
+    let all = minutes.get(unixMinute)
+    if (all === undefined) {
+      all = new Map()
+      minutes.set(unixMinute, all)
+    }
     const kept = all.get(of)
     if (kept !== undefined) return kept
     const fresh = noAmounts(of)
@@ -122,10 +125,10 @@ export function createOtlpBook({ ends, series, leftOut }: OtlpBookOptions): Otlp
 }
 
 export function noAmounts(series: Series): SeriesAmounts {
-  const { sums, histograms } = series.shape
+  const { sumCount, histograms } = series.shape
   return {
     series,
-    sums: new Float64Array(sums.length),
+    sums: new Float64Array(sumCount),
     histograms: histograms.map(() => new Map<number, number>()),
   }
 }

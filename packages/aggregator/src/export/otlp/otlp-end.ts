@@ -4,7 +4,7 @@ import type { EntityIndex } from '../../resolve/entity-index.ts'
 import type { KubeIdentity } from '../../resolve/kube-identity.ts'
 import type { EntityId } from '../../topology/edge-book.ts'
 import { externalService, isAddress } from '../oap/interval/end-name.ts'
-import type { Attributes } from './metrics-request.ts'
+import type { Attributes } from './attribute-bytes.ts'
 
 /** One end of a conversation, as OpenTelemetry names it: a workload, not its pods. */
 export interface OtlpEnd {

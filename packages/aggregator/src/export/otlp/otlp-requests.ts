@@ -1,20 +1,13 @@
 import { histogramScale, slotBucket } from '@skybraid/shared'
+import { AttributeField, attributeBytes } from './attribute-bytes.ts'
 import {
-  type Amount,
-  type Attributes,
+  createMetricsWriter,
   type Distribution,
-  encodeMetricsRequest,
-  type Metric,
-  type ResourceMetrics,
-} from './metrics-request.ts'
+  type MetricsRequest,
+  type MetricsWriter,
+} from './metrics-writer.ts'
 import type { SeriesAmounts } from './otlp-book.ts'
-import type { OtlpEnd } from './otlp-end.ts'
-import { secondsShift } from './series-shape.ts'
-
-export interface OtlpRequest {
-  readonly body: Uint8Array<ArrayBuffer>
-  readonly points: number
-}
+import { type HistogramShape, secondsShift } from './series-shape.ts'
 
 export interface RequestSpan {
   readonly startMs: number
@@ -28,65 +21,61 @@ export interface RequestSpan {
 const seriesAtOnce = 500
 
 /** As requests of bounded size, those of one end together. */
-export function* encodeSeries(told: readonly SeriesAmounts[], span: RequestSpan): Generator<OtlpRequest> {
-  const sorted = told.toSorted((a, b) => compare(a.series.local.key, b.series.local.key))
-  for (let first = 0; first < sorted.length; first += seriesAtOnce) {
-    const byEnd = Map.groupBy(sorted.slice(first, first + seriesAtOnce), ({ series }) => series.local)
-    let points = 0
-    const resources: ResourceMetrics[] = []
-    for (const [end, all] of byEnd) {
-      const metrics = metricsOf(all)
-      for (const { amounts = [], distributions = [] } of metrics)
-        points += amounts.length + distributions.length
-      if (metrics.length > 0) resources.push({ resource: resourceOf(end, span), metrics })
+export function* encodeSeries(told: readonly SeriesAmounts[], span: RequestSpan): Generator<MetricsRequest> {
+  const writer = createMetricsWriter({ scope: 'skybraid', ...span })
+  const sender = attributeBytes(AttributeField.other, [['skybraid.aggregator', span.sender]])
+  let room = seriesAtOnce
+  for (const [local, all] of Map.groupBy(told, ({ series }) => series.local)) {
+    const resource = Buffer.concat([local.resource, sender])
+    for (let first = 0; first < all.length; ) {
+      const part = all.slice(first, first + room)
+      first += part.length
+      room -= part.length
+      writer.resource(resource, () => writeSeries(writer, part))
+      if (room > 0) continue
+      yield* finished(writer)
+      room = seriesAtOnce
     }
-    if (points === 0) continue
-    const { startMs, endMs, version } = span
-    yield { body: encodeMetricsRequest({ scope: 'skybraid', version, startMs, endMs, resources }), points }
   }
+  yield* finished(writer)
 }
 
-function resourceOf({ resource }: OtlpEnd, { sender }: RequestSpan): Attributes {
-  return [...resource, ['skybraid.aggregator', sender]]
+function* finished(writer: MetricsWriter): Generator<MetricsRequest> {
+  const request = writer.finish()
+  if (request.points > 0) yield request
 }
 
-type Gathered = Metric & { readonly amounts: Amount[]; readonly distributions: Distribution[] }
-
-function metricsOf(all: readonly SeriesAmounts[]): Metric[] {
-  const metrics = new Map<string, Gathered>()
-  const metric = (name: string, unit: string) => {
-    const found = metrics.get(name) ?? { name, unit, amounts: [], distributions: [] }
-    metrics.set(name, found)
-    return found
-  }
-  for (const { series, sums, histograms } of all) {
-    for (const [i, { name, unit, attributes }] of series.shape.sums.entries())
-      if (name !== undefined && sums[i] > 0)
-        metric(name, unit).amounts.push({
-          attributes: attributes.length === 0 ? series.attributes : [...series.attributes, ...attributes],
-          value: sums[i],
-        })
-    for (const [i, { name, perSecond, sumAt }] of series.shape.histograms.entries()) {
-      if (histograms[i].size === 0) continue
-      const sum = sumAt === undefined ? undefined : sums[sumAt] / perSecond
-      const distribution = distributionOf(histograms[i], perSecond)
-      metric(name ?? series.duration, 's').distributions.push({
-        attributes: series.attributes,
-        sum,
-        ...distribution,
+function writeSeries(writer: MetricsWriter, all: readonly SeriesAmounts[]): void {
+  for (const [{ metrics, histograms }, same] of Map.groupBy(all, ({ series }) => series.shape)) {
+    for (const { name, unit, parts } of metrics)
+      writer.sum(name, unit, () => {
+        for (const { at, attributes } of parts)
+          for (const { series, sums } of same)
+            if (sums[at] > 0) writer.amount(sums[at], series.attributes, attributes)
       })
-    }
+    for (const [i, shape] of histograms.entries()) writeHistograms(writer, i, shape, same)
   }
-  return [...metrics.values()].map(({ name, unit, amounts, distributions }) =>
-    distributions.length > 0 ? { name, unit, distributions } : { name, unit, amounts },
-  )
+}
+
+function writeHistograms(
+  writer: MetricsWriter,
+  which: number,
+  { name, perSecond, sumAt }: HistogramShape,
+  all: readonly SeriesAmounts[],
+): void {
+  const filled = all.filter(({ histograms }) => histograms[which].size > 0)
+  const byName = Map.groupBy(filled, ({ series }) => name ?? series.duration)
+  for (const [metric, same] of byName)
+    writer.histogram(metric, 's', () => {
+      for (const { series, sums, histograms } of same) {
+        const sum = sumAt === undefined ? undefined : sums[sumAt] / perSecond
+        writer.distribution(distributionOf(histograms[which], perSecond), sum, series.attributes)
+      }
+    })
 }
 
 /** Slots of `bucketSlot` as buckets of seconds; what is 0 is apart. */
-export function distributionOf(
-  histogram: ReadonlyMap<number, number>,
-  perSecond: number,
-): Pick<Distribution, 'count' | 'scale' | 'zeroCount' | 'offset' | 'bucketCounts'> {
+export function distributionOf(histogram: ReadonlyMap<number, number>, perSecond: number): Distribution {
   let [low, high, count] = [Number.POSITIVE_INFINITY, 0, 0]
   for (const [slot, samples] of histogram) {
     count += samples
@@ -103,8 +92,4 @@ export function distributionOf(
     offset: high === 0 ? 0 : slotBucket(low) + secondsShift(perSecond),
     bucketCounts,
   }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

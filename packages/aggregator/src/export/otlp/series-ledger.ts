@@ -3,7 +3,10 @@ import type { Series } from './series-table.ts'
 
 /** Amounts that can be sent: none is negative, each is whole. */
 export interface SeriesLedger {
-  /** Adds what was taken, and answers what is to be told of it. What was taken back is kept until more comes. */
+  /**
+   * Adds what was taken, which is its own from then on, and answers what is to be told of it. What was taken back is
+   * kept until more comes.
+   */
   settle(taken: readonly SeriesAmounts[], nowMs: number): SeriesAmounts[]
   /** Events that were told and then taken back, without more to take them from. */
   readonly overstated: number
@@ -38,14 +41,14 @@ export function createSeriesLedger(): SeriesLedger {
       const told = new Map<Series, SeriesAmounts>()
       for (const amounts of taken) {
         const { series } = amounts
-        let sum = told.get(series)
-        if (sum === undefined) {
-          sum = noAmounts(series)
-          const before = owed.get(series)
-          if (before !== undefined) addAmounts(sum, before.amounts)
-          told.set(series, sum)
+        const sum = told.get(series)
+        if (sum !== undefined) {
+          addAmounts(sum, amounts)
+          continue
         }
-        addAmounts(sum, amounts)
+        const before = owed.get(series)
+        if (before !== undefined) addAmounts(amounts, before.amounts)
+        told.set(series, amounts)
       }
       for (const [series, amounts] of told) {
         const rest = takeNegative(amounts)
@@ -60,29 +63,29 @@ export function createSeriesLedger(): SeriesLedger {
 
 function addAmounts(into: SeriesAmounts, from: SeriesAmounts): void {
   for (let i = 0; i < from.sums.length; i++) into.sums[i] += from.sums[i]
-  for (const [i, histogram] of from.histograms.entries())
-    for (const [slot, count] of histogram) addTo(into.histograms[i], slot, count)
+  for (let i = 0; i < from.histograms.length; i++)
+    for (const [slot, count] of from.histograms[i]) addTo(into.histograms[i], slot, count)
 }
 
-/** Moves what is negative into amounts of its own. */
+/** Moves what is negative into amounts of its own; undefined where nothing is. */
 function takeNegative(amounts: SeriesAmounts): SeriesAmounts | undefined {
-  const rest = noAmounts(amounts.series)
-  let isOwed = false
+  let rest: SeriesAmounts | undefined
   for (let i = 0; i < amounts.sums.length; i++) {
     amounts.sums[i] = Math.round(amounts.sums[i])
     if (amounts.sums[i] >= 0) continue
+    rest ??= noAmounts(amounts.series)
     rest.sums[i] = amounts.sums[i]
     amounts.sums[i] = 0
-    isOwed = true
   }
-  for (const [i, histogram] of amounts.histograms.entries())
-    for (const [slot, count] of histogram) {
+  for (let i = 0; i < amounts.histograms.length; i++)
+    for (const [slot, count] of amounts.histograms[i]) {
       const whole = Math.round(count)
-      if (whole > 0) histogram.set(slot, whole)
-      else histogram.delete(slot)
+      if (whole === count && whole > 0) continue
+      if (whole > 0) amounts.histograms[i].set(slot, whole)
+      else amounts.histograms[i].delete(slot)
       if (whole >= 0) continue
+      rest ??= noAmounts(amounts.series)
       rest.histograms[i].set(slot, whole)
-      isOwed = true
     }
-  return isOwed ? rest : undefined
+  return rest
 }

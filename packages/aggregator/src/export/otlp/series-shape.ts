@@ -1,12 +1,13 @@
 import { histogramScale } from '@skybraid/shared'
 import { Counter, type CounterName, Histogram } from '../../topology/counters.ts'
-import type { Attributes } from './metrics-request.ts'
+import { AttributeField, type Attributes, attributeBytes } from './attribute-bytes.ts'
 
-/** An amount of a series, and the metric that it is told as; without a name it is only part of a histogram. */
-export interface SumShape {
-  readonly name?: string
+/** Sums of a series that are told as one metric. */
+export interface SumMetric {
+  readonly name: string
   readonly unit: string
-  readonly attributes: Attributes
+  /** Which of the sums, and what sets it apart: fields of a point. */
+  readonly parts: readonly { readonly at: number; readonly attributes: Uint8Array }[]
 }
 
 /** A histogram of a series. Its name may depend on the series. */
@@ -19,19 +20,30 @@ export interface HistogramShape {
 }
 
 export interface SeriesShape {
-  readonly sums: readonly SumShape[]
+  /** Sets shapes apart. */
+  readonly name: string
+  readonly sumCount: number
+  /** Those of the sums that are not only part of a histogram. */
+  readonly metrics: readonly SumMetric[]
   readonly histograms: readonly HistogramShape[]
 }
 
+/** A sum of a series; without a name it is only part of a histogram. */
+type Sum = readonly [name: string, unit: string, attributes: Attributes, ...unknown[]]
+
 /** In the order of `saidSums`. */
+const operationSums: readonly Sum[] = [
+  ['skybraid.operations', '{operation}', []],
+  ['skybraid.operation.request.size', 'By', []],
+  ['skybraid.operation.response.size', 'By', []],
+  ['', 'us', []],
+  ['skybraid.operation.time', 'us', []],
+]
+
 export const operationShape: SeriesShape = {
-  sums: [
-    { name: 'skybraid.operations', unit: '{operation}', attributes: [] },
-    { name: 'skybraid.operation.request.size', unit: 'By', attributes: [] },
-    { name: 'skybraid.operation.response.size', unit: 'By', attributes: [] },
-    { unit: 'us', attributes: [] },
-    { name: 'skybraid.operation.time', unit: 'us', attributes: [] },
-  ],
+  name: 'operation',
+  sumCount: operationSums.length,
+  metrics: metricsOf(operationSums, ''),
   histograms: [{ perSecond: 1e6, sumAt: 3 }],
 }
 
@@ -113,13 +125,29 @@ function transportShape(
 ): TransportShape {
   const indexOf = (name: CounterName | undefined) => (name === undefined ? -1 : Counter[name])
   return {
-    sums: counted.map(([name, unit, attributes]) =>
-      name === '' ? { unit, attributes } : { name: `skybraid.${protocol}.${name}`, unit, attributes },
-    ),
+    name: protocol,
+    sumCount: counted.length,
+    metrics: metricsOf(counted, `skybraid.${protocol}.`),
     counters: counted.map(([, , , client, server]) => [indexOf(client), indexOf(server)] as const),
     histograms,
     from,
   }
+}
+
+function metricsOf(sums: readonly Sum[], prefix: string): SumMetric[] {
+  const named = Array.from(sums, ([name, unit, attributes], at) => ({ name, unit, at, attributes }))
+  const byName = Map.groupBy(
+    named.filter(({ name }) => name !== ''),
+    ({ name }) => name,
+  )
+  return Array.from(byName, ([name, parts]) => ({
+    name: prefix + name,
+    unit: parts[0].unit,
+    parts: parts.map(({ at, attributes }) => ({
+      at,
+      attributes: attributeBytes(AttributeField.sum, attributes),
+    })),
+  }))
 }
 
 /**

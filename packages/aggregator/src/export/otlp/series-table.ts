@@ -1,16 +1,21 @@
 import { otherOf } from '../../topology/said-rows.ts'
 import { isAddress } from '../oap/interval/end-name.ts'
-import type { Attributes } from './metrics-request.ts'
+import { AttributeField, type Attributes, attributeBytes } from './attribute-bytes.ts'
 import { type OperationSeen, operationNames } from './operation-names.ts'
 import { type OtlpEnd, otherEnd } from './otlp-end.ts'
 import { operationShape, type SeriesShape, type TransportShape } from './series-shape.ts'
 
+/** Who saw something. Series of the same end have the same object. */
+export interface SeriesEnd {
+  /** Its attributes, as fields of a resource. */
+  readonly resource: Uint8Array
+}
+
 /** What has the same attributes: a row of figures, told as several metrics. */
 export interface Series {
-  readonly key: string
-  /** Who saw it: the resource. */
-  readonly local: OtlpEnd
-  readonly attributes: Attributes
+  readonly local: SeriesEnd
+  /** As fields of a point of a sum. */
+  readonly attributes: Uint8Array
   readonly shape: SeriesShape
   /** What the histogram without a name of its own is called. */
   readonly duration: string
@@ -43,22 +48,75 @@ interface Known extends Series {
   seenMs: number
 }
 
+interface KnownEnd extends SeriesEnd {
+  /** By the peer's key, and what sets them apart besides. */
+  readonly peers: Map<string, Map<string, Known>>
+}
+
+interface Made {
+  readonly shape: SeriesShape
+  readonly duration: string
+  readonly attributes: Attributes
+}
+
 export function createSeriesTable(limit: number): SeriesTable {
-  const known = new Map<string, Known>()
+  const known = new Map<string, KnownEnd>()
   const most = limit - others
+  let count = 0
   let nowMs = 0
   let folded = 0
 
-  /** The series of a key, where there is one or room for one. */
-  function enter(key: string, upTo: number, make: () => Omit<Series, 'key'>): Known | undefined {
-    let series = known.get(key)
+  /** The series of these ends, where there is one or room for one. */
+  function enter(
+    local: OtlpEnd,
+    remote: OtlpEnd,
+    what: string,
+    upTo: number,
+    make: () => Made,
+  ): Known | undefined {
+    let series = known.get(local.key)?.peers.get(remote.key)?.get(what)
     if (series === undefined) {
-      if (known.size >= upTo) return undefined
-      series = { key, ...make(), seenMs: nowMs }
-      known.set(key, series)
+      if (count >= upTo) return undefined
+      series = add(local, remote, what, make())
     }
     series.seenMs = nowMs
     return series
+  }
+
+  function add(local: OtlpEnd, remote: OtlpEnd, what: string, { attributes, ...made }: Made): Known {
+    let own = known.get(local.key)
+    if (own === undefined) {
+      own = { resource: attributeBytes(AttributeField.other, local.resource), peers: new Map() }
+      known.set(local.key, own)
+    }
+    let ofPeer = own.peers.get(remote.key)
+    if (ofPeer === undefined) {
+      ofPeer = new Map()
+      own.peers.set(remote.key, ofPeer)
+    }
+    const series: Known = {
+      ...made,
+      local: own,
+      attributes: attributeBytes(AttributeField.sum, attributes),
+      seenMs: nowMs,
+    }
+    ofPeer.set(what, series)
+    count++
+    return series
+  }
+
+  function forgetSilent(): void {
+    for (const [key, { peers }] of known) {
+      for (const [peer, all] of peers) {
+        for (const [what, { seenMs }] of all) {
+          if (nowMs - seenMs <= forgetMs) continue
+          all.delete(what)
+          count--
+        }
+        if (all.size === 0) peers.delete(peer)
+      }
+      if (peers.size === 0) known.delete(key)
+    }
   }
 
   function operationOf(
@@ -69,12 +127,11 @@ export function createSeriesTable(limit: number): SeriesTable {
     upTo: number,
   ): Known | undefined {
     const { isServer, protocol, name, host, status, outcome } = seen
-    const what = [isServer ? 's' : 'c', protocol, port, status ?? '', outcome, name, host].join('\n')
-    return enter(`${local.key}\n${remote.key}\n${what}`, upTo, () => {
+    const what = `${isServer ? 's' : 'c'}${protocol} ${port} ${status ?? ''} ${outcome} ${name}\n${host}`
+    return enter(local, remote, what, upTo, () => {
       const { duration, attributes } = operationNames(seen)
       const place = isServer ? [] : serverPlace(remote, host, port)
       return {
-        local,
         shape: operationShape,
         duration,
         attributes: [...peerOf(remote, isServer), ...attributes, ...place],
@@ -95,13 +152,9 @@ export function createSeriesTable(limit: number): SeriesTable {
       )
     },
     transport(local, remote, isServer, shape) {
+      const what = `${isServer ? 's' : 'c'} ${shape.name}`
       const make = (own: OtlpEnd, peer: OtlpEnd, upTo: number) =>
-        enter(`${own.key}\n${peer.key}\n${isServer ? 's' : 'c'} ${shape.sums[0].name}`, upTo, () => ({
-          local: own,
-          shape,
-          duration: '',
-          attributes: peerOf(peer, isServer),
-        }))
+        enter(own, peer, what, upTo, () => ({ shape, duration: '', attributes: peerOf(peer, isServer) }))
       const found = make(local, remote, most * shares.peers)
       if (found !== undefined) return found
       folded++
@@ -109,9 +162,9 @@ export function createSeriesTable(limit: number): SeriesTable {
     },
     forget(atMs) {
       nowMs = atMs
-      for (const [key, { seenMs }] of known) if (atMs - seenMs > forgetMs) known.delete(key)
+      forgetSilent()
     },
-    counts: () => ({ series: known.size, limit, folded }),
+    counts: () => ({ series: count, limit, folded }),
   }
 }
 

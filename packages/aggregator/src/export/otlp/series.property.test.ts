@@ -56,9 +56,8 @@ describe('the table of series', () => {
 
 describe('what is taken back', () => {
   const series: Series = {
-    key: 'a',
-    local: end('a'),
-    attributes: [],
+    local: { resource: new Uint8Array() },
+    attributes: new Uint8Array(),
     shape: operationShape,
     duration: 'http.client.request.duration',
   }

@@ -1,4 +1,5 @@
-import { type Amount, encodeMetricsRequest, type Metric } from '../../otlp/metrics-request.ts'
+import { AttributeField, type Attributes, attributeBytes } from '../../otlp/attribute-bytes.ts'
+import { createMetricsWriter } from '../../otlp/metrics-writer.ts'
 import { type EncodeCounts, isMinuteInRange, type OapInterval, refuse } from './access-log.ts'
 import { externalService, type NameProblem, nameProblem } from './end-name.ts'
 import { type EndFigures, sideFigures } from './figure-book.ts'
@@ -18,6 +19,7 @@ export interface OapMetrics {
 type FiguresOfMinute = Pick<OapInterval, 'unixMinute' | 'figures'>
 type Refusals = Pick<EncodeCounts, 'refused'>
 
+const resource = attributeBytes(AttributeField.other, [['service.name', job]])
 /** Figures of one request: OAP evaluates its rules over a request at a time. */
 const figuresAtOnce = 200
 
@@ -33,14 +35,20 @@ export function* encodeFigures(
 ): Generator<OapMetrics> {
   const { unixMinute } = interval
   const figures = borneFigures(interval, nowMs, counts)
+  if (figures.length === 0) return
+  const startMs = unixMinute * minuteMs
+  const writer = createMetricsWriter({ scope: job, startMs, endMs: startMs + minuteMs / 2 })
   for (let first = 0; first < figures.length; first += figuresAtOnce) {
     const metrics = metricsOf(figures.slice(first, first + figuresAtOnce))
-    const points = metrics.reduce((sum, { amounts }) => sum + amounts.length, 0)
-    if (points === 0) continue
-    const startMs = unixMinute * minuteMs
-    const resources = [{ resource: [['service.name', job]] as const, metrics }]
-    const endMs = startMs + minuteMs / 2
-    yield { request: encodeMetricsRequest({ scope: job, startMs, endMs, resources }), points }
+    writer.resource(resource, () => {
+      for (const { name, amounts } of metrics)
+        writer.sum(name, unitOf(name), () => {
+          for (const { attributes, value } of amounts)
+            writer.amount(value, attributeBytes(AttributeField.sum, attributes))
+        })
+    })
+    const { body, points } = writer.finish()
+    if (points > 0) yield { request: body, points }
   }
 }
 
@@ -88,17 +96,25 @@ function isSound(amount: number): boolean {
   return Math.abs(amount) <= Number.MAX_SAFE_INTEGER
 }
 
-function metricsOf(figures: readonly EndFigures[]): (Metric & { readonly amounts: readonly Amount[] })[] {
+interface Amount {
+  readonly attributes: Attributes
+  readonly value: number
+}
+
+interface Metric {
+  readonly name: string
+  readonly amounts: readonly Amount[]
+}
+
+function metricsOf(figures: readonly EndFigures[]): Metric[] {
   const metrics = new Map<string, Amount[]>()
   for (const each of figures) addFigures(metrics, each)
-  return [...metrics].map(([name, amounts]) => ({ name, unit: unitOf(name), amounts }))
+  return [...metrics].map(([name, amounts]) => ({ name, amounts }))
 }
 
 function unitOf(name: string): string {
   return name.endsWith('_us_sum') ? 'us' : '1'
 }
-
-type Attributes = Amount['attributes']
 
 function addFigures(metrics: Map<string, Amount[]>, figures: EndFigures): void {
   const isClient = figures.role === Role.client

@@ -2,6 +2,7 @@ const utf8 = new TextEncoder()
 /** Of the length of a message below 128 bytes, which nearly all are. */
 const lengthBytes = 1
 const scratch = new DataView(new ArrayBuffer(8))
+const scratchBytes = new Uint8Array(scratch.buffer)
 
 /**
  * Protobuf fields into one growing buffer. A message inside a message is begun and ended; only a long one is
@@ -48,17 +49,20 @@ export class WireWriter {
     this.#varint(value)
   }
 
-  /** Eight bytes, the lower ones first; 0 is written, too. */
-  fixed64(field: number, value: bigint): void {
-    this.#reserve(16)
-    this.#varint(field * 8 + 1)
-    for (let i = 0, rest = value; i < 8; i++, rest >>= 8n) this.#bytes[this.length++] = Number(rest & 0xffn)
+  /** A whole number that is not negative, in eight bytes, the lower ones first; 0 is written, too. */
+  fixed64(field: number, value: number | bigint): void {
+    if (typeof value === 'bigint') scratch.setBigUint64(0, value, true)
+    else {
+      scratch.setUint32(0, value, true)
+      scratch.setUint32(4, value / 2 ** 32, true)
+    }
+    this.#eight(field)
   }
 
   /** 0 is written, too. */
   double(field: number, value: number): void {
     scratch.setFloat64(0, value, true)
-    this.fixed64(field, scratch.getBigUint64(0, true))
+    this.#eight(field)
   }
 
   /** A number that may be negative, as `sint32` and `sint64` have it. */
@@ -103,6 +107,33 @@ export class WireWriter {
     this.length += bytes.length
   }
 
+  /** Fields that were encoded before. */
+  fields(bytes: Uint8Array): void {
+    this.#reserve(bytes.length)
+    this.#bytes.set(bytes, this.length)
+    this.length += bytes.length
+  }
+
+  /** The same of messages of one field, under another number; both are below 16. */
+  renumbered(field: number, bytes: Uint8Array): void {
+    let at = this.length
+    this.fields(bytes)
+    while (at < this.length) {
+      this.#bytes[at++] = field * 8 + 2
+      let [length, shift] = [0, 0]
+      for (; this.#bytes[at] >= 128; shift += 7) length += (this.#bytes[at++] & 127) << shift
+      length += this.#bytes[at++] << shift
+      at += length
+    }
+  }
+
+  /** Begins a message whose length is known. */
+  head(field: number, length: number): void {
+    this.#reserve(16)
+    this.#varint(field * 8 + 2)
+    this.#varint(length)
+  }
+
   /** Begins a message inside this one; `end` takes what this returns. */
   begin(field: number): number {
     this.#reserve(16)
@@ -121,6 +152,12 @@ export class WireWriter {
     this.length = start - lengthBytes
     this.#varint(length)
     this.length += length
+  }
+
+  #eight(field: number): void {
+    this.#reserve(16)
+    this.#varint(field * 8 + 1)
+    for (let i = 0; i < 8; i++) this.#bytes[this.length++] = scratchBytes[i]
   }
 
   #varint(value: number): void {
