@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "../l7/message.h"
@@ -23,10 +24,13 @@ class Judge final : public Sink {
     for (const char c : m.operation) Add(static_cast<uint8_t>(c));
     Add(m.status), Add(m.grpc_status), Add(m.key), Add(m.flags), Add(m.bytes), Add(m.first_ns),
         Add(m.last_ns);
+    // HTTP/1: whether an answer to nothing that was seen has a body is not known.
+    if (m.kind == Message::Kind::kResponse && m.key == UINT32_MAX) Settle();
   }
+  void OutOfStep(Side) override { Settle(); }
+  void Gap(Side) override { Settle(); }
   // From here on it depends on where packets begin, so divisions may differ.
-  void OutOfStep(Side) override { settled_ = true; }
-  void Gap(Side) override { settled_ = true; }
+  void Settle() { settled_ = true; }
   uint64_t digest() const { return digest_; }
 
  private:
@@ -36,6 +40,14 @@ class Judge final : public Sink {
   bool settled_ = false;
   uint64_t digest_ = 1;
 };
+
+// The bytes once more where nothing follows them, so that reading past them is seen; without memory of its
+// own for each piece, which would take most of the time.
+inline const uint8_t* Apart(const uint8_t* bytes, size_t size) {
+  static std::vector<uint8_t> room(1 << 16);
+  if (size > room.size()) abort();
+  return static_cast<const uint8_t*>(memcpy(room.data() + room.size() - size, bytes, size));
+}
 
 template <typename P>
 uint64_t Play(const uint8_t* data, size_t size, size_t most) {
@@ -49,18 +61,19 @@ uint64_t Play(const uint8_t* data, size_t size, size_t most) {
     data++, size--, ns++;
     if ((control & 0xfa) == 0x02) {  // bytes pass unseen
       const uint64_t skipped = std::min<uint64_t>(parser.Skippable(side), 1000);
-      if (skipped > 0)
+      if (skipped > 0) {
         parser.Skip(side, skipped, ns, judge);
-      else
+      } else {
         parser.Lost(side, ns, judge);
+        judge.Settle();
+      }
       if (skipped == 0 && length == 0) continue;
       // After a loss a parser looks at the begin of a packet as a whole.
-      const std::vector<uint8_t> packet(data, data + length);
-      if (length > 0) parser.Eat(side, packet.data(), length, ns, judge);
+      if (length > 0) parser.Eat(side, Apart(data, length), length, ns, judge);
     } else {
       for (size_t at = 0; at < length; at += std::min(most, length)) {
-        const std::vector<uint8_t> piece(data + at, data + at + std::min(most, length - at));
-        parser.Eat(side, piece.data(), piece.size(), ns, judge);
+        const size_t count = std::min(most, length - at);
+        parser.Eat(side, Apart(data + at, count), count, ns, judge);
       }
     }
     data += length, size -= length;

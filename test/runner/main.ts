@@ -41,7 +41,7 @@ const stages: Stage[] = [
     '20',
   ),
   nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
-  check('hostile bytes for the parsers of protocols', 'make', '-j2', '-C', 'native', 'fuzz-l7'),
+  check('hostile bytes for the parsers, 20 s each', 'make', '-j2', '-C', 'native', 'fuzz'),
   vitestInRealTime('tests of the bus', 'bus', busObstacle()),
   vitestInRealTime('tests against a real OAP', 'oap', oapObstacle()),
   vitestInRealTime(

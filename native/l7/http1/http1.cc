@@ -179,7 +179,7 @@ void Http1::OnLine(Side side, const char* line, size_t size, bool cut, uint64_t 
     case State::kHeaders:
       return size == 0 ? OnHeadEnd(side, ns, sink) : OnHeader(half, line, size);
     case State::kChunkSize:
-      return OnChunkSize(half, line, size);
+      return OnChunkSize(side, line, size, sink);
     case State::kTrailer:
       if (size == 0) End(side, ns, sink);
       return;
@@ -286,7 +286,8 @@ Http1::State Http1::AfterHead(Side side) const {
   return side == Side::kToServer ? State::kStart : State::kForever;
 }
 
-void Http1::OnChunkSize(Half& half, const char* line, size_t size) {
+void Http1::OnChunkSize(Side side, const char* line, size_t size, Sink& sink) {
+  Half& half = half_[Index(side)];
   uint64_t chunk = 0;
   size_t digits = 0;
   for (; digits < size && digits < 16; digits++) {
@@ -297,7 +298,7 @@ void Http1::OnChunkSize(Half& half, const char* line, size_t size) {
   // A size that is none: nothing that follows has a known place.
   if (digits == 0 || digits > 12) {
     half.state = State::kAstray;
-    return;
+    return sink.OutOfStep(side);
   }
   half.left = chunk + 2;
   half.state = chunk == 0 ? State::kTrailer : State::kChunk;

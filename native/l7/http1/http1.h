@@ -59,7 +59,7 @@ class Http1 final : public Parser {
   void OnHeadEnd(Side side, uint64_t ns, Sink& sink);
   State AfterHead(Side side) const;
   bool TunnelBegins(const Half& response) const;
-  void OnChunkSize(Half& half, const char* line, size_t size);
+  void OnChunkSize(Side side, const char* line, size_t size, Sink& sink);
   void Pass(Side side, uint64_t count, uint64_t ns, Sink& sink);
   void Emit(Side side, uint8_t flags, uint64_t ns, Sink& sink);
   void End(Side side, uint64_t ns, Sink& sink);

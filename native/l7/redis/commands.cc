@@ -6,466 +6,62 @@ namespace skybraid::l7::redis {
 
 namespace {
 
-constexpr Command kCommands[] = {
-    {"acl", kHasSubcommand},
-    {"append", kPlain},
-    {"asking", kPlain},
-    {"auth", kPlain},
-    {"bf.add", kPlain},
-    {"bf.card", kPlain},
-    {"bf.exists", kPlain},
-    {"bf.info", kPlain},
-    {"bf.insert", kPlain},
-    {"bf.madd", kPlain},
-    {"bf.mexists", kPlain},
-    {"bf.reserve", kPlain},
-    {"bgrewriteaof", kPlain},
-    {"bgsave", kPlain},
-    {"bitcount", kPlain},
-    {"bitfield", kPlain},
-    {"bitfield_ro", kPlain},
-    {"bitop", kPlain},
-    {"bitpos", kPlain},
-    {"blmove", kBlocks},
-    {"blmpop", kBlocks},
-    {"blpop", kBlocks},
-    {"brpop", kBlocks},
-    {"brpoplpush", kBlocks},
-    {"bzmpop", kBlocks},
-    {"bzpopmax", kBlocks},
-    {"bzpopmin", kBlocks},
-    {"cf.add", kPlain},
-    {"cf.addnx", kPlain},
-    {"cf.count", kPlain},
-    {"cf.del", kPlain},
-    {"cf.exists", kPlain},
-    {"cf.insert", kPlain},
-    {"cf.reserve", kPlain},
-    {"client", kHasSubcommand},
-    {"cluster", kHasSubcommand},
-    {"cms.incrby", kPlain},
-    {"cms.initbydim", kPlain},
-    {"cms.initbyprob", kPlain},
-    {"cms.merge", kPlain},
-    {"cms.query", kPlain},
-    {"command", kHasSubcommand},
-    {"commandlog", kHasSubcommand},
-    {"config", kHasSubcommand},
-    {"copy", kPlain},
-    {"dbsize", kPlain},
-    {"debug", kPlain},
-    {"decr", kPlain},
-    {"decrby", kPlain},
-    {"del", kPlain},
-    {"delex", kPlain},
-    {"digest", kPlain},
-    {"discard", kPlain},
-    {"dump", kPlain},
-    {"echo", kPlain},
-    {"eval", kPlain},
-    {"eval_ro", kPlain},
-    {"evalsha", kPlain},
-    {"evalsha_ro", kPlain},
-    {"exec", kPlain},
-    {"exists", kPlain},
-    {"expire", kPlain},
-    {"expireat", kPlain},
-    {"expiretime", kPlain},
-    {"failover", kPlain},
-    {"fcall", kPlain},
-    {"fcall_ro", kPlain},
-    {"flushall", kPlain},
-    {"flushdb", kPlain},
-    {"ft._list", kPlain},
-    {"ft.aggregate", kPlain},
-    {"ft.alter", kPlain},
-    {"ft.create", kPlain},
-    {"ft.dropindex", kPlain},
-    {"ft.explain", kPlain},
-    {"ft.info", kPlain},
-    {"ft.search", kPlain},
-    {"ft.sugadd", kPlain},
-    {"ft.sugget", kPlain},
-    {"ft.tagvals", kPlain},
-    {"function", kHasSubcommand},
-    {"geoadd", kPlain},
-    {"geodist", kPlain},
-    {"geohash", kPlain},
-    {"geopos", kPlain},
-    {"georadius", kPlain},
-    {"georadius_ro", kPlain},
-    {"georadiusbymember", kPlain},
-    {"georadiusbymember_ro", kPlain},
-    {"geosearch", kPlain},
-    {"geosearchstore", kPlain},
-    {"get", kPlain},
-    {"getbit", kPlain},
-    {"getdel", kPlain},
-    {"getex", kPlain},
-    {"getrange", kPlain},
-    {"getset", kPlain},
-    {"graph.query", kPlain},
-    {"graph.ro_query", kPlain},
-    {"hdel", kPlain},
-    {"hello", kPlain},
-    {"hexists", kPlain},
-    {"hexpire", kPlain},
-    {"hexpireat", kPlain},
-    {"hexpiretime", kPlain},
-    {"hget", kPlain},
-    {"hgetall", kPlain},
-    {"hgetdel", kPlain},
-    {"hgetex", kPlain},
-    {"hincrby", kPlain},
-    {"hincrbyfloat", kPlain},
-    {"hkeys", kPlain},
-    {"hlen", kPlain},
-    {"hmget", kPlain},
-    {"hmset", kPlain},
-    {"hpersist", kPlain},
-    {"hpexpire", kPlain},
-    {"hpexpireat", kPlain},
-    {"hpexpiretime", kPlain},
-    {"hpttl", kPlain},
-    {"hrandfield", kPlain},
-    {"hscan", kPlain},
-    {"hset", kPlain},
-    {"hsetex", kPlain},
-    {"hsetnx", kPlain},
-    {"hstrlen", kPlain},
-    {"httl", kPlain},
-    {"hvals", kPlain},
-    {"incr", kPlain},
-    {"incrby", kPlain},
-    {"incrbyfloat", kPlain},
-    {"info", kPlain},
-    {"json.arrappend", kPlain},
-    {"json.arrindex", kPlain},
-    {"json.arrinsert", kPlain},
-    {"json.arrlen", kPlain},
-    {"json.arrpop", kPlain},
-    {"json.arrtrim", kPlain},
-    {"json.clear", kPlain},
-    {"json.del", kPlain},
-    {"json.get", kPlain},
-    {"json.merge", kPlain},
-    {"json.mget", kPlain},
-    {"json.mset", kPlain},
-    {"json.numincrby", kPlain},
-    {"json.objkeys", kPlain},
-    {"json.objlen", kPlain},
-    {"json.set", kPlain},
-    {"json.strappend", kPlain},
-    {"json.strlen", kPlain},
-    {"json.toggle", kPlain},
-    {"json.type", kPlain},
-    {"keys", kPlain},
-    {"lastsave", kPlain},
-    {"latency", kHasSubcommand},
-    {"lcs", kPlain},
-    {"lindex", kPlain},
-    {"linsert", kPlain},
-    {"llen", kPlain},
-    {"lmove", kPlain},
-    {"lmpop", kPlain},
-    {"lolwut", kPlain},
-    {"lpop", kPlain},
-    {"lpos", kPlain},
-    {"lpush", kPlain},
-    {"lpushx", kPlain},
-    {"lrange", kPlain},
-    {"lrem", kPlain},
-    {"lset", kPlain},
-    {"ltrim", kPlain},
-    {"memory", kHasSubcommand},
-    {"mget", kPlain},
-    {"migrate", kPlain},
-    {"module", kHasSubcommand},
-    {"monitor", kEndless},
-    {"move", kPlain},
-    {"mset", kPlain},
-    {"msetex", kPlain},
-    {"msetnx", kPlain},
-    {"multi", kPlain},
-    {"object", kHasSubcommand},
-    {"persist", kPlain},
-    {"pexpire", kPlain},
-    {"pexpireat", kPlain},
-    {"pexpiretime", kPlain},
-    {"pfadd", kPlain},
-    {"pfcount", kPlain},
-    {"pfdebug", kPlain},
-    {"pfmerge", kPlain},
-    {"pfselftest", kPlain},
-    {"ping", kPlain},
-    {"psetex", kPlain},
-    {"psubscribe", kSubscribes},
-    {"psync", kEndless},
-    {"pttl", kPlain},
-    {"publish", kPlain},
-    {"pubsub", kHasSubcommand},
-    {"punsubscribe", kUnsubscribes},
-    {"quit", kPlain},
-    {"randomkey", kPlain},
-    {"readonly", kPlain},
-    {"readwrite", kPlain},
-    {"rename", kPlain},
-    {"renamenx", kPlain},
-    {"replconf", kPlain},
-    {"replicaof", kPlain},
-    {"reset", kPlain},
-    {"restore", kPlain},
-    {"restore-asking", kPlain},
-    {"role", kPlain},
-    {"rpop", kPlain},
-    {"rpoplpush", kPlain},
-    {"rpush", kPlain},
-    {"rpushx", kPlain},
-    {"sadd", kPlain},
-    {"save", kPlain},
-    {"scan", kPlain},
-    {"scard", kPlain},
-    {"script", kHasSubcommand},
-    {"sdiff", kPlain},
-    {"sdiffstore", kPlain},
-    {"select", kPlain},
-    {"sentinel", kHasSubcommand},
-    {"set", kPlain},
-    {"setbit", kPlain},
-    {"setex", kPlain},
-    {"setnx", kPlain},
-    {"setrange", kPlain},
-    {"shutdown", kPlain},
-    {"sinter", kPlain},
-    {"sintercard", kPlain},
-    {"sinterstore", kPlain},
-    {"sismember", kPlain},
-    {"slaveof", kPlain},
-    {"slowlog", kHasSubcommand},
-    {"smembers", kPlain},
-    {"smismember", kPlain},
-    {"smove", kPlain},
-    {"sort", kPlain},
-    {"sort_ro", kPlain},
-    {"spop", kPlain},
-    {"spublish", kPlain},
-    {"srandmember", kPlain},
-    {"srem", kPlain},
-    {"sscan", kPlain},
-    {"ssubscribe", kSubscribes},
-    {"strlen", kPlain},
-    {"subscribe", kSubscribes},
-    {"substr", kPlain},
-    {"sunion", kPlain},
-    {"sunionstore", kPlain},
-    {"sunsubscribe", kUnsubscribes},
-    {"swapdb", kPlain},
-    {"sync", kEndless},
-    {"tdigest.add", kPlain},
-    {"tdigest.cdf", kPlain},
-    {"tdigest.create", kPlain},
-    {"tdigest.quantile", kPlain},
-    {"time", kPlain},
-    {"topk.add", kPlain},
-    {"topk.incrby", kPlain},
-    {"topk.list", kPlain},
-    {"topk.query", kPlain},
-    {"topk.reserve", kPlain},
-    {"touch", kPlain},
-    {"ts.add", kPlain},
-    {"ts.alter", kPlain},
-    {"ts.create", kPlain},
-    {"ts.decrby", kPlain},
-    {"ts.del", kPlain},
-    {"ts.get", kPlain},
-    {"ts.incrby", kPlain},
-    {"ts.info", kPlain},
-    {"ts.madd", kPlain},
-    {"ts.mget", kPlain},
-    {"ts.mrange", kPlain},
-    {"ts.mrevrange", kPlain},
-    {"ts.queryindex", kPlain},
-    {"ts.range", kPlain},
-    {"ts.revrange", kPlain},
-    {"ttl", kPlain},
-    {"type", kPlain},
-    {"unlink", kPlain},
-    {"unsubscribe", kUnsubscribes},
-    {"unwatch", kPlain},
-    {"vadd", kPlain},
-    {"vcard", kPlain},
-    {"vdim", kPlain},
-    {"vemb", kPlain},
-    {"vgetattr", kPlain},
-    {"vinfo", kPlain},
-    {"vlinks", kPlain},
-    {"vrandmember", kPlain},
-    {"vrem", kPlain},
-    {"vsetattr", kPlain},
-    {"vsim", kPlain},
-    {"wait", kBlocks},
-    {"waitaof", kBlocks},
-    {"watch", kPlain},
-    {"xack", kPlain},
-    {"xackdel", kPlain},
-    {"xadd", kPlain},
-    {"xautoclaim", kPlain},
-    {"xclaim", kPlain},
-    {"xdel", kPlain},
-    {"xdelex", kPlain},
-    {"xgroup", kHasSubcommand},
-    {"xinfo", kHasSubcommand},
-    {"xlen", kPlain},
-    {"xpending", kPlain},
-    {"xrange", kPlain},
-    {"xread", kMayBlock},
-    {"xreadgroup", kMayBlock},
-    {"xrevrange", kPlain},
-    {"xsetid", kPlain},
-    {"xtrim", kPlain},
-    {"zadd", kPlain},
-    {"zcard", kPlain},
-    {"zcount", kPlain},
-    {"zdiff", kPlain},
-    {"zdiffstore", kPlain},
-    {"zincrby", kPlain},
-    {"zinter", kPlain},
-    {"zintercard", kPlain},
-    {"zinterstore", kPlain},
-    {"zlexcount", kPlain},
-    {"zmpop", kPlain},
-    {"zmscore", kPlain},
-    {"zpopmax", kPlain},
-    {"zpopmin", kPlain},
-    {"zrandmember", kPlain},
-    {"zrange", kPlain},
-    {"zrangebylex", kPlain},
-    {"zrangebyscore", kPlain},
-    {"zrangestore", kPlain},
-    {"zrank", kPlain},
-    {"zrem", kPlain},
-    {"zremrangebylex", kPlain},
-    {"zremrangebyrank", kPlain},
-    {"zremrangebyscore", kPlain},
-    {"zrevrange", kPlain},
-    {"zrevrangebylex", kPlain},
-    {"zrevrangebyscore", kPlain},
-    {"zrevrank", kPlain},
-    {"zscan", kPlain},
-    {"zscore", kPlain},
-    {"zunion", kPlain},
-    {"zunionstore", kPlain},
-};
+// In the order of the alphabet. What a command is besides, a mark behind its name says: see kMarks.
+constexpr std::string_view kCommandWords =
+    "acl+ append asking auth bf.add bf.card bf.exists bf.info bf.insert bf.madd bf.mexists bf.reserve "
+    "bgrewriteaof bgsave bitcount bitfield bitfield_ro bitop bitpos blmove! blmpop! blpop! brpop! "
+    "brpoplpush! bzmpop! bzpopmax! bzpopmin! cf.add cf.addnx cf.count cf.del cf.exists cf.insert cf.reserve "
+    "client+ cluster+ cms.incrby cms.initbydim cms.initbyprob cms.merge cms.query command+ commandlog+ "
+    "config+ copy dbsize debug decr decrby del delex digest discard dump echo eval eval_ro evalsha "
+    "evalsha_ro exec exists expire expireat expiretime failover fcall fcall_ro flushall flushdb ft._list "
+    "ft.aggregate ft.alter ft.create ft.dropindex ft.explain ft.info ft.search ft.sugadd ft.sugget "
+    "ft.tagvals function+ geoadd geodist geohash geopos georadius georadius_ro georadiusbymember "
+    "georadiusbymember_ro geosearch geosearchstore get getbit getdel getex getrange getset graph.query "
+    "graph.ro_query hdel hello hexists hexpire hexpireat hexpiretime hget hgetall hgetdel hgetex hincrby "
+    "hincrbyfloat hkeys hlen hmget hmset hpersist hpexpire hpexpireat hpexpiretime hpttl hrandfield hscan "
+    "hset hsetex hsetnx hstrlen httl hvals incr incrby incrbyfloat info json.arrappend json.arrindex "
+    "json.arrinsert json.arrlen json.arrpop json.arrtrim json.clear json.del json.get json.merge json.mget "
+    "json.mset json.numincrby json.objkeys json.objlen json.set json.strappend json.strlen json.toggle "
+    "json.type keys lastsave latency+ lcs lindex linsert llen lmove lmpop lolwut lpop lpos lpush lpushx "
+    "lrange lrem lset ltrim memory+ mget migrate module+ monitor* move mset msetex msetnx multi object+ "
+    "persist pexpire pexpireat pexpiretime pfadd pfcount pfdebug pfmerge pfselftest ping psetex psubscribe> "
+    "psync* pttl publish pubsub+ punsubscribe< quit randomkey readonly readwrite rename renamenx replconf "
+    "replicaof reset restore restore-asking role rpop rpoplpush rpush rpushx sadd save scan scard script+ "
+    "sdiff sdiffstore select sentinel+ set setbit setex setnx setrange shutdown sinter sintercard "
+    "sinterstore sismember slaveof slowlog+ smembers smismember smove sort sort_ro spop spublish srandmember "
+    "srem sscan ssubscribe> strlen subscribe> substr sunion sunionstore sunsubscribe< swapdb sync* "
+    "tdigest.add tdigest.cdf tdigest.create tdigest.quantile time topk.add topk.incrby topk.list topk.query "
+    "topk.reserve touch ts.add ts.alter ts.create ts.decrby ts.del ts.get ts.incrby ts.info ts.madd ts.mget "
+    "ts.mrange ts.mrevrange ts.queryindex ts.range ts.revrange ttl type unlink unsubscribe< unwatch vadd "
+    "vcard vdim vemb vgetattr vinfo vlinks vrandmember vrem vsetattr vsim wait! waitaof! watch xack xackdel "
+    "xadd xautoclaim xclaim xdel xdelex xgroup+ xinfo+ xlen xpending xrange xread? xreadgroup? xrevrange "
+    "xsetid xtrim zadd zcard zcount zdiff zdiffstore zincrby zinter zintercard zinterstore zlexcount zmpop "
+    "zmscore zpopmax zpopmin zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem "
+    "zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevrank "
+    "zscan zscore zunion zunionstore";
 
-constexpr std::string_view kSubcommands[] = {
-    "addslots",
-    "addslotsrange",
-    "bumpepoch",
-    "caching",
-    "cat",
-    "channels",
-    "ckquorum",
-    "consumers",
-    "count",
-    "count-failure-reports",
-    "countkeysinslot",
-    "create",
-    "createconsumer",
-    "debug",
-    "delconsumer",
-    "delete",
-    "delslots",
-    "delslotsrange",
-    "deluser",
-    "destroy",
-    "docs",
-    "doctor",
-    "dryrun",
-    "dump",
-    "encoding",
-    "exists",
-    "failover",
-    "flush",
-    "flushslots",
-    "forget",
-    "freq",
-    "genpass",
-    "get",
-    "get-master-addr-by-name",
-    "getkeys",
-    "getkeysandflags",
-    "getkeysinslot",
-    "getname",
-    "getredir",
-    "getuser",
-    "graph",
-    "groups",
-    "help",
-    "histogram",
-    "history",
-    "id",
-    "idletime",
-    "info",
-    "keyslot",
-    "kill",
-    "latest",
-    "len",
-    "links",
-    "list",
-    "load",
-    "loadex",
-    "log",
-    "malloc-stats",
-    "master",
-    "masters",
-    "meet",
-    "monitor",
-    "myid",
-    "myshardid",
-    "no-evict",
-    "no-touch",
-    "nodes",
-    "numpat",
-    "numsub",
-    "pause",
-    "purge",
-    "refcount",
-    "remove",
-    "replicas",
-    "replicate",
-    "reply",
-    "reset",
-    "resetstat",
-    "restore",
-    "rewrite",
-    "save",
-    "saveconfig",
-    "sentinels",
-    "set",
-    "set-config-epoch",
-    "setid",
-    "setinfo",
-    "setname",
-    "setslot",
-    "setuser",
-    "shardchannels",
-    "shardnumsub",
-    "shards",
-    "show",
-    "slaves",
-    "slot-stats",
-    "slots",
-    "stats",
-    "stream",
-    "tracking",
-    "trackinginfo",
-    "unblock",
-    "unload",
-    "unpause",
-    "usage",
-    "users",
-    "whoami",
-};
+constexpr std::string_view kSubcommandWords =
+    "addslots addslotsrange bumpepoch caching cat channels ckquorum consumers count count-failure-reports "
+    "countkeysinslot create createconsumer debug delconsumer delete delslots delslotsrange deluser destroy "
+    "docs doctor dryrun dump encoding exists failover flush flushslots forget freq genpass get "
+    "get-master-addr-by-name getkeys getkeysandflags getkeysinslot getname getredir getuser graph groups "
+    "help histogram history id idletime info keyslot kill latest len links list load loadex log malloc-stats "
+    "master masters meet monitor myid myshardid no-evict no-touch nodes numpat numsub pause purge refcount "
+    "remove replicas replicate reply reset resetstat restore rewrite save saveconfig sentinels set "
+    "set-config-epoch setid setinfo setname setslot setuser shardchannels shardnumsub shards show slaves "
+    "slot-stats slots stats stream tracking trackinginfo unblock unload unpause usage users whoami";
+
+constexpr struct {
+  char mark;
+  Trait trait;
+} kMarks[] = {{'+', kHasSubcommand}, {'!', kBlocks},       {'?', kMayBlock},
+              {'>', kSubscribes},    {'<', kUnsubscribes}, {'*', kEndless}};
+
+constexpr size_t Count(std::string_view words) {
+  size_t count = 1;
+  for (const char c : words) count += c == ' ';
+  return count;
+}
 
 constexpr uint32_t Hash(std::string_view text) {
   uint32_t hash = 2166136261u;
@@ -473,39 +69,46 @@ constexpr uint32_t Hash(std::string_view text) {
   return hash ^ hash >> 15;
 }
 
-// Open addressing over indices, made when compiling; 0 is an empty slot.
-template <size_t kSlots, size_t kCount, typename Name>
-constexpr std::array<uint16_t, kSlots> Slots(Name name) {
-  static_assert(kSlots > 2 * kCount && (kSlots & (kSlots - 1)) == 0);
-  std::array<uint16_t, kSlots> slots{};
-  for (size_t i = 0; i < kCount; i++) {
-    size_t at = Hash(name(i)) % kSlots;
-    while (slots[at] != 0) at = (at + 1) % kSlots;
-    slots[at] = static_cast<uint16_t>(i + 1);
+constexpr Command Read(std::string_view word) {
+  for (const auto& [mark, trait] : kMarks) {
+    if (word.back() == mark) return {word.substr(0, word.size() - 1), trait};
   }
-  return slots;
+  return {word, kPlain};
 }
 
-template <size_t kSlots, typename Name>
-size_t Find(const std::array<uint16_t, kSlots>& slots, std::string_view word, Name name) {
-  for (size_t at = Hash(word) % kSlots; slots[at] != 0; at = (at + 1) % kSlots) {
-    if (name(slots[at] - 1u) == word) return slots[at];
+// Words by their hash, with open addressing, made when compiling; an empty place has no name.
+template <size_t kPlaces>
+class Words {
+ public:
+  constexpr explicit Words(std::string_view words) {
+    while (!words.empty()) {
+      const size_t end = words.find(' ') < words.size() ? words.find(' ') : words.size();
+      const Command command = Read(words.substr(0, end));
+      size_t at = Hash(command.name) % kPlaces;
+      while (!places_[at].name.empty()) at = (at + 1) % kPlaces;
+      places_[at] = command;
+      words.remove_prefix(end < words.size() ? end + 1 : end);
+    }
   }
-  return 0;
-}
+  const Command* Find(std::string_view name) const {
+    for (size_t at = Hash(name) % kPlaces; !places_[at].name.empty(); at = (at + 1) % kPlaces) {
+      if (places_[at].name == name) return &places_[at];
+    }
+    return nullptr;
+  }
 
-constexpr std::string_view CommandName(size_t i) { return kCommands[i].name; }
-constexpr std::string_view SubcommandName(size_t i) { return kSubcommands[i]; }
-constexpr auto kCommandSlots = Slots<1024, std::size(kCommands)>(CommandName);
-constexpr auto kSubcommandSlots = Slots<512, std::size(kSubcommands)>(SubcommandName);
+ private:
+  std::array<Command, kPlaces> places_{};
+};
+
+constexpr Words<1024> kCommands{kCommandWords};
+constexpr Words<256> kSubcommands{kSubcommandWords};
+static_assert(2 * Count(kCommandWords) < 1024 && 2 * Count(kSubcommandWords) < 256, "never full");
 
 }  // namespace
 
-const Command* FindCommand(std::string_view name) {
-  const size_t found = Find(kCommandSlots, name, CommandName);
-  return found == 0 ? nullptr : &kCommands[found - 1];
-}
+const Command* FindCommand(std::string_view name) { return kCommands.Find(name); }
 
-bool IsSubcommand(std::string_view word) { return Find(kSubcommandSlots, word, SubcommandName) != 0; }
+bool IsSubcommand(std::string_view word) { return kSubcommands.Find(word) != nullptr; }
 
 }  // namespace skybraid::l7::redis

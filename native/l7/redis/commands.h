@@ -18,7 +18,7 @@ enum Trait : uint8_t {
 
 struct Command {
   std::string_view name;  // lower case
-  uint8_t traits;
+  uint8_t traits = kPlain;
 };
 
 // nullptr: not a command. `name` in lower case.
