@@ -19,6 +19,7 @@ export interface Image {
 const root = 'opt/skybraid'
 const program = `${root}/packages/cli/dist`
 const addon = 'native/build/skybraid.node'
+const joinLibrary = 'native/build/join.node'
 const unprivileged = '65532:65532'
 export const imageNames = ['collector', 'aggregator', 'nats'] as const
 export type ImageName = (typeof imageNames)[number]
@@ -96,6 +97,7 @@ function collectorImage(node: NodeBase, bundle: Bundle): Image {
 }
 
 function aggregatorImage(node: NodeBase, bundle: Bundle): Image {
+  const libraries = librariesOf([joinLibrary]).filter(l => !node.paths.has(l.entry.path))
   const page = 'packages/aggregator/src/api/page'
   return {
     name: 'aggregator',
@@ -106,10 +108,12 @@ function aggregatorImage(node: NodeBase, bundle: Bundle): Image {
         ...filesBelow(page, `${program}/page`),
         // five folders above the bundle, which is where it looks
         ...filesBelow('proto', 'proto'),
+        ...libraries.map(l => l.entry),
+        { path: `${root}/${joinLibrary}`, content: readFileSync(joinLibrary), mode: 0o755 },
       ],
     ],
     run: nodeRun([], 'aggregator', unprivileged),
-    components: [...node.components, ...npm(bundle), own()],
+    components: [...node.components, ...debian(libraries), ...npm(bundle), own()],
   }
 }
 

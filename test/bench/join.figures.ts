@@ -1,4 +1,5 @@
 import { createJoin } from '../../packages/aggregator/src/join/join.ts'
+import { openNativeJoin } from '../../packages/aggregator/src/native/open-native-join.ts'
 import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
 import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
 import { createFlowColumns, decodeFlowBatch, encodeFlowBatch } from '../../packages/shared/src/index.ts'
@@ -23,7 +24,9 @@ function createStack() {
   const index = createEntityIndex()
   const topology = createTopology({ index, startMs })
   const capacity = connections + 200_000
-  const join = createJoin({ book: topology.book, entities: index, names: index, hashSeed: 1, capacity })
+  const openNative = openNativeJoin()
+  const hash = { hashSeed: 1, capacity, openNative }
+  const join = createJoin({ book: topology.book, entities: index, names: index, ...hash })
   const nodes = [index.node('north'), index.node('south')]
   return { join, nodes, topology, columns: createFlowColumns() }
 }

@@ -60,10 +60,12 @@ describe('import graph', () => {
     expect(show(bad)).toEqual([])
   })
 
-  it('lets only collector/src/source touch the native addon', () => {
+  it('lets only collector/src/source and aggregator/src/native load a native library', () => {
+    const loaders = ['packages/collector/src/source/', 'packages/aggregator/src/native/']
     const bad = imports.filter(
-      ({ from, specifier }) =>
-        /\.node$|native\/|node:module/.test(specifier) && !from.startsWith('packages/collector/src/source/'),
+      ({ from, file, specifier }) =>
+        /\.node$|native\/|node:module/.test(specifier) &&
+        !loaders.some(folder => from.startsWith(folder) || file?.startsWith(folder)),
     )
     expect(show(bad)).toEqual([])
   })

@@ -1,5 +1,6 @@
 import { createPartitionedCore } from '../../packages/aggregator/src/core.ts'
 import type { IngestFigures } from '../../packages/aggregator/src/ingest/ingest-status.ts'
+import { openNativeJoin } from '../../packages/aggregator/src/native/open-native-join.ts'
 import type { PartitionRound } from '../../packages/aggregator/src/partition/partition-core.ts'
 import { encodeRound } from '../../packages/aggregator/src/partition/round-bytes.ts'
 import { createRoundLog } from '../../packages/aggregator/src/partition/round-log.ts'
@@ -32,7 +33,8 @@ const stepMs = 5
  */
 export function createFuzzTarget(): FuzzTarget {
   const startMs = seedMinuteMs
-  const limits = { startMs, joinCapacity: 8_192, maxEdges: 1_000, retentionMs: 600_000 }
+  const openNative = openNativeJoin()
+  const limits = { startMs, joinCapacity: 8_192, maxEdges: 1_000, retentionMs: 600_000, openNative }
   const core = createPartitionedCore(limits)
   const follower = createPartitionedCore({ ...limits, joinCapacity: 64 })
   const rounds = createRoundLog(0)

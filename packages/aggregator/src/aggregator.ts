@@ -10,6 +10,7 @@ import { booksForExports, type ExportBooks } from './export/export-books.ts'
 import { openExports, ownSource } from './export/open-exports.ts'
 import type { Kubernetes } from './kube/kubernetes.ts'
 import { openKubernetes, outsideRangesOf } from './kube/open-kubernetes.ts'
+import { openNativeJoin } from './native/open-native-join.ts'
 import { openSegmentStore, type SegmentStore } from './store/segment-store.ts'
 import type { TopologyAnswer, TopologyReader } from './topology/answer.ts'
 
@@ -154,6 +155,7 @@ function openCore(
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
+    openNative: openNativeJoin(),
     ...(books && { onDelta: books.onDelta, onFinal: books.onFinal, onSaid: books.onSaid }),
     ...(store === undefined ? {} : { onSegment: store.append }),
   })

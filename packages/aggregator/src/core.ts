@@ -4,6 +4,7 @@ import type { ApiReader } from './api/api-deps.ts'
 import { BootOrdinals } from './ingest/boot-ordinals.ts'
 import { addedTotals, type IngestFigures, type IngestTotals, ingestStatus } from './ingest/ingest-status.ts'
 import { createJoin, type Join } from './join/join.ts'
+import type { OpenNativeUsual } from './join/native-usual.ts'
 import {
   createPartitionCore,
   type PartitionCore,
@@ -28,6 +29,8 @@ export interface CoreOptions {
   readonly partitions?: () => MissingPartitions
   /** Every batch of a collector that ever reported is accounted for here. Default: yes. */
   readonly readsAll?: () => boolean
+  /** The library that books usual records, where there is one. */
+  readonly openNative?: OpenNativeUsual | undefined
   /** Gets every segment as it closes. */
   readonly onSegment?: (bytes: Uint8Array, segment: Segment) => void
   /** What can name entities better than the kernel alone. */
@@ -98,6 +101,7 @@ export function createPartitionedCore(options: CoreOptions): PartitionedCore {
     names: index,
     capacity: options.joinCapacity,
     hashSeed: randomInt(2 ** 32),
+    openNative: options.openNative,
   })
   const ordinals = new BootOrdinals()
   const columns: FlowColumns = createFlowColumns()

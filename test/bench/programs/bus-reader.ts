@@ -1,5 +1,6 @@
 import { readStream } from '../../../packages/aggregator/src/bus/stream-reader.ts'
 import { createPartitionedCore } from '../../../packages/aggregator/src/core.ts'
+import { openNativeJoin } from '../../../packages/aggregator/src/native/open-native-join.ts'
 import {
   decodeFlowPayload,
   flowHead,
@@ -30,6 +31,7 @@ const shared = createPartitionedCore({
   joinCapacity: 1_200_000,
   maxEdges: 100_000,
   retentionMs: 3_600_000,
+  openNative: openNativeJoin(),
 })
 const core = shared.open(partition, { startMs })
 const link = await linkWith(['--nats', url])

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { createPartitionedCore } from '../../../packages/aggregator/src/core.ts'
+import { openNativeJoin } from '../../../packages/aggregator/src/native/open-native-join.ts'
 import { encodeFlowBatch } from '../../../packages/shared/src/index.ts'
 import { LiveConnections } from '../live-connections.ts'
 
@@ -25,6 +26,7 @@ const core = createPartitionedCore({
   joinCapacity: connections + 200_000,
   maxEdges: 100_000,
   retentionMs: 3_600_000,
+  openNative: openNativeJoin(),
 }).open(0, { startMs })
 let sequence = 0
 

@@ -12,6 +12,7 @@ import { booksForExports, type ExportConfig } from '../export/export-books.ts'
 import { type Exports, openExports } from '../export/open-exports.ts'
 import type { ExportSource } from '../export/take-exports.ts'
 import { openKubernetes, outsideRangesOf } from '../kube/open-kubernetes.ts'
+import { openNativeJoin } from '../native/open-native-join.ts'
 import { type AggregatorBusConfig, ordinalOf } from './bus-config.ts'
 import { type BusPartitions, followPartitions } from './bus-partitions.ts'
 import type { BusStatus } from './bus-status.ts'
@@ -79,6 +80,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
     joinCapacity: config.joinCapacity,
     maxEdges: config.maxEdges,
     retentionMs: config.retention,
+    openNative: openNativeJoin(),
     ...(books && { onDelta: books.onDelta, onFinal: books.onFinal, onSaid: books.onSaid }),
     // what was accounted for in partitions of earlier epochs goes with them
     readsAll: () => bus.partitions?.openElsewhere().length === 0 && bus.partitions.layout().length === 1,

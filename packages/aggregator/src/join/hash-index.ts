@@ -1,5 +1,5 @@
-const valueBits = 25
-const valueMask = (1 << valueBits) - 1
+export const indexValueBits = 25
+const valueMask = (1 << indexValueBits) - 1
 const emptyEntry = 0
 
 /**

@@ -2,19 +2,16 @@ import { EndReason, Kind, Protocol, Role, State } from '@skybraid/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { epochMs } from './flow-batch.testing.ts'
-import { client, createJoinWorld, nowMs, server } from './join-world.testing.ts'
+import { client, createJoinWorld, nowMs, server, ways } from './join-world.testing.ts'
 
 const gib = 2 ** 30
 /** A connection that is told apart by its port. */
 const dial = (n: number) => ({ ...client, dialler: n, flowId: n, local: `10.0.0.1:${n}` })
 const later = (ms: number) => ({ atMs: epochMs + 1_000 + ms, flags: 0 })
 
-describe.each([
-  ['in blocks', false],
-  ['record by record', true],
-])('a join %s', (_, oneByOne) => {
+describe.each(ways)('a join %s', way => {
   it('adds deltas beyond 4 GiB exactly, and sums of a flow beyond 32 bits', () => {
-    const { send, sum, join } = createJoinWorld({ oneByOne })
+    const { send, sum, join } = createJoinWorld({ way })
     send('a', [client])
     send('b', [server])
     const wide = { ...client, ...later(10), bytesSent: 5 * gib, bytesSentTotal: 5 * gib, segmentsSent: 3e9 }
@@ -37,7 +34,7 @@ describe.each([
   })
 
   it('finds a hole of more than 4 GiB, and none where a wide delta closes it', () => {
-    const { send, sum, join } = createJoinWorld({ oneByOne })
+    const { send, sum, join } = createJoinWorld({ way })
     send('a', [client])
     send('b', [server])
     send('a', [{ ...client, ...later(20), bytesSent: 1, bytesSentTotal: 6 * gib + 1 }])
@@ -49,7 +46,7 @@ describe.each([
   })
 
   it('compares what one node reports of both ends in the order in which it came', () => {
-    const { send, sum } = createJoinWorld({ oneByOne })
+    const { send, sum } = createJoinWorld({ way })
     const quiet = (ms: number) => ({ ...later(ms), flags: Kind.quiet })
     send('a', [client, server])
     send('a', [
@@ -76,7 +73,7 @@ describe.each([
   })
 
   it('keeps an ended flow up to date while its other end goes on', () => {
-    const { send, join } = createJoinWorld({ oneByOne })
+    const { send, join } = createJoinWorld({ way })
     send('a', [client])
     send('b', [server])
     send('b', [{ ...server, ...later(10), state: State.closed, reason: EndReason.fin }])
@@ -87,7 +84,7 @@ describe.each([
   })
 
   it('joins IPv6 ends: dialled directly, through a service, and over UDP', () => {
-    const { send, edges, sum } = createJoinWorld({ oneByOne })
+    const { send, edges, sum } = createJoinWorld({ way })
     const v6 = { local: '[::a:1]:1000', remote: '[::b:1]:80' }
     const back = { local: '[::b:1]:80', remote: '[::a:1]:1000' }
     send('a', [{ ...client, ...v6 }])
@@ -108,10 +105,10 @@ describe.each([
     const guess = { flags: Kind.first | Kind.roleGuessed }
     const one = { ...client, ...guess }
     const two = { ...server, ...guess, role: Role.client }
-    const first = createJoinWorld({ oneByOne })
+    const first = createJoinWorld({ way })
     first.send('a', [one])
     first.send('b', [two])
-    const second = createJoinWorld({ oneByOne })
+    const second = createJoinWorld({ way })
     second.send('b', [two])
     second.send('a', [one])
     // the higher port is the dialler's
@@ -121,7 +118,7 @@ describe.each([
   })
 
   it('lets go of a closed joined connection within seconds, of a one-sided one when nothing can move any more', () => {
-    const { send, join } = createJoinWorld({ oneByOne })
+    const { send, join } = createJoinWorld({ way })
     const end = { ...later(10), state: State.closed, reason: EndReason.fin }
     send('a', [client, { ...client, dialler: 9, flowId: 3 }])
     send('b', [server])
@@ -143,7 +140,7 @@ describe.each([
   })
 
   it('pages through ended and open flows, each once', () => {
-    const { send, join } = createJoinWorld({ oneByOne })
+    const { send, join } = createJoinWorld({ way })
     const all = Array.from({ length: 7 }, (_, n) => ({ ...client, dialler: 100 + n, flowId: 10 + n }))
     send('a', all)
     send(
@@ -173,7 +170,7 @@ describe.each([
         fc.array(fc.nat(1e6), { minLength: 1, maxLength: 30 }),
         fc.integer({ min: 1, max: 4 }),
         (picks, limit) => {
-          const { send, join } = createJoinWorld({ oneByOne })
+          const { send, join } = createJoinWorld({ way })
           const open = Array.from({ length: 12 }, (_, n) => dial(100 + n))
           let born = 1_000
           const end = (at: number) => {

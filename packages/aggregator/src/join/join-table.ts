@@ -9,6 +9,7 @@ import type { FlowRing } from './flow-ring.ts'
 import { FlowState } from './flow-state.ts'
 import type { ApplyOutcome, JoinCounts } from './join-outcome.ts'
 import { MissingBytes } from './missing-bytes.ts'
+import { NativeUsualRecords, type OpenNativeUsual } from './native-usual.ts'
 import { type BatchOrigin, RecordBatch } from './record-batch.ts'
 import { SaidBooking } from './said-booking.ts'
 import { type SamplingRates, sampleHash, setJointRate } from './sampling-rate.ts'
@@ -17,7 +18,7 @@ import { swapSides } from './side-swap.ts'
 import { Head, Side, SideFlag, SlotClass, SlotFlag, sideAt } from './slot-layout.ts'
 import { chunkOf, type SlotAllowance, slotStart } from './slot-pool.ts'
 import { UdpPairs } from './udp-pairs.ts'
-import { blockRecords, UsualRecords } from './usual-records.ts'
+import { type UsualBooking, UsualRecords } from './usual-records.ts'
 
 export interface JoinTableOptions {
   readonly book: EdgeBook
@@ -31,6 +32,8 @@ export interface JoinTableOptions {
   readonly rates: SamplingRates
   /** Takes every record the general way: what the tests compare the quicker way with. */
   readonly oneByOne?: boolean
+  /** The library that books usual records, where there is one. */
+  readonly openNative?: OpenNativeUsual | undefined
 }
 
 const forgetSilentOpenSeconds = 11 * 60
@@ -54,7 +57,7 @@ export class JoinTable {
   readonly #loss: SegmentLoss
   readonly #udp: UdpPairs
   readonly #batch: RecordBatch
-  readonly #usual: UsualRecords | undefined
+  readonly #usual: UsualBooking | undefined
   readonly #said: SaidBooking
   readonly #outcome: ApplyOutcome = { applied: 0, late: 0, tableFull: 0, cardinalityCap: 0, malformed: 0 }
   #hand = 0
@@ -76,7 +79,11 @@ export class JoinTable {
     this.#loss = new SegmentLoss(this.store, options.book)
     this.#udp = new UdpPairs(this.store, this.#booking, this.missing)
     this.#batch = new RecordBatch(options.entities)
-    if (options.oneByOne !== true) this.#usual = new UsualRecords(this.store, options.book, this.#loss)
+    const { openNative } = options
+    if (options.oneByOne === true) this.#usual = undefined
+    else if (openNative)
+      this.#usual = new NativeUsualRecords(this.store, options.book, this.#loss, openNative)
+    else this.#usual = new UsualRecords(this.store, options.book, this.#loss)
   }
 
   /** Adds a batch that was not seen before. The answer is overwritten by the next call. Does not keep `columns`. */
@@ -89,8 +96,9 @@ export class JoinTable {
       outcome.late = batch.count
       this.#said.refuse(batch)
     } else {
-      for (let from = 0; from < batch.count; from += blockRecords)
-        this.#applyBlock(from, Math.min(batch.count, from + blockRecords))
+      const block = this.#usual?.blockRecords ?? batch.count
+      for (let from = 0; from < batch.count; from += block)
+        this.#applyBlock(from, Math.min(batch.count, from + block))
       this.#said.apply(batch)
     }
     this.tick(nowMs)

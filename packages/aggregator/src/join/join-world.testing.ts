@@ -1,4 +1,5 @@
 import { Kind, Role } from '@skybraid/shared'
+import { openNativeJoin } from '../native/open-native-join.ts'
 import { epochMs, flowBatch, record, type TestRecord } from './flow-batch.testing.ts'
 import { createJoin } from './join.ts'
 import { ReferenceBook, ReferenceEntities } from './reference-book.testing.ts'
@@ -7,14 +8,25 @@ export const nowMs = epochMs + 5_000
 
 interface WorldOptions {
   readonly capacity?: number
-  readonly oneByOne?: boolean
+  readonly way?: Way
+}
+
+/** How records are booked: what the product does with its library and without it, and the general way. */
+export const ways = ['through the library', 'in blocks', 'record by record'] as const
+export type Way = (typeof ways)[number]
+
+/** The library is built before the tests run. */
+export function optionsOf(way: Way) {
+  const openNative = way === 'through the library' ? openNativeJoin() : undefined
+  if (way === 'through the library' && openNative === undefined) throw new Error('native/ is not built')
+  return { oneByOne: way === 'record by record', openNative }
 }
 
 /** A join with the simplest book and entities there are, and what a test asks of them. */
-export function createJoinWorld({ capacity = 1_000, oneByOne = false }: WorldOptions = {}) {
+export function createJoinWorld({ capacity = 1_000, way = 'in blocks' }: WorldOptions = {}) {
   const entities = new ReferenceEntities()
   const book = new ReferenceBook(entities)
-  const options = { hashSeed: 3, capacity, endedFlows: 100, oneByOne }
+  const options = { hashSeed: 3, capacity, endedFlows: 100, ...optionsOf(way) }
   const join = createJoin({ book, entities, names: entities, ...options })
   /** One batch of one node. */
   const send = (

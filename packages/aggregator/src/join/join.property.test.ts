@@ -12,6 +12,7 @@ import {
   worldMinutes,
 } from './invented-world.testing.ts'
 import { createJoin } from './join.ts'
+import { optionsOf, type Way } from './join-world.testing.ts'
 import { type Booked, ReferenceBook, ReferenceEntities } from './reference-book.testing.ts'
 
 interface Sent {
@@ -112,10 +113,10 @@ function batchesOf(
 
 const endMs = epochMs + worldMinutes * minuteMs
 
-function run(deliveries: readonly Sent[], oneByOne = false) {
+function run(deliveries: readonly Sent[], way: Way = 'in blocks') {
   const entities = new ReferenceEntities()
   const book = new ReferenceBook(entities)
-  const join = createJoin({ book, entities, names: entities, hashSeed: 7, endedFlows: 64, oneByOne })
+  const join = createJoin({ book, entities, names: entities, hashSeed: 7, endedFlows: 64, ...optionsOf(way) })
   const windows = { heard() {}, minuteComplete() {} }
   const ingest = createIngest({ join, windows, names: entities })
   let nowMs = endMs
@@ -245,17 +246,19 @@ describe('ingest and join, under every disturbance', { timeout: timeoutMs }, () 
     )
   })
 
-  it('books the same in blocks as record by record', () => {
+  it('books the same through the library and in blocks as record by record', () => {
     fc.assert(
       fc.property(disturbed, ({ order, twice, dropped }) => {
         const delivered = [...order, ...twice].filter(each => !dropped.includes(each))
-        const inBlocks = run(delivered)
-        const oneByOne = run(delivered, true)
-        expect(inBlocks.booked).toEqual(oneByOne.booked)
-        expect(inBlocks.open).toEqual(oneByOne.open)
-        expect(inBlocks.status).toEqual(oneByOne.status)
-        const query = { limit: 100 }
-        expect(inBlocks.join.flows(query, inBlocks.nowMs)).toEqual(oneByOne.join.flows(query, oneByOne.nowMs))
+        const oneByOne = run(delivered, 'record by record')
+        for (const way of ['through the library', 'in blocks'] as const) {
+          const quicker = run(delivered, way)
+          expect(quicker.booked).toEqual(oneByOne.booked)
+          expect(quicker.open).toEqual(oneByOne.open)
+          expect(quicker.status).toEqual(oneByOne.status)
+          const query = { limit: 100 }
+          expect(quicker.join.flows(query, quicker.nowMs)).toEqual(oneByOne.join.flows(query, oneByOne.nowMs))
+        }
       }),
       { numRuns: 150, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
     )

@@ -7,6 +7,7 @@ import { FlowRing } from './flow-ring.ts'
 import type { CurrentBoot, FlowNames } from './flow-view.ts'
 import type { ApplyOutcome, JoinCounts } from './join-outcome.ts'
 import { JoinTable } from './join-table.ts'
+import type { OpenNativeUsual } from './native-usual.ts'
 import type { BatchOrigin } from './record-batch.ts'
 import { SamplingRates } from './sampling-rate.ts'
 
@@ -24,6 +25,8 @@ export interface JoinOptions {
   readonly hashSeed: number
   /** Takes every record the general way: what the tests compare the quicker way with. */
   readonly oneByOne?: boolean
+  /** The library that books usual records, where there is one. */
+  readonly openNative?: OpenNativeUsual | undefined
 }
 
 /** Two records, one connection: see ARCHITECTURE, Join. */
@@ -71,10 +74,10 @@ export function createJoin(options: JoinOptions): Join {
     const known = tables.get(partition)
     if (known !== undefined) return known
     if (tables.size >= maxPartitions) return undefined
-    const { entities, hashSeed, oneByOne } = options
+    const { entities, hashSeed, oneByOne, openNative } = options
     const book = typeof options.book === 'function' ? options.book(partition) : options.book
     const hash = { hashSeed: hashSeed + partition, oneByOne: oneByOne === true }
-    const created = new JoinTable({ book, entities, allowance, ring, rates, ...hash })
+    const created = new JoinTable({ book, entities, allowance, ring, rates, openNative, ...hash })
     tables.set(partition, created)
     return created
   }

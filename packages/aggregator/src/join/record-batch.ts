@@ -138,6 +138,11 @@ export class RecordBatch {
     for (let column = 0; column < wideStride; column++) into[column] += this.#wide[i * wideStride + column]
   }
 
+  /** By record, whether `isWide`; undefined if none is. */
+  get wide(): Uint8Array | undefined {
+    return this.#hasWide ? this.#isWide : undefined
+  }
+
   /** Some delta of the record exceeds 32 bits. */
   isWide(i: number): boolean {
     return this.#hasWide && this.#isWide[i] !== 0

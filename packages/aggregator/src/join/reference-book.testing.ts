@@ -58,6 +58,7 @@ export type Booked = Record<string, Record<number, Record<string, number>>>
 /** An EdgeBook of maps. Rows move on every call of `row`, so that an offset kept too long is found out. */
 export class ReferenceBook implements EdgeBook {
   counters = new Float64Array(counterCount)
+  readonly sampleLines = new Uint8Array(0)
   /** Changes of what is open, by edge, side and minute. */
   readonly gauges = new Map<string, number>()
   maxEdges = Number.POSITIVE_INFINITY

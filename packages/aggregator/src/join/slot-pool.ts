@@ -1,8 +1,8 @@
 import { lineAligned } from '../topology/line-aligned.ts'
 import { coldWords, hotWords, slotWords } from './slot-layout.ts'
 
-const chunkShift = 17
-const chunkSlots = 1 << chunkShift
+export const slotChunkShift = 17
+const chunkSlots = 1 << slotChunkShift
 const slotMask = chunkSlots - 1
 const wordBytes = Uint32Array.BYTES_PER_ELEMENT
 
@@ -35,12 +35,12 @@ export class SlotPool {
     if (this.#allowance.left <= 0) return -1
     let slot = this.#free
     if (slot >= 0) {
-      this.#free = this.words[slot >>> chunkShift][slotStart(slot) + 1] - 1
+      this.#free = this.words[slot >>> slotChunkShift][slotStart(slot) + 1] - 1
       this.#clear(slot)
     } else {
       if (this.top >= maxSlots) return -1
       slot = this.top++
-      if (slot >>> chunkShift >= this.words.length) this.#addChunk()
+      if (slot >>> slotChunkShift >= this.words.length) this.#addChunk()
     }
     this.live++
     this.#allowance.left--
@@ -49,7 +49,7 @@ export class SlotPool {
 
   release(slot: number): void {
     this.#clear(slot)
-    this.words[slot >>> chunkShift][slotStart(slot) + 1] = this.#free + 1
+    this.words[slot >>> slotChunkShift][slotStart(slot) + 1] = this.#free + 1
     this.#free = slot
     this.live--
     this.#allowance.left++
@@ -61,7 +61,7 @@ export class SlotPool {
   }
 
   #clear(slot: number): void {
-    const chunk = this.words[slot >>> chunkShift]
+    const chunk = this.words[slot >>> slotChunkShift]
     const at = slotStart(slot)
     const cold = coldStart(slot)
     chunk.fill(0, at, at + hotWords)
@@ -75,7 +75,7 @@ export class SlotPool {
 }
 
 export function chunkOf(slot: number): number {
-  return slot >>> chunkShift
+  return slot >>> slotChunkShift
 }
 
 /** First word of a slot in its chunk. */

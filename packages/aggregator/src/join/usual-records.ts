@@ -11,7 +11,18 @@ import { chunkOf, slotStart } from './slot-pool.ts'
 import { compareAgain, goesOn, isNext, isOfRecord, isUsual, sideOf, takeReading } from './usual-reading.ts'
 
 /** Records that go through the passes together: what they touch fits the nearer caches. */
-export const blockRecords = 128
+const blockRecords = 128
+
+/** Books of a block of records what it can; the rest is left to the general way. */
+export interface UsualBooking {
+  /** Records that are booked at a time, at most. */
+  readonly blockRecords: number
+  /** Records of the block that are left, in their order; the first `restCount` count. */
+  readonly rest: Int32Array
+  readonly restCount: number
+  /** Applies what it can of the records from `from` to `to` (exclusive), at most a block; returns how many. */
+  apply(batch: RecordBatch, from: number, to: number): number
+}
 
 // Everything below is a plain constant of this file: only those are compiled into the loops as numbers.
 const { diallerIsn, acceptorIsn, srttUs, kind: kindColumn } = columnStart
@@ -36,8 +47,8 @@ const tcpClass = SlotClass.tcp
  * with these too, and keeps its order: what follows a record that is left, of the same connection, is left as well.
  * Several passes, so that the memory latency of many records overlaps; nothing is allocated.
  */
-export class UsualRecords {
-  /** Records of the block that are left, in their order; the first `restCount` count. */
+export class UsualRecords implements UsualBooking {
+  readonly blockRecords = blockRecords
   readonly rest = new Int32Array(blockRecords)
   restCount = 0
   /** Keeps passes that only fetch memory from being optimised away. */
@@ -67,7 +78,6 @@ export class UsualRecords {
     this.#loss = loss
   }
 
-  /** Applies what it can of the records from `from` to `to` (exclusive), at most a block; returns how many. */
   apply(batch: RecordBatch, from: number, to: number): number {
     const columns = batch.columns.words
     this.restCount = 0

@@ -33,6 +33,8 @@ export interface EdgeBook {
   rows(edges: Int32Array, count: number, unixMinute: number, offsets: Int32Array): void
   /** Backing store of all rows: `counters[row + Counter.clientBytesSent] += n`. Re-read after `row` and `rows`. */
   readonly counters: Float64Array
+  /** By row number a line of 64 bytes that `samples` needs: to be fetched in advance. */
+  readonly sampleLines: Uint8Array
   /** Adds (or with count -1 takes back) one sample. */
   sample(row: RowOffset, histogram: number, value: number, count: 1 | -1): void
   /** Adds to each of the first `count` rows, all of one minute, the sample `values[i]` of the histogram `histograms[i]`. */

@@ -266,6 +266,9 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     get counters() {
       return pool.counters
     },
+    get sampleLines() {
+      return pool.latencies.lines
+    },
     sample(offset, histogram, value, count) {
       if (offset === voidRow) return
       const r = (offset / rowStride) | 0

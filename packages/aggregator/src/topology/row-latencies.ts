@@ -25,6 +25,8 @@ export interface RowLatencies {
   add(row: number, key: number, count: number): void
   /** Adds one sample to each of many rows: as many `add`s, but their memory is fetched together. */
   addEach(rows: Int32Array, keys: Int32Array, count: number): void
+  /** A line by row, which `addEach` needs. Replaced when there are more rows. */
+  readonly lines: Uint8Array
   /** Adds one row's counts to sums, those of keys below `keyLimit`. */
   addTo(row: number, sums: LatencySums, keyLimit?: number): void
   /** Takes all counts of a row away. */
@@ -89,6 +91,9 @@ export function createRowLatencies(): RowLatencies {
     addEach(rows, keys, count) {
       fetch(rows, count)
       for (let i = 0; i < count; i++) if (!noteInWindow(windows, rows[i], keys[i])) add(rows[i], keys[i], 1)
+    },
+    get lines() {
+      return windows
     },
     addTo,
     clear(row) {
