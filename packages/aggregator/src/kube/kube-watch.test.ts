@@ -128,6 +128,23 @@ describe('startKubeWatch', () => {
     expect(names.index.stats()).toMatchObject({ pods: 1, gone: 0 })
   })
 
+  it('waits longer each time that a watch ends as soon as it begins', async () => {
+    const askedMs: number[] = []
+    const transport = await serve((url, response) => {
+      if (url.searchParams.get('watch') !== null) askedMs.push(performance.now())
+      response.end(
+        url.searchParams.get('watch') === null ? '{"metadata":{"resourceVersion":"5"},"items":[]}' : '',
+      )
+    })
+    watchPods(transport)
+    await vi.waitFor(() => expect(askedMs.length).toBeGreaterThanOrEqual(4), { timeout: 10_000 })
+    const waits = askedMs.slice(1, 4).map((ms, i) => ms - askedMs[i]!)
+    // with the least jitter: 250, 500, 1000
+    expect(waits.map(ms => Math.floor(ms / 240) >= 1)).toEqual([true, true, true])
+    expect(waits[1]!).toBeGreaterThan(480)
+    expect(waits[2]!).toBeGreaterThan(960)
+  })
+
   it('waits longer after each failure, and answers no more once closed', async () => {
     const transport = await serve((_url, response) => response.writeHead(503).end())
     const { watch } = watchPods(transport)

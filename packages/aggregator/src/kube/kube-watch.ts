@@ -7,7 +7,8 @@ import { KubeHttpError, type KubeTransport } from './kube-transport.ts'
 import { createListItems } from './list-items.ts'
 
 export interface KubeWatchHandlers {
-  put(object: KubeObject): void
+  /** `heardMs`: until then this sort did not change unseen; 0 if nobody looked. */
+  put(object: KubeObject, heardMs: number): void
   gone(uid: string): void
   /** A complete list is in; `sinceMs` is when this sort was last heard of before it, 0 if never. */
   listed(uids: ReadonlySet<string>, sinceMs: number): void
@@ -47,6 +48,7 @@ const silentMs = 90_000
 const pageSize = 200
 const shortestWaitMs = 500
 const longestWaitMs = 30_000
+const shortestWatchMs = 1_000
 /** Objects read and put between two turns of the event loop. */
 const putsPerTurn = 25
 
@@ -61,6 +63,8 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
   const stop = new AbortController()
   const counts = { lists: 0, watches: 0, events: 0, failures: 0 }
   let heardMs = 0
+  /** What is heard next happened after this, or it would have been heard before. */
+  let knownMs = 0
   let watching = false
   let lastError = ''
   let version = ''
@@ -68,6 +72,7 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
 
   async function list(): Promise<void> {
     const sinceMs = heardMs
+    const begunMs = nowMs()
     const uids = new Set<string>()
     let next = ''
     let listVersion = ''
@@ -81,6 +86,7 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
     } while (next !== '')
     handlers.listed(uids, sinceMs)
     heardMs = nowMs()
+    knownMs = begunMs
     version = listVersion
   }
 
@@ -103,7 +109,7 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
           const object = trim(JSON.parse(text))
           if (object) {
             uids.add(object.uid)
-            handlers.put(object)
+            handlers.put(object, knownMs)
           }
           if (++puts % putsPerTurn === 0) await setImmediate()
         }
@@ -139,6 +145,7 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
         heardMs = nowMs()
         failuresInARow = 0
         take(JSON.parse(line))
+        knownMs = heardMs
       }
       if (quiet.signal.aborted) throw quiet.signal.reason
     } finally {
@@ -160,7 +167,7 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
     counts.events++
     const trimmed = trim(object)
     // the last state says when its containers ended
-    if (trimmed) handlers.put(trimmed)
+    if (trimmed) handlers.put(trimmed, knownMs)
     if (type === 'DELETED' && metadata?.uid !== undefined) handlers.gone(metadata.uid)
   }
 
@@ -168,8 +175,11 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
     while (!stop.signal.aborted) {
       try {
         if (version === '') await list()
+        const begunMs = performance.now()
         await watch()
-        failuresInARow = 0
+        // whatever ends watches as soon as they begin is not asked as fast as it answers
+        if (performance.now() - begunMs < shortestWatchMs) await pause()
+        else failuresInARow = 0
       } catch (error) {
         if (stop.signal.aborted) return
         await recover(error)
@@ -183,6 +193,10 @@ export function startKubeWatch(options: KubeWatchOptions): KubeWatch {
     options.onError?.(error)
     // what we resume from is no longer kept
     if (error instanceof KubeHttpError && error.status === 410) version = ''
+    await pause()
+  }
+
+  async function pause(): Promise<void> {
     const longest = Math.min(longestWaitMs, shortestWaitMs * 2 ** failuresInARow++)
     await setTimeout(longest * (0.5 + options.random() / 2), undefined, { signal: stop.signal }).catch(
       () => undefined,

@@ -46,8 +46,10 @@ export function watchKubernetes(options: KubernetesOptions): Kubernetes {
   const listed = new Set<string>()
   let loggedMs = 0
 
-  const watches = kubeResources.map(resource =>
-    startKubeWatch({
+  const watches = kubeResources.map(resource => {
+    // ReplicaSets and Jobs are one kind: a list of the ones says nothing of the others
+    const owners = new Set<string>()
+    return startKubeWatch({
       transport,
       resource,
       trimmer,
@@ -55,14 +57,19 @@ export function watchKubernetes(options: KubernetesOptions): Kubernetes {
       random: Math.random,
       ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
       handlers: {
-        put(object) {
+        put(object, heardMs) {
           if (object.kind === 'pod' || object.kind === 'service') names.noteNamespace(object.namespace)
-          names.index.put(object, nowMs())
+          if (object.kind === 'owner') owners.add(object.uid)
+          names.index.put(object, nowMs(), heardMs)
         },
-        gone: uid => names.index.gone(resource.kind, uid, nowMs()),
+        gone(uid) {
+          owners.delete(uid)
+          names.index.gone(resource.kind, uid, nowMs())
+        },
         listed(uids, sinceMs) {
-          // ReplicaSets and Jobs are one kind: a list of the ones says nothing of the others
-          if (resource.kind !== 'owner') names.index.keepOnly(resource.kind, uids, sinceMs || nowMs())
+          const among = resource.kind === 'owner' ? owners : undefined
+          names.index.keepOnly(resource.kind, uids, sinceMs || nowMs(), among)
+          for (const uid of owners) if (!uids.has(uid)) owners.delete(uid)
           if (listed.has(resource.name)) return
           listed.add(resource.name)
           if (listed.size === kubeResources.length) names.synced()
@@ -76,8 +83,8 @@ export function watchKubernetes(options: KubernetesOptions): Kubernetes {
           'Kubernetes cannot be watched; names stay as they were',
         )
       },
-    }),
-  )
+    })
+  })
   const timer = setInterval(() => names.index.forget(nowMs() - options.retentionMs), tidyMs)
   timer.unref()
 

@@ -11,6 +11,9 @@ import {
   type KubeSlice,
 } from './kube-object.ts'
 import type { Holder, KubeRecord, NodeRecord, PodRecord, ServiceRecord, SliceRecord } from './kube-record.ts'
+import { rememberContainers } from './past-containers.ts'
+import { createServiceMembers } from './service-members.ts'
+import { createTimeHolds } from './time-holds.ts'
 
 export interface KubeIndexOptions {
   /** Deleted objects that are remembered; the oldest go first. */
@@ -31,17 +34,21 @@ export interface KubeIndexStats {
  * counts, and what is gone stays gone.
  */
 export interface KubeIndex {
-  put(object: KubeObject, seenMs: number): void
+  /** `heardMs`: until then nothing of this sort changed unseen. */
+  put(object: KubeObject, seenMs: number, heardMs?: number): void
   gone(kind: KubeKind, uid: string, seenMs: number): void
-  /** After a complete list: whatever else was known of this kind went away unseen, no one knows when since `sinceMs`. */
-  keepOnly(kind: KubeKind, uids: ReadonlySet<string>, sinceMs: number): void
+  /**
+   * After a complete list: whatever else was known of this kind, or of those among it that such a list names, went away
+   * unseen, no one knows when since `sinceMs`.
+   */
+  keepOnly(kind: KubeKind, uids: ReadonlySet<string>, sinceMs: number, among?: ReadonlySet<string>): void
   /** By UID, or by the configuration hash of a static pod of a node. */
   pod(uid: string, node: string): PodRecord | undefined
   services(namespace: string, name: string): readonly ServiceRecord[]
-  /** Services, as `namespace/name`, that a pod stands or stood behind. */
-  servicesOf(podUid: string): readonly string[]
-  /** The service that stands for a name outside the cluster. */
-  external(name: string): ServiceRecord | undefined
+  /** Services, as `namespace/name`, that a pod stands behind, or stood behind until it ended. */
+  servicesOf(pod: PodRecord): readonly string[]
+  /** The one service that stood for a name outside the cluster at a time. */
+  external(name: string, atMs: number): ServiceRecord | undefined
   /** The one service that had this port opened on every node at a time. */
   nodePort(port: number, atMs: number): ServiceRecord | undefined
   node(name: string): NodeRecord | undefined
@@ -68,21 +75,27 @@ export interface KubeIndexListener {
  */
 const clockSlackMs = 500
 const secondMs = 1000
-const noServices: readonly string[] = []
+
+/** When a state was seen, and until when nothing of its sort changed unseen; Unix milliseconds. */
+interface Seen {
+  readonly seenMs: number
+  readonly heardMs: number
+}
+
+const unseen = { seenMs: 0, goneMs: Number.POSITIVE_INFINITY, claims: [] } as const
 
 export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexOptions = {}): KubeIndex {
   const pods = new Map<string, PodRecord>()
   const staticPods = new Map<string, PodRecord>()
   const services = new Map<string, ServiceRecord>()
   const servicesByName = new Map<string, ServiceRecord[]>()
-  const externalNames = new Map<string, ServiceRecord>()
-  const nodePorts = new Map<number, ServiceRecord[]>()
+  const externalNames = createTimeHolds<string, ServiceRecord>()
+  const nodePorts = createTimeHolds<number, ServiceRecord>()
   const slices = new Map<string, SliceRecord>()
   const nodes = new Map<string, NodeRecord>()
   const nodesByName = new Map<string, NodeRecord>()
   const owners = new Map<string, KubeOwner>()
-  /** Pods of one service share a list: most stand behind one alone. */
-  const podServices = new Map<string, readonly string[]>()
+  const members = createServiceMembers()
   const claims = createAddressClaims<Holder>()
   const endpoints = createAddressClaims<Holder>()
   let forgotten = 0
@@ -96,6 +109,8 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
     },
   })
   const dropped = new Set<KubeRecord>()
+  /** Records that are there and have claims that ended. */
+  const moved = new Set<KubeRecord>()
 
   const recordsOf = {
     pod: pods as Map<string, KubeRecord>,
@@ -108,7 +123,7 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
   function drop(kind: KubeKind, uid: string): void {
     const record = recordsOf[kind].get(uid)
     recordsOf[kind].delete(uid)
-    if (kind === 'pod') podServices.delete(uid)
+    if (kind === 'pod') members.forgetPod(uid)
     if (!record || kind === 'owner') return
     dropped.add(record)
     if (record.kind === 'pod' && staticPods.get(staticKey(record.pod)) === record)
@@ -118,22 +133,14 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
       const left = servicesByName.get(key)?.filter(s => s !== record) ?? []
       if (left.length > 0) servicesByName.set(key, left)
       else servicesByName.delete(key)
-      if (externalNames.get(record.service.externalName) === record)
-        externalNames.delete(record.service.externalName)
-      for (const [port, all] of nodePorts) {
-        const others = all.filter(s => s !== record)
-        if (others.length > 0) nodePorts.set(port, others)
-        else nodePorts.delete(port)
-      }
     }
+    if (record.kind === 'endpoint') members.forgetSlice(record)
     if (record.kind === 'node' && nodesByName.get(record.node.name) === record)
       nodesByName.delete(record.node.name)
   }
 
-  /** The claim of a record on an address, made with times that are to be mended if it is new. */
-  function claimOf(record: KubeRecord, address: string, isExternal: boolean): Claim<Holder> | undefined {
-    const known = claimOn(record, address)
-    if (known) return known
+  /** A claim of a record on an address, with times that are to be mended. */
+  function addClaim(record: KubeRecord, address: string, isExternal: boolean): Claim<Holder> | undefined {
     const never = Number.POSITIVE_INFINITY
     const claim = {
       holder: { record, address, isExternal },
@@ -184,7 +191,7 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
     const { pod } = record
     for (const address of pod.addresses) {
       const isNew = claimOn(record, address) === undefined
-      const claim = claimOf(record, address, false)
+      const claim = claimOn(record, address) ?? addClaim(record, address, false)
       if (!claim) continue
       if (isNew && sinceMs !== undefined) {
         claim.fromMs = sinceMs
@@ -214,84 +221,76 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
     }
   }
 
-  function putService(service: KubeService): void {
+  function putService(service: KubeService, seen: Seen): void {
     const known = services.get(service.uid)
     if (known && !isNewer(service.version, known.service.version)) return
-    const record: ServiceRecord = known ?? {
-      kind: 'service',
-      service,
-      goneMs: Number.POSITIVE_INFINITY,
-      claims: [],
-    }
+    const record: ServiceRecord = known ?? { kind: 'service', service, ...unseen }
+    const sinceMs = known ? Math.max(known.seenMs, seen.heardMs) : service.createdMs
     record.service = service
     if (!known) {
       services.set(service.uid, record)
       const key = `${service.namespace}/${service.name}`
       servicesByName.set(key, [...(servicesByName.get(key) ?? []), record])
     }
-    if (service.externalName !== '') externalNames.set(service.externalName, record)
-    for (const port of service.nodePorts) {
-      const all = nodePorts.get(port) ?? []
-      if (!all.includes(record)) nodePorts.set(port, [...all, record])
-    }
-    holdSince(record, service.clusterAddresses, service.createdMs, false)
-    holdSince(record, service.externalAddresses, service.createdMs, true)
+    const { externalName, nodePorts: ports, clusterAddresses, externalAddresses } = service
+    externalNames.settle(record, externalName === '' ? [] : [externalName], sinceMs, seen.seenMs)
+    nodePorts.settle(record, ports, sinceMs, seen.seenMs)
+    holdAddresses(record, clusterAddresses, externalAddresses, service, seen)
     listener.otherChanged('service')
   }
 
-  function holdSince(
-    record: KubeRecord,
-    addresses: readonly string[],
-    createdMs: number,
-    isExternal: boolean,
+  /** From now on the record has exactly these. What is `fixed` it had since it was made, if it was not seen without. */
+  function holdAddresses(
+    record: Exclude<KubeRecord, PodRecord>,
+    fixed: readonly string[],
+    others: readonly string[],
+    { createdMs }: { readonly createdMs: number },
+    { seenMs, heardMs }: Seen,
   ): void {
-    for (const address of addresses) {
-      const claim = claimOf(record, address, isExternal)
-      if (!claim) continue
-      claim.fromMs = createdMs
-      claim.certainMs = createdMs + secondMs
+    const isFirst = record.seenMs === 0
+    const sinceMs = Math.max(record.seenMs, heardMs)
+    for (const claim of record.claims) {
+      const { address } = claim.holder
+      if (!isOpen(claim) || fixed.includes(address) || others.includes(address)) continue
+      claim.endsMs = Math.min(claim.endsMs, sinceMs)
+      claim.untilMs = seenMs
+      moved.add(record)
       listener.addressChanged(address)
     }
+    for (const address of [...fixed, ...others]) {
+      if (record.claims.some(claim => isOpen(claim) && claim.holder.address === address)) continue
+      const isFixed = fixed.includes(address)
+      const claim = addClaim(record, address, record.kind === 'service' && !isFixed)
+      if (!claim) continue
+      claim.fromMs = isFirst ? createdMs : sinceMs
+      claim.certainMs = isFirst && isFixed ? createdMs + secondMs : Math.max(createdMs + secondMs, seenMs)
+      listener.addressChanged(address)
+    }
+    record.seenMs = seenMs
   }
 
-  function putSlice(slice: KubeSlice): void {
+  function putSlice(slice: KubeSlice, seen: Seen): void {
     const known = slices.get(slice.uid)
     if (known && !isNewer(slice.version, known.slice.version)) return
-    const record: SliceRecord = known ?? {
-      kind: 'endpoint',
-      slice,
-      goneMs: Number.POSITIVE_INFINITY,
-      claims: [],
-    }
+    const record: SliceRecord = known ?? { kind: 'endpoint', slice, ...unseen }
+    const before = known?.slice
     record.slice = slice
     slices.set(slice.uid, record)
-    const own = [`${slice.namespace}/${slice.service}`]
-    let isNews = false
-    for (const uid of slice.podUids) {
-      const all = podServices.get(uid)
-      if (all?.includes(own[0])) continue
-      podServices.set(uid, all ? [...all, ...own] : own)
-      isNews = true
-    }
-    holdSince(record, slice.addresses, slice.createdMs, false)
+    const isNews = members.put(record, before, seen.seenMs)
+    holdAddresses(record, [], slice.addresses, slice, seen)
     if (isNews) listener.otherChanged('slice')
   }
 
-  function putNode(node: KubeNode): void {
+  function putNode(node: KubeNode, seen: Seen): void {
     const known = nodes.get(node.uid)
     if (known && !isNewer(node.version, known.node.version)) return
-    const record: NodeRecord = known ?? {
-      kind: 'node',
-      node,
-      goneMs: Number.POSITIVE_INFINITY,
-      claims: [],
-    }
+    const record: NodeRecord = known ?? { kind: 'node', node, ...unseen }
     const isNews = known?.node.zone !== node.zone
     record.node = node
     nodes.set(node.uid, record)
     const named = nodesByName.get(node.name)
     if (!named || named.node.createdMs <= node.createdMs) nodesByName.set(node.name, record)
-    holdSince(record, node.addresses, node.createdMs, false)
+    holdAddresses(record, [], node.addresses, node, seen)
     if (isNews) listener.otherChanged('node')
   }
 
@@ -302,11 +301,12 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
     if (known?.owner?.uid !== owner.owner?.uid) listener.otherChanged('owner')
   }
 
-  function put(object: KubeObject, seenMs: number): void {
+  function put(object: KubeObject, seenMs: number, heardMs = 0): void {
+    const seen = { seenMs, heardMs: Math.max(0, heardMs - clockSlackMs) }
     if (object.kind === 'pod') putPod(object, seenMs)
-    else if (object.kind === 'service') putService(object)
-    else if (object.kind === 'slice') putSlice(object)
-    else if (object.kind === 'node') putNode(object)
+    else if (object.kind === 'service') putService(object, seen)
+    else if (object.kind === 'slice') putSlice(object, seen)
+    else if (object.kind === 'node') putNode(object, seen)
     else putOwner(object)
     const end = gone.peek(goneKey(object.kind, object.uid))
     if (end) markGone(object.kind, object.uid, end.goneMs)
@@ -317,6 +317,10 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
     if (!record || kind === 'owner') return
     record.goneMs = atMs
     endClaims(record, atMs)
+    if (record.kind === 'endpoint') members.end(record, atMs)
+    if (record.kind !== 'service') return
+    externalNames.settle(record, [], atMs, atMs)
+    nodePorts.settle(record, [], atMs, atMs)
   }
 
   function noteGone(kind: KubeKind, uid: string, atMs: number): void {
@@ -332,26 +336,32 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
     endpoints,
     put,
     gone: noteGone,
-    keepOnly(kind, uids, sinceMs) {
-      for (const uid of recordsOf[kind].keys())
+    keepOnly(kind, uids, sinceMs, among = undefined) {
+      for (const uid of among ?? recordsOf[kind].keys())
         if (!uids.has(uid) && !gone.has(goneKey(kind, uid))) noteGone(kind, uid, sinceMs)
     },
     pod: (uid, node) => pods.get(uid) ?? staticPods.get(`${node} ${uid}`),
     services: (namespace, name) => servicesByName.get(`${namespace}/${name}`) ?? [],
-    servicesOf: podUid => podServices.get(podUid) ?? noServices,
-    external: name => externalNames.get(name),
-    nodePort(port, atMs) {
-      const open = nodePorts.get(port)?.filter(s => s.service.createdMs <= atMs && atMs < s.goneMs)
-      return open?.length === 1 ? open[0] : undefined
-    },
+    servicesOf: members.of,
+    external: externalNames.at,
+    nodePort: nodePorts.at,
     node: name => nodesByName.get(name),
     nodes: () => [...nodesByName.values()],
     owner: uid => owners.get(uid),
     forget(beforeMs) {
       for (const [key, { goneMs }] of [...gone.entries()]) if (goneMs < beforeMs) gone.delete(key)
-      if (dropped.size === 0) return
-      claims.keep(claim => !dropped.has(claim.holder.record))
-      endpoints.keep(claim => !dropped.has(claim.holder.record))
+      if (dropped.size === 0 && moved.size === 0) return
+      const isKept = (claim: Claim<Holder>) =>
+        !dropped.has(claim.holder.record) && (claim.untilMs >= beforeMs || !moved.has(claim.holder.record))
+      claims.keep(isKept)
+      endpoints.keep(isKept)
+      for (const record of moved) {
+        record.claims = record.claims.filter(isKept)
+        if (record.claims.every(isOpen)) moved.delete(record)
+      }
+      const isThere = (record: ServiceRecord) => !dropped.has(record)
+      externalNames.keep(isThere, beforeMs)
+      nodePorts.keep(isThere, beforeMs)
       dropped.clear()
     },
     stats: () => ({
@@ -364,6 +374,10 @@ export function createKubeIndex(listener: KubeIndexListener, options: KubeIndexO
   }
 }
 
+function isOpen({ untilMs }: Claim<Holder>): boolean {
+  return untilMs === Number.POSITIVE_INFINITY
+}
+
 function claimOn({ claims }: KubeRecord, address: string): Claim<Holder> | undefined {
   return claims.find(({ holder }) => holder.address === address)
 }
@@ -374,17 +388,4 @@ function goneKey(kind: KubeKind, uid: string): string {
 
 function staticKey(pod: KubePod): string {
   return `${pod.node} ${pod.configHash}`
-}
-
-const mostContainers = 32
-
-function rememberContainers(record: PodRecord, before: KubePod): void {
-  const { containers } = before
-  for (let i = 0; i < containers.length; i += 2) {
-    if (record.pod.containers.includes(containers[i]) || record.containers?.has(containers[i])) continue
-    record.containers ??= new Map()
-    if (record.containers.size >= mostContainers)
-      record.containers.delete(record.containers.keys().next().value!)
-    record.containers.set(containers[i], containers[i + 1])
-  }
 }

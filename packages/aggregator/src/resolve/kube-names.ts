@@ -110,8 +110,9 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
   }
 
   /** A pod behind several services is called by the one with an address of its own, if there is only one of those. */
-  function serviceOf(pod: KubePod): string {
-    const all = index.servicesOf(pod.uid).map(full => full.slice(full.indexOf('/') + 1))
+  function serviceOf(record: PodRecord): string {
+    const { pod } = record
+    const all = index.servicesOf(record).map(full => full.slice(full.indexOf('/') + 1))
     if (all.length < 2) return all[0] ?? ''
     const addressed = all.filter(name =>
       index.services(pod.namespace, name).some(s => s.service.clusterAddresses.length > 0),
@@ -137,7 +138,7 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
       zone: zoneOf(pod.node),
       workloadKind: workload.kind,
       workload: workload.name,
-      service: serviceOf(pod),
+      service: serviceOf(record),
       container: at >= 0 ? pod.containers[at + 1] : (record.containers?.get(containerId) ?? ''),
       labels: pod.labels,
     }
@@ -199,7 +200,7 @@ export function createKubeNames(options: KubeIndexOptions = {}): KubeNames {
     },
     identityOfDnsName(name, atMs) {
       const [, service, namespace] = clusterName.exec(name) ?? podName.exec(name) ?? []
-      const record = service === undefined ? index.external(name) : named(namespace, service, atMs)
+      const record = service === undefined ? index.external(name, atMs) : named(namespace, service, atMs)
       return record && serviceIdentity(record, 'dns')
     },
     identityOfNodePort(port, atMs) {

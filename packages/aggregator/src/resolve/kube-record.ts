@@ -20,6 +20,8 @@ export interface PodRecord {
 export interface ServiceRecord {
   readonly kind: 'service'
   service: KubeService
+  /** When its latest state was seen; 0 before the first. */
+  seenMs: number
   goneMs: number
   claims: readonly Claim<Holder>[]
 }
@@ -27,6 +29,8 @@ export interface ServiceRecord {
 export interface NodeRecord {
   readonly kind: 'node'
   node: KubeNode
+  /** When its latest state was seen; 0 before the first. */
+  seenMs: number
   goneMs: number
   claims: readonly Claim<Holder>[]
 }
@@ -34,6 +38,8 @@ export interface NodeRecord {
 export interface SliceRecord {
   readonly kind: 'endpoint'
   slice: KubeSlice
+  /** When its latest state was seen; 0 before the first. */
+  seenMs: number
   goneMs: number
   claims: readonly Claim<Holder>[]
 }
