@@ -38,6 +38,14 @@
 #define SB_UDP_FLOWS 65536
 
 /*
+ * udp_counts: one entry per UDP flow but those of name servers, 256 KB in all, mapped by the addon. Taken by the packet
+ * hooks with the flow's first datagram; given back by KernelSource::ReadUdpFlows a reading after the flow was deleted.
+ * Full within SB_UDP_PROBES of its place: the flow counts in its entry of udp_flows, which takes longer; nothing is lost.
+ */
+#define SB_UDP_COUNTS 4096
+#define SB_UDP_PROBES 8
+
+/*
  * udp_destination: one slot per CPU, for the time between a program's sendmsg() and the packet it makes.
  */
 

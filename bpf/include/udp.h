@@ -16,6 +16,7 @@
 struct sb_udp_store {
 	__u64 address;         /* of the socket in kernel memory */
 	struct sb_udp_key key; /* of its latest flow */
+	__u64 counts;          /* of the flow that moved last, of those that have a place; 0: none */
 	struct sb_owner owner;
 	__u32 from_birth;      /* seen when it was created: its first datagram can't have been missed */
 };
@@ -41,6 +42,14 @@ struct {
 	__type(key, struct sb_udp_key);
 	__type(value, struct sb_udp_flow);
 } udp_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SB_UDP_COUNTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct sb_udp_counts);
+} udp_counts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -171,13 +180,16 @@ SB_INLINE bool sb_parse_datagram(struct __sk_buff *skb, struct sb_datagram *data
 	return true;
 }
 
-SB_INLINE bool sb_udp_take_destination(struct sb_udp_key *key)
+SB_INLINE bool sb_udp_take_destination(struct __sk_buff *skb, struct sb_udp_key *key)
 {
 	struct sb_udp_destination *to;
 	__u32 zero = 0;
 
 	to = bpf_map_lookup_elem(&udp_destination, &zero);
-	if (!to || to->cookie != key->cookie)
+	if (!to || !to->cookie)
+		return false;
+	key->cookie = bpf_get_socket_cookie(skb);
+	if (to->cookie != key->cookie)
 		return false;
 	key->remote = to->addr;
 	key->remote_port = to->port;
@@ -194,7 +206,8 @@ SB_INLINE bool sb_same_addr(const struct sb_addr *a, const struct sb_addr *b)
 }
 
 /* A connected socket may still be told another destination; only then is there one waiting from the sendmsg hook. */
-SB_INLINE void sb_udp_remote_of_sent(struct bpf_sock *sk, const struct sb_datagram *datagram, struct sb_udp_key *key)
+SB_INLINE void sb_udp_remote_of_sent(struct __sk_buff *skb, struct bpf_sock *sk, const struct sb_datagram *datagram,
+				     struct sb_udp_key *key)
 {
 	if (sk->state == TCP_ESTABLISHED && sk->dst_port) {
 		key->remote_port = bpf_ntohs(sk->dst_port);
@@ -207,8 +220,8 @@ SB_INLINE void sb_udp_remote_of_sent(struct bpf_sock *sk, const struct sb_datagr
 		}
 		if (key->remote_port != datagram->destination_port ||
 		    !sb_same_addr(&key->remote, &datagram->destination))
-			sb_udp_take_destination(key);
-	} else if (!sb_udp_take_destination(key)) {
+			sb_udp_take_destination(skb, key);
+	} else if (!sb_udp_take_destination(skb, key)) {
 		key->remote = datagram->destination;
 		key->remote_port = datagram->destination_port;
 	}
@@ -296,6 +309,37 @@ static __noinline struct sb_udp_flow *sb_udp_new_flow(struct __sk_buff *skb, con
 	return bpf_map_lookup_elem(&udp_flows, key);
 }
 
+SB_INLINE struct sb_udp_counts *sb_udp_counts_of(__u64 id)
+{
+	__u32 place = sb_udp_place_of(id);
+	struct sb_udp_counts *counts;
+
+	if (!id)
+		return NULL;
+	counts = bpf_map_lookup_elem(&udp_counts, &place);
+	return counts && counts->flow == id ? counts : NULL;
+}
+
+/* Datagrams of name servers need their flow's entry anyway. Another CPU may do the same for the same flow. */
+static __noinline void sb_udp_take_place(struct sb_udp_flow *flow, const struct sb_udp_key *key)
+{
+	if (!flow || flow->counts || key->remote_port == SB_DNS_PORT || flow->local_port == SB_DNS_PORT)
+		return;
+	for (__u32 i = 0; i < SB_UDP_PROBES; i++) {
+		__u32 place = sb_udp_place_of(flow->generation + i);
+		__u64 id = (__u64)flow->generation << 32 | place;
+		struct sb_udp_counts *counts = bpf_map_lookup_elem(&udp_counts, &place);
+
+		if (!counts || __sync_val_compare_and_swap(&counts->flow, 0, SB_UDP_CLAIMED))
+			continue;
+		counts->remote = key->remote;
+		counts->remote_port = key->remote_port;
+		sb_barrier();
+		counts->flow = __sync_val_compare_and_swap(&flow->counts, 0, id) ? 0 : id;
+		return;
+	}
+}
+
 /* The head of an answer from a name server, for the names of outside addresses. */
 SB_INLINE void sb_dns_answer(struct __sk_buff *skb, const struct sb_datagram *datagram, const struct sb_udp_key *key,
 			     const struct sb_udp_flow *flow)
@@ -337,36 +381,82 @@ SB_INLINE void sb_dns_answer(struct __sk_buff *skb, const struct sb_datagram *da
 	}
 }
 
+SB_INLINE struct sb_udp_flow *sb_udp_flow_of(struct __sk_buff *skb, const struct sb_datagram *datagram,
+					     struct sb_udp_key *key, bool in)
+{
+	struct sb_udp_flow *flow;
+
+	if (!key->cookie)
+		key->cookie = bpf_get_socket_cookie(skb);
+	flow = bpf_map_lookup_elem(&udp_flows, key);
+	if (flow)
+		return flow;
+	flow = sb_udp_new_flow(skb, datagram, key, in);
+	sb_udp_take_place(flow, key);
+	return flow;
+}
+
+/* What name servers say. Not inlined: a program and all it calls have 512 bytes of stack, older kernels round up more. */
+static __noinline void sb_udp_read(struct __sk_buff *skb, const struct sb_datagram *datagram,
+				   const struct sb_udp_key *key, const struct sb_udp_flow *flow, bool in)
+{
+	if (!flow)
+		return;
+	if (in && datagram->source_port == SB_DNS_PORT)
+		sb_dns_answer(skb, datagram, key, flow);
+	sb_l7_on_datagram(skb, key, flow, datagram->header_bytes, datagram->payload_bytes, in);
+}
+
+#define sb_udp_count(where, bytes, segments, in)                                                                   \
+	do {                                                                                                       \
+		__sync_fetch_and_add((in) ? &(where)->bytes_received : &(where)->bytes_sent, bytes);               \
+		__sync_fetch_and_add((in) ? &(where)->datagrams_received : &(where)->datagrams_sent, segments);    \
+		(where)->pass = sb_udp_pass;                                                                       \
+	} while (0)
+
+/*
+ * The next datagram of the flow that its socket had last is counted without a look-up in the table of flows, which
+ * takes longer than all the rest. What the socket remembers is one number, so that it is never of two flows.
+ */
 static __noinline void sb_on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, bool in)
 {
+	struct sb_udp_counts *counts = NULL;
 	struct sb_datagram datagram;
+	struct sb_udp_store *store;
 	struct sb_udp_key key = {};
 	struct sb_udp_flow *flow;
 	__u32 segments;
 
 	if (!sb_parse_datagram(skb, &datagram))
 		return;
-	key.cookie = bpf_get_socket_cookie(skb);
 	if (in) {
 		key.remote = datagram.source;
 		key.remote_port = datagram.source_port;
 	} else {
-		sb_udp_remote_of_sent(sk, &datagram, &key);
+		sb_udp_remote_of_sent(skb, sk, &datagram, &key);
 	}
-	flow = bpf_map_lookup_elem(&udp_flows, &key);
-	if (!flow)
-		flow = sb_udp_new_flow(skb, &datagram, &key, in);
-	if (!flow)
-		return;
 	segments = skb->gso_segs;
 	if (!segments)
 		segments = 1;
-	__sync_fetch_and_add(in ? &flow->bytes_received : &flow->bytes_sent, datagram.payload_bytes);
-	__sync_fetch_and_add(in ? &flow->datagrams_received : &flow->datagrams_sent, segments);
-	flow->pass = sb_udp_pass;
-	if (in && datagram.source_port == SB_DNS_PORT)
-		sb_dns_answer(skb, &datagram, &key, flow);
-	sb_l7_on_datagram(skb, &key, flow, datagram.header_bytes, datagram.payload_bytes, in);
+	store = bpf_sk_storage_get(&udp_stores, sk, 0, 0);
+	if (store)
+		counts = sb_udp_counts_of(store->counts);
+	if (counts && counts->remote_port == key.remote_port && sb_same_addr(&counts->remote, &key.remote)) {
+		sb_udp_count(counts, datagram.payload_bytes, segments, in);
+		return;
+	}
+	flow = sb_udp_flow_of(skb, &datagram, &key, in);
+	if (!flow)
+		return;
+	counts = sb_udp_counts_of(flow->counts);
+	if (counts) {
+		sb_udp_count(counts, datagram.payload_bytes, segments, in);
+		if (store)
+			store->counts = flow->counts;
+		return;
+	}
+	sb_udp_count(flow, datagram.payload_bytes, segments, in);
+	sb_udp_read(skb, &datagram, &key, flow, in);
 }
 
 SB_INLINE void sb_udp_on_send(struct bpf_sock_addr *ctx, const struct sb_addr *addr, bool specific)

@@ -14,3 +14,4 @@ struct sb_l7_stream l7_stream;
 struct sb_l7_row l7_row;
 struct sb_udp_key udp_key;
 struct sb_udp_flow udp_flow;
+struct sb_udp_counts udp_counts;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Counter, Role } from './rows.ts'
+import { Counter, Flag, Role } from './rows.ts'
 import { eachOnStage, Net, type Peer, type Stage, whyNot } from './stage.ts'
 
 const skip = whyNot()
@@ -58,6 +58,23 @@ describe.skipIf(skip !== undefined)('limits', () => {
     expect(sent.result).toBe(UDP_FLOWS + 500)
     const { counters } = await rows.flush()
     expect(counters[Counter.udpFull]).toBe(500)
+  })
+
+  it('counts every datagram of more flows than have a place of their own, also in one that was had before', async () => {
+    const flows = 6_000 // SB_UDP_COUNTS is 4,096
+    const rows = await stage.rows()
+    await server.run('udp s 4', `bind s ${Net.server} 7304`)
+    await client.run('udp c 4', `connect c ${Net.server} 7304`, ...Array(5).fill('send c 10'), 'close c')
+    const gone = await rows.untilRow('gone', row => row.remotePort === 7304 && (row.flags & Flag.gone) !== 0)
+    expect(gone).toMatchObject({ datagramsSent: 5, bytesSent: 50 })
+    await rows.flush() // its place is free from here on, and the flows to come need all there are
+    await client.run('udp d 4')
+    for (let round = 0; round < 2; round++)
+      expect((await client.run(`spray d ${flows} 8`)).result).toBe(flows)
+    await rows.flush()
+    const latest = new Map(rows.of('udp', 9).map(row => [row.remote, row] as const))
+    expect(latest.size).toBe(flows)
+    expect([...latest.values()].filter(row => row.datagramsSent !== 2 || row.bytesSent !== 16)).toEqual([])
   })
 
   it('keeps its counts through 4 GiB and through readings in the midst of it', async () => {

@@ -64,12 +64,18 @@ describe.skipIf(skip !== undefined)('UDP', () => {
   it('keeps one flow per server for a socket that talks to two', async () => {
     rows = await stage.rows()
     await server.run('udp s 4', `bind s ${Net.server} 7203`, 'udp t 4', `bind t ${Net.server} 7204`)
-    await client.run('udp c 4', `sendto c ${Net.server} 7203 10`, `sendto c ${Net.server} 7204 20`)
-    await server.run('receive-one s', 'receive-one t')
+    const toS = `sendto c ${Net.server} 7203 10`
+    const toT = `sendto c ${Net.server} 7204 20`
+    // in turns and several in a row: the socket remembers one of them at a time
+    await client.run('udp c 4', toS, toT, toS, toS, toS, toT, toT)
+    for (let i = 0; i < 4; i++) await server.run('receive-one s')
+    for (let i = 0; i < 3; i++) await server.run('reply t 5')
+    for (let i = 0; i < 3; i++) await client.run('receive-one c')
     const [one] = (await flows(7203)).filter(row => row.role === Role.client)
     const [two] = (await flows(7204)).filter(row => row.role === Role.client)
-    expect(one).toMatchObject({ bytesSent: 10, cookie: two?.cookie })
-    expect(two).toMatchObject({ bytesSent: 20 })
+    expect(one).toMatchObject({ bytesSent: 40, datagramsSent: 4, datagramsReceived: 0, cookie: two?.cookie })
+    expect(two).toMatchObject({ bytesSent: 60, datagramsSent: 3, datagramsReceived: 3, bytesReceived: 15 })
+    expect((await flows(7203)).find(row => row.role === Role.server)).toMatchObject({ bytesReceived: 40 })
   })
 
   it('counts what the kernel segments as the datagrams that it becomes', async () => {

@@ -311,8 +311,10 @@ std::string LibbpfSource::AttachAll(const SourceOptions& options, OpenResult& re
     }
   }
   close(cgroup_fd);
-  if (options.udp && MapFd("udp_flows") >= 0)
-    udp_ = std::make_unique<UdpFlowReader>(MapFd("udp_flows"), MapFd(".data.udp_pass"));
+  if (options.udp && error.empty()) {
+    udp_ = UdpFlowReader::Map(MapFd("udp_flows"), MapFd("udp_counts"), MapFd(".data.udp_pass"));
+    if (!udp_) error = "The counts of UDP flows can't be mapped: " + ExplainKernelError(errno) + ".";
+  }
   const bool all_files = files_ != nullptr && OwnPidNamespace() == kInitPidNamespace;
   gate_.Start(all_files, MonotonicNs());
   uint64_t first = 0;

@@ -1,7 +1,9 @@
 #include "kernel_udp.h"
 
 #include <bpf/bpf.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -15,6 +17,7 @@ constexpr uint64_t kSecond = 1'000'000'000;
 constexpr uint64_t kIdleNs = 120 * kSecond;
 constexpr uint64_t kCrowdedIdleNs = 10 * kSecond;
 constexpr uint64_t kCrowded = 32768;
+constexpr size_t kCountsBytes = SB_UDP_COUNTS * sizeof(sb_udp_counts);
 
 uint64_t NowNs() {
   timespec now{};
@@ -22,10 +25,28 @@ uint64_t NowNs() {
   return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
 }
 
+void AddCounts(const sb_udp_counts& counts, sb_udp_flow& flow) {
+  // First: what moves meanwhile is read now or, by its pass, next time.
+  flow.pass = std::max(flow.pass, __atomic_load_n(&counts.pass, __ATOMIC_ACQUIRE));
+  flow.bytes_sent += counts.bytes_sent;
+  flow.bytes_received += counts.bytes_received;
+  flow.datagrams_sent += counts.datagrams_sent;
+  flow.datagrams_received += counts.datagrams_received;
+}
+
 }  // namespace
 
-UdpFlowReader::UdpFlowReader(int map_fd, int pass_fd)
-    : map_fd_(map_fd), pass_fd_(pass_fd), keys_(kBatch), flows_(kBatch) {}
+std::unique_ptr<UdpFlowReader> UdpFlowReader::Map(int map_fd, int counts_fd, int pass_fd) {
+  void* counts = mmap(nullptr, kCountsBytes, PROT_READ | PROT_WRITE, MAP_SHARED, counts_fd, 0);
+  if (counts == MAP_FAILED) return nullptr;
+  return std::unique_ptr<UdpFlowReader>(
+      new UdpFlowReader(map_fd, static_cast<sb_udp_counts*>(counts), pass_fd));
+}
+
+UdpFlowReader::UdpFlowReader(int map_fd, sb_udp_counts* counts, int pass_fd)
+    : map_fd_(map_fd), counts_(counts), pass_fd_(pass_fd), keys_(kBatch), flows_(kBatch) {}
+
+UdpFlowReader::~UdpFlowReader() { munmap(counts_, kCountsBytes); }
 
 // From here on flows note a new number. One that was about to note the old one is read now or, having moved
 // in the pass before this one, next time.
@@ -41,9 +62,26 @@ void UdpFlowReader::BeginPass(uint64_t now_ns) {
   bpf_map_update_elem(pass_fd_, &zero, &pass_, BPF_ANY);
 }
 
+// Where the flow counts; nullptr: in its own entry.
+sb_udp_counts* UdpFlowReader::CountsOf(const sb_udp_flow& flow) {
+  if (flow.counts == 0) return nullptr;
+  sb_udp_counts* counts = &counts_[sb_udp_place_of(flow.counts)];
+  return __atomic_load_n(&counts->flow, __ATOMIC_ACQUIRE) == flow.counts ? counts : nullptr;
+}
+
+// A program that had found such a place before it was taken back is done by now.
+void UdpFlowReader::FreePlaces() {
+  for (sb_udp_counts* counts : taken_back_) {
+    counts->bytes_sent = counts->bytes_received = counts->datagrams_sent = counts->datagrams_received = 0;
+    __atomic_store_n(&counts->flow, 0, __ATOMIC_RELEASE);
+  }
+  taken_back_.clear();
+}
+
 uint64_t UdpFlowReader::Read(RowSink& sink) {
   const uint64_t now_ns = NowNs();
   BeginPass(now_ns);
+  FreePlaces();
   rows_ = entries_ = 0;
   ended_.clear();
   uint64_t token = 0;
@@ -68,7 +106,8 @@ uint64_t UdpFlowReader::Read(RowSink& sink) {
 }
 
 // True if the flow has ended.
-bool UdpFlowReader::Visit(const sb_udp_key& key, const sb_udp_flow& flow, uint64_t now_ns, RowSink& sink) {
+bool UdpFlowReader::Visit(const sb_udp_key& key, sb_udp_flow& flow, uint64_t now_ns, RowSink& sink) {
+  if (const sb_udp_counts* counts = CountsOf(flow)) AddCounts(*counts, flow);
   if (flow.closed || flow.pass < idle_pass_) return true;
   if (flow.pass + 2 >= pass_) Show(key, flow, now_ns, false, sink);
   return false;
@@ -106,7 +145,14 @@ void UdpFlowReader::Show(const sb_udp_key& key, const sb_udp_flow& flow, uint64_
 void UdpFlowReader::Delete(uint64_t now_ns, RowSink& sink) {
   for (const sb_udp_key& key : ended_) {
     sb_udp_flow flow{};
-    if (bpf_map_lookup_and_delete_elem(map_fd_, &key, &flow) == 0) Show(key, flow, now_ns, true, sink);
+    if (bpf_map_lookup_and_delete_elem(map_fd_, &key, &flow) != 0) continue;
+    sb_udp_counts* counts = CountsOf(flow);
+    if (counts != nullptr) {
+      __atomic_store_n(&counts->flow, SB_UDP_CLAIMED, __ATOMIC_SEQ_CST);
+      taken_back_.push_back(counts);
+      AddCounts(*counts, flow);
+    }
+    Show(key, flow, now_ns, true, sink);
   }
 }
 

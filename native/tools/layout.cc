@@ -107,6 +107,7 @@ int main() {
   FIELD(sb_udp_flow, datagrams_received);
   FIELD(sb_udp_flow, opened_ns);
   FIELD(sb_udp_flow, cgroup_id);
+  FIELD(sb_udp_flow, counts);
   FIELD(sb_udp_flow, local);
   FIELD(sb_udp_flow, netns);
   FIELD(sb_udp_flow, tgid);
@@ -119,6 +120,16 @@ int main() {
   FIELD(sb_udp_flow, family);
   FIELD(sb_udp_flow, closed);
   FIELD(sb_udp_flow, pad);
+  STRUCT(sb_udp_counts);
+  FIELD(sb_udp_counts, flow);
+  FIELD(sb_udp_counts, remote);
+  FIELD(sb_udp_counts, remote_port);
+  FIELD(sb_udp_counts, pad);
+  FIELD(sb_udp_counts, pass);
+  FIELD(sb_udp_counts, bytes_sent);
+  FIELD(sb_udp_counts, bytes_received);
+  FIELD(sb_udp_counts, datagrams_sent);
+  FIELD(sb_udp_counts, datagrams_received);
   printf("}}\n");
   return 0;
 }
