@@ -112,7 +112,8 @@ function aggregatorImage(node: NodeBase, bundle: Bundle): Image {
         { path: `${root}/${joinLibrary}`, content: readFileSync(joinLibrary), mode: 0o755 },
       ],
     ],
-    run: nodeRun([], 'aggregator', unprivileged),
+    // as in scripts/skybraid.sh
+    run: nodeRun(['--max-semi-space-size=8'], 'aggregator', unprivileged),
     components: [...node.components, ...debian(libraries), ...npm(bundle), own()],
   }
 }

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureStreams } from '../../packages/shared/src/nats/index.ts'
 import { until } from '../lab/until.ts'
@@ -9,6 +8,7 @@ import { NatsServer } from '../nats/nats-server.ts'
 import { streamSettings } from '../nats/stream-settings.ts'
 import { programFile } from './bench-program.ts'
 import type { Measurement } from './figure.ts'
+import { launcherFlags } from './launcher-flags.ts'
 import { costOver } from './process-cost.ts'
 
 const recordsPerSecond = 15_000
@@ -28,19 +28,11 @@ interface Status {
   readonly bus: { readonly payloadBytes: number; readonly batchBytes: number; readonly connected: boolean }
 }
 
-/** The flags with which scripts/skybraid.sh starts a collector. */
-function launcherFlags(): string[] {
-  const script = readFileSync(new URL('../../scripts/skybraid.sh', import.meta.url), 'utf8')
-  const flags = /node_flags=\((--[^)]+)\)/.exec(script)?.[1]
-  if (flags === undefined) throw new Error('scripts/skybraid.sh has no flags for a collector')
-  return flags.split(' ')
-}
-
 async function start(server: NatsServer) {
   const listen = `127.0.0.1:${await freePort()}`
   const program = programFile('collector-publishing.mjs')
   const options = ['--nats', server.url, '--node', 'bench', '--status-listen', listen]
-  const child = spawn(process.execPath, [...launcherFlags(), program, String(recordsPerSecond), ...options], {
+  const child = spawn(process.execPath, [...launcherFlags('collector'), program, String(recordsPerSecond), ...options], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, MALLOC_ARENA_MAX: '1' },
   })

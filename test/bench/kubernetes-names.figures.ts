@@ -1,5 +1,6 @@
 import { namesMemory } from '../kube-api/names-memory.ts'
 import type { Figure, Measurement } from './figure.ts'
+import { launcherFlags } from './launcher-flags.ts'
 
 const rssName = 'aggregator, 10,000 pods, 1,000 services, 500 nodes: RSS over the empty one'
 const heapName = 'the same: heap over the empty one'
@@ -8,8 +9,9 @@ const waitName = 'the same, while it lists them: longest time that the event loo
 const restName = 'the same, at rest for 3 s: lists and watches asked for'
 
 async function measure(): Promise<readonly Figure[]> {
-  const empty = await namesMemory({ pods: 0, services: 0, nodes: 0 })
-  const full = await namesMemory({ pods: 10_000, services: 1_000, nodes: 500 })
+  const flags = launcherFlags('aggregator')
+  const empty = await namesMemory({ pods: 0, services: 0, nodes: 0 }, flags)
+  const full = await namesMemory({ pods: 10_000, services: 1_000, nodes: 500 }, flags)
   const method = 'lists of invented objects, 12 KB a pod, from a server of its own; after three collections'
   const tenth = (value: number) => Math.round(value * 10) / 10
   return [

@@ -14,12 +14,15 @@ export interface ClusterSize {
 
 const program = (name: string) => fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))
 
-/** What an aggregator in a process of its own takes for the names of a cluster of a size. */
-export async function namesMemory({ pods, services, nodes }: ClusterSize): Promise<NamesMemory> {
+/** What an aggregator in a process of its own, started with these flags of Node, takes for the names of a cluster of a size. */
+export async function namesMemory(
+  { pods, services, nodes }: ClusterSize,
+  flags: readonly string[] = [],
+): Promise<NamesMemory> {
   const folder = mkdtempSync(join(tmpdir(), 'skybraid-names-'))
   const children: ChildProcess[] = []
   const firstLine = async (name: string, ...args: string[]): Promise<string> => {
-    const child = spawn(process.execPath, ['--conditions=source', '--expose-gc', program(name), ...args], {
+    const child = spawn(process.execPath, [...flags, '--conditions=source', '--expose-gc', program(name), ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     children.push(child)
