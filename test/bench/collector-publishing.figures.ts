@@ -32,10 +32,14 @@ async function start(server: NatsServer) {
   const listen = `127.0.0.1:${await freePort()}`
   const program = programFile('collector-publishing.mjs')
   const options = ['--nats', server.url, '--node', 'bench', '--status-listen', listen]
-  const child = spawn(process.execPath, [...launcherFlags('collector'), program, String(recordsPerSecond), ...options], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
-  })
+  const child = spawn(
+    process.execPath,
+    [...launcherFlags('collector'), program, String(recordsPerSecond), ...options],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, MALLOC_ARENA_MAX: '1' },
+    },
+  )
   const ended = new Promise(resolve => child.once('close', resolve))
   const status = async () => (await (await fetch(`http://${listen}/status`)).json()) as Status
   await until(

@@ -22,9 +22,13 @@ export async function namesMemory(
   const folder = mkdtempSync(join(tmpdir(), 'skybraid-names-'))
   const children: ChildProcess[] = []
   const firstLine = async (name: string, ...args: string[]): Promise<string> => {
-    const child = spawn(process.execPath, [...flags, '--conditions=source', '--expose-gc', program(name), ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const child = spawn(
+      process.execPath,
+      [...flags, '--conditions=source', '--expose-gc', program(name), ...args],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    )
     children.push(child)
     for await (const line of createInterface({ input: child.stdout })) return line
     throw new Error(`${name} said nothing`)
