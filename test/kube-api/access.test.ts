@@ -12,13 +12,15 @@ describe('who may see what, by the real API server', () => {
   let api: ApiServer
   let reviewer = ''
   const clock = { nowMs: Date.now() }
-  const access = (audience = '') =>
-    createKubeAccess({
+  const access = (audience = '') => {
+    const viewerOf = createKubeAccess({
       reviews: createAccessReviews(api.transport(reviewer), audience),
       namespaces: () => namespaces,
       log,
       nowMs: () => clock.nowMs,
     })
+    return (token: string) => viewerOf(token, '10.0.0.7')
+  }
   const scopeOf = async (token: string, audience?: string) => (await access(audience)(token)).scope
 
   beforeAll(async () => {
@@ -113,7 +115,9 @@ describe('who may see what, by the real API server', () => {
       log: listening,
       nowMs: () => clock.nowMs,
     })
-    await expect(viewerOf(await tokenOf(api, 'skybraid', 'admin'))).rejects.toMatchObject({ status: 503 })
+    await expect(viewerOf(await tokenOf(api, 'skybraid', 'admin'), '10.0.0.7')).rejects.toMatchObject({
+      status: 503,
+    })
     expect(lines.join('')).toMatch(/tokenreviews.*cannot create|cannot create.*tokenreviews/)
   })
 

@@ -4,8 +4,8 @@ import type { KeyPair } from '@nats-io/nkeys'
 import type { NatsLink, NatsLog } from '@skybraid/shared/nats'
 import { LRUCache } from 'lru-cache'
 import type { AccessReviews, KubeUser } from '../kube/access-reviews.ts'
-import { createReviewBudget } from '../kube/review-budget.ts'
 import { createReviewCache } from '../kube/review-cache.ts'
+import { createTokenBudget } from '../kube/token-budget.ts'
 import { tokenExpiryMs } from '../kube/token-expiry.ts'
 import { type LoginPolicy, loginOf } from './login-policy.ts'
 
@@ -41,31 +41,37 @@ const quietMs = 10_000
 const mostReasons = 64
 const mostPayload = 256 * 1024
 const unlimited = -1
-/** Tokens that Kubernetes is asked about: a whole cluster that comes back at once is about 31 a second. */
-const reviews = { burst: 500, perSecond: 100 }
+/** A whole cluster that comes back at once is about 31 logins a second, and from one node come few. */
+const reviews = {
+  strangers: { burst: 500, perSecond: 100 },
+  oneAddress: { burst: 20, perSecond: 2 },
+  known: { burst: 500, perSecond: 100 },
+}
 
 /** Answers what servers of the bus ask about logins, until the link is closed. */
 export function answerLogins(options: LoginAnswers): { counts(): LoginCounts } {
   const { link, issuer, nowMs, log } = options
   const counts: Record<Outcome, number> = { allowed: 0, refused: 0, unknown: 0, malformed: 0 }
   const logged = new LRUCache<string, number>({ max: mostReasons })
-  const budget = createReviewBudget(reviews.burst, reviews.perSecond, nowMs)
+  const budget = createTokenBudget(reviews, nowMs)
   const users = createReviewCache<KubeUser | undefined>({ max: mostKept, nowMs, keepMs: () => knownMs })
 
-  async function userOf(token: string): Promise<KubeUser | undefined> {
+  async function userOf(token: string, address: string): Promise<KubeUser | undefined> {
     const key = createHash('sha256').update(token).digest('base64url')
-    return users.get(key, () => {
-      if (!budget.take()) throw new Error('too many logins at once')
+    const user = await users.get(key, () => {
+      if (!budget.take(key, address)) throw new Error('too many logins at once')
       return options.reviews.userOf(token)
     })
+    if (user !== undefined) budget.wasGood(key)
+    return user
   }
 
   /** The user that the server may let in, as a JWT, or why it may not. */
-  async function decide({ connect_opts, user_nkey }: AuthorizationRequest) {
+  async function decide({ connect_opts, user_nkey, client_info }: AuthorizationRequest) {
     const token = connect_opts.auth_token ?? ''
     if (token === '' || token.length > longestToken)
       return { outcome: 'refused', error: 'no token was sent' } as const
-    const user = await userOf(token)
+    const user = await userOf(token, client_info?.host ?? '')
     if (user === undefined)
       return {
         outcome: 'refused',

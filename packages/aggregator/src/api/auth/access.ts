@@ -33,7 +33,7 @@ async function viewerBy(access: WaysIn, request: FastifyRequest, reply: FastifyR
     if (access.isToken?.(token)) return seesAll
     if (!access.kubeAccess)
       throw new RequestProblem(401, 'unauthorized', 'This is not the token of this API.')
-    const viewer = await access.kubeAccess(token)
+    const viewer = await access.kubeAccess(token, request.ip)
     if (viewer.scope?.namespaces.length !== 0 || isOwnPath(request)) return viewer
     throw new RequestProblem(403, 'forbidden', 'Whoever this is may list pods in no namespace.')
   } catch (error) {

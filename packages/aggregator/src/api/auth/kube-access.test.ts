@@ -35,12 +35,13 @@ function reviewsOf(world: World): AccessReviews {
 
 function access(users: World['users'], namespaces = ['a', 'b']) {
   const world: World = { users, namespaces, away: false, nowMs: 1_000_000, asked: [] }
-  const viewerOf = createKubeAccess({
+  const accessOf = createKubeAccess({
     reviews: reviewsOf(world),
     namespaces: () => world.namespaces,
     log,
     nowMs: () => world.nowMs,
   })
+  const viewerOf = (token: string, address = '10.0.0.7') => accessOf(token, address)
   return { world, viewerOf }
 }
 
@@ -121,28 +122,28 @@ describe('who Kubernetes lets see what', () => {
   it('asks about so many guesses a second and no more, which costs those who are known nothing', async () => {
     const { viewerOf, world } = access({ team: ['b'] })
     await viewerOf('team')
-    const statuses: number[] = []
-    for (let i = 0; i < 500; i++)
-      statuses.push(
-        await viewerOf(`guess-${i}`).then(
-          () => 200,
-          problem => problem.status,
-        ),
-      )
-    const { burst, perSecond } = reviewLimits.tokens
-    expect(statuses.filter(status => status === 401)).toHaveLength(burst - 1)
+    const guessed = async (count: number, what: string) => {
+      const statuses: number[] = []
+      for (let i = 0; i < count; i++)
+        statuses.push(
+          await viewerOf(`${what}-${i}`, '10.0.0.66').then(
+            () => 200,
+            problem => problem.status,
+          ),
+        )
+      return statuses
+    }
+    const statuses = await guessed(500, 'guess')
+    const { burst, perSecond } = reviewLimits.tokens.oneAddress
+    expect(statuses.filter(status => status === 401)).toHaveLength(burst)
     expect(new Set(statuses)).toEqual(new Set([401, 503]))
     expect((await viewerOf('team')).scope).toEqual({ namespaces: ['b'] })
+    world.nowMs += 61_000
+    await guessed(500, 'later')
+    // what is known of it is over, and it is asked about all the same
+    expect((await viewerOf('team')).scope).toEqual({ namespaces: ['b'] })
     world.nowMs += 1000
-    const later: number[] = []
-    for (let i = 0; i < 100; i++)
-      later.push(
-        await viewerOf(`later-${i}`).then(
-          () => 200,
-          problem => problem.status,
-        ),
-      )
-    expect(later.filter(status => status === 401)).toHaveLength(perSecond)
+    expect((await guessed(100, 'last')).filter(status => status === 401)).toHaveLength(perSecond)
   })
 
   it('comes to an end for somebody of more namespaces than may be asked about at once', async () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { AccessReviews, KubeUser } from '../../kube/access-reviews.ts'
 import { createReviewBudget, type ReviewBudget } from '../../kube/review-budget.ts'
 import { createReviewCache } from '../../kube/review-cache.ts'
+import { createTokenBudget } from '../../kube/token-budget.ts'
 import { tokenExpiryMs } from '../../kube/token-expiry.ts'
 import { RequestProblem } from '../problem.ts'
 import type { OwnPath, Viewer } from './viewer.ts'
@@ -15,8 +16,8 @@ export interface KubeAccessOptions {
   readonly nowMs: () => number
 }
 
-/** Who the bearer of a token is to Kubernetes and what that one may see; rejects with the refusal. */
-export type KubeAccess = (token: string) => Promise<Viewer>
+/** Who the bearer of a token, who asks from an address, is to Kubernetes and may see; rejects with the refusal. */
+export type KubeAccess = (token: string, address: string) => Promise<Viewer>
 
 const tokenForm = /^[A-Za-z0-9\-._~+/]+=*$/
 const longestToken = 8192
@@ -28,9 +29,16 @@ const rightsMs = 60_000
 const reviewsAtOnce = 32
 const quietMs = 10_000
 
-/** What asks the API server is bounded apart for tokens and for rights: guesses at tokens do not cost anybody else. */
+/**
+ * What asks the API server is bounded apart for tokens and for rights, and tokens that were good before have a bound of
+ * their own: guesses at tokens cost nobody else, but newcomers if many addresses guess at once.
+ */
 export const reviewLimits = {
-  tokens: { burst: 100, perSecond: 20 },
+  tokens: {
+    strangers: { burst: 100, perSecond: 20 },
+    oneAddress: { burst: 50, perSecond: 5 },
+    known: { burst: 500, perSecond: 50 },
+  },
   rights: { burst: 2000, perSecond: 200 },
 } as const
 
@@ -41,7 +49,7 @@ export const reviewLimits = {
 export function createKubeAccess(options: KubeAccessOptions): KubeAccess {
   const { reviews, nowMs } = options
   const { tokens, rights } = reviewLimits
-  const tokenBudget = createReviewBudget(tokens.burst, tokens.perSecond, nowMs)
+  const tokenBudget = createTokenBudget(tokens, nowMs)
   const rightsBudget = createReviewBudget(rights.burst, rights.perSecond, nowMs)
   const users = createReviewCache<{ user: KubeUser | undefined; expiresMs: number }>({
     max: keptTokens,
@@ -51,7 +59,7 @@ export function createKubeAccess(options: KubeAccessOptions): KubeAccess {
   const allowed = createReviewCache<boolean>({ max: keptRights, nowMs, keepMs: () => rightsMs })
   let loggedMs = Number.NEGATIVE_INFINITY
 
-  async function asked<T>(budget: ReviewBudget, question: () => Promise<T>): Promise<T> {
+  async function asked<T>(budget: Pick<ReviewBudget, 'take'>, question: () => Promise<T>): Promise<T> {
     if (!budget.take()) throw unknown('Kubernetes is asked about too many tokens and rights just now', 1)
     try {
       return await question()
@@ -82,20 +90,22 @@ export function createKubeAccess(options: KubeAccessOptions): KubeAccess {
     return visible
   }
 
-  return async function viewerOf(token) {
+  return async function viewerOf(token, address) {
     if (token.length > longestToken || !tokenForm.test(token)) throw nobody()
-    const { user } = await users.get(digestOf(token), () =>
-      asked(tokenBudget, async () => ({
+    const digest = digestOf(token)
+    const { user } = await users.get(digest, () =>
+      asked({ take: () => tokenBudget.take(digest, address) }, async () => ({
         user: await reviews.userOf(token),
         expiresMs: tokenExpiryMs(token),
       })),
     )
     if (user === undefined) throw nobody()
+    tokenBudget.wasGood(digest)
     const isOfAll = await mayList(user, '')
     const scope = isOfAll ? undefined : { namespaces: await visibleTo(user) }
     const mayRead = async (path: OwnPath) =>
       isOfAll || isAllowed(user, `get ${path}`, () => reviews.mayGet(user, path))
-    return { scope, mayRead, again: () => viewerOf(token) }
+    return { scope, mayRead, again: () => viewerOf(token, address) }
   }
 }
 
