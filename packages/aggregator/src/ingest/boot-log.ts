@@ -146,10 +146,11 @@ export class BootLog {
     const arrival = partition.log.note(header.sequence, header.firstRecord, header.recordCount, nowMs)
     if (partition.log.missingRecords !== missingBefore) this.lossChanges++
     if (arrival === 'duplicate') this.duplicates += header.recordCount
-    if (arrival !== 'new') return arrival
-    if (header.sequence === partition.log.highest) partition.stopped = header.cleanStop
+    if (arrival !== 'new' && arrival !== 'late') return arrival
     this.batches++
     this.records += header.recordCount
+    if (arrival === 'late') return arrival
+    if (header.sequence === partition.log.highest) partition.stopped = header.cleanStop
     this.#takeCounters(header)
     return arrival
   }

@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { epochMs, flowBatch, minuteMs, record } from '../join/flow-batch.testing.ts'
 import { createJoin } from '../join/join.ts'
 import { ReferenceBook, ReferenceEntities } from '../join/reference-book.testing.ts'
+import { LossBooking } from '../loss-booking.ts'
 import { createIngest } from './ingest.ts'
 import { ingestStatus } from './ingest-status.ts'
 import { SequenceLog } from './sequence-log.ts'
 
 const nowMs = epochMs + 2_000
 
-function setUp(options: { maxNodes?: number; maxPartitions?: number } = {}) {
+function setUp(options: { maxNodes?: number; maxPartitions?: number; losses?: LossBooking } = {}) {
   const entities = new ReferenceEntities()
   const book = new ReferenceBook(entities)
   const join = createJoin({ book, entities, names: entities, hashSeed: 3, endedFlows: 10 })
@@ -154,6 +155,63 @@ describe('createIngest', () => {
     expect(halfStopped.ingest.status(nowMs).nodes[0]).toMatchObject({ uncleanRestart: true })
   })
 
+  it('counts what comes too late at one place, in sums and in minutes', () => {
+    const booked: Record<string, number> = {}
+    const losses = new LossBooking((place, _minute, records) => {
+      booked[place] = (booked[place] ?? 0) + records
+    })
+    const { ingest, send } = setUp({ losses })
+    const late = nowMs + 16 * minuteMs
+    send({ sequence: 1, firstRecord: 0 }, 2)
+    send({ sequence: 4, firstRecord: 9, recordsEncoded: 10 }, 1)
+    expect(booked).toEqual({ sequence_gap: 7 })
+    const arrive = () => send({ sequence: 2, firstRecord: 2 }, 3, 'n.1', late)
+    arrive()
+    const { identity, nodes } = ingest.status(late)
+    expect(identity).toEqual({ received: 6, applied: 3, duplicates: 0, lost: { late: 3 }, holds: true })
+    const records = { received: 6, inFlight: 0, lost: { sequence_gap: 4 }, holds: true }
+    expect(nodes[0]?.identity.records).toMatchObject(records)
+    expect(booked).toEqual({ sequence_gap: 7 })
+    arrive()
+    expect(ingest.status(late).identity).toMatchObject({ duplicates: 3, lost: { late: 3 }, holds: true })
+    expect(ingest.status(late).nodes[0]?.identity.records).toMatchObject(records)
+    // the rest of the same gap, and a loss of another place after it
+    send({ sequence: 3, firstRecord: 5 }, 4, 'n.1', late)
+    ingest.accept({ node: 'n_1', partition: 0, data: new Uint8Array(1) }, late)
+    expect(booked).toEqual({ sequence_gap: 7, malformed: 1 })
+    expect(ingest.status(late).nodes[0]?.identity.records.lost).toEqual({})
+  })
+
+  it('applies nothing twice of a boot that was forgotten', () => {
+    const { ingest, send } = setUp()
+    const boot = (ordinal: number) => ({
+      bootId: ordinal.toString(16).padStart(16, '0'),
+      sentUnixMs: nowMs + ordinal,
+    })
+    send({ ...boot(0), sequence: 1 }, 5)
+    for (let ordinal = 1; ordinal <= 16; ordinal++) send(boot(ordinal), 1)
+    send({ ...boot(0), sequence: 1 }, 5)
+    send({ ...boot(0), sequence: 2, firstRecord: 5 }, 4)
+    const { identity, nodes } = ingest.status(nowMs)
+    expect(identity).toEqual({ received: 30, applied: 21, duplicates: 0, lost: { late: 9 }, holds: true })
+    expect(nodes[0]?.identity.records.lost).toEqual({})
+    // one of those that are remembered still may go on
+    send({ ...boot(1), sequence: 2, firstRecord: 1 }, 2)
+    expect(ingest.status(nowMs).identity).toMatchObject({ applied: 23, holds: true })
+  })
+
+  it('takes one node for each name that stands in subjects', () => {
+    const { ingest, send } = setUp()
+    send({ node: 'a.b_c' })
+    for (const node of ['a.b.c', 'a_b.c', 'a_b_c']) send({ node })
+    expect(ingest.status(nowMs).identity).toMatchObject({ applied: 1, lost: { malformed: 3 }, holds: true })
+    expect(ingest.status(nowMs).nodes.map(({ node }) => node)).toEqual(['a.b_c'])
+    // a node that was renamed may be heard of under its new name when the old one is silent
+    const later = nowMs + 60 * minuteMs
+    send({ node: 'a.b.c', sentUnixMs: later, baseUnixMs: later - (later % minuteMs) }, 0, 'a.b.c', later)
+    expect(ingest.status(later).nodes.map(({ node }) => node)).toEqual(['a.b_c', 'a.b.c'])
+  })
+
   it('estimates the clock of a node from its quickest batch', () => {
     const { ingest, send } = setUp()
     send({ sentUnixMs: nowMs + 250 }, 1, 'n.1', nowMs + 40)
@@ -170,6 +228,8 @@ describe('SequenceLog', () => {
     expect(log.note(1, 0, 1, 0)).toBe('duplicate')
     expect(log.contiguous).toBe(false)
     expect(log.note(5, 4, 1, 2_000)).toBe('late')
-    expect([log.missingRecords, log.records, log.contiguous]).toEqual([3, 6, true])
+    expect([log.missingRecords, log.records, log.contiguous]).toEqual([2, 6, true])
+    expect(log.note(5, 4, 1, 2_000)).toBe('duplicate')
+    expect(log.missingRecords).toBe(2)
   })
 })

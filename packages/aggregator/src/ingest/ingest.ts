@@ -118,6 +118,8 @@ export function createIngest(options: IngestOptions): Ingest {
   const columns = options.columns ?? createFlowColumns()
   const ordinals = options.ordinals ?? new BootOrdinals()
   const nodes = new Map<string, NodeLog>()
+  /** By the name in subjects. */
+  const nameOf = new Map<string, string>()
   const origin: BatchOrigin = { node: 0, boot: 0, contiguous: true }
   const lost: Partial<Record<LossPlace, number>> = { ...state?.lost }
   let received = state?.received ?? 0
@@ -131,7 +133,7 @@ export function createIngest(options: IngestOptions): Ingest {
     const index = nodes.size < maxNodes ? names.node(each.name) : -1
     if (index < 0) continue
     const node = NodeLog.restored(each, index, ordinals, limits)
-    nodes.set(each.name, node)
+    addNode(node)
     if (node.current) join.restarted(index, each.name, node.current.ordinal)
   }
 
@@ -171,8 +173,13 @@ export function createIngest(options: IngestOptions): Ingest {
     const index = nodes.size < maxNodes ? names.node(header.node) : -1
     if (index < 0) return undefined
     const node = new NodeLog(header.node, index, ordinals, limits)
-    nodes.set(header.node, node)
+    addNode(node)
     return node
+  }
+
+  function addNode(node: NodeLog): void {
+    nodes.set(node.name, node)
+    nameOf.set(tokenOf(node.name), node.name)
   }
 
   function forgetSilentNode(nowMs: number): void {
@@ -180,13 +187,22 @@ export function createIngest(options: IngestOptions): Ingest {
       if (nowMs - node.lastSeenMs < forgetNodeMs) continue
       for (const boot of node.boots) losses?.forget(lossKey(node, boot))
       nodes.delete(name)
+      nameOf.delete(tokenOf(name))
       return
     }
   }
 
+  /** Two names may be written alike in subjects; the one that came first, and still does, is who may publish there. */
+  function isOfAnother(message: BusMessage, { node }: BatchHeader, nowMs: number): boolean {
+    if (nodes.has(node)) return false
+    const holder = nodes.get(nameOf.get(message.node) ?? '')
+    return holder !== undefined && nowMs - holder.lastSeenMs < forgetNodeMs
+  }
+
   function isPlausible(message: BusMessage, header: BatchHeader, nowMs: number): boolean {
-    const sameNode = header.node === message.node || header.node.replaceAll('.', '_') === message.node
+    const sameNode = header.node === message.node || tokenOf(header.node) === message.node
     if (!sameNode || header.partition !== message.partition) return false
+    if (isOfAnother(message, header, nowMs)) return false
     if (header.sentUnixMs > nowMs + aheadMs || header.sentUnixMs < nowMs - behindMs) return false
     return header.baseUnixMs <= nowMs + aheadMs && header.baseUnixMs >= nowMs - behindMs
   }
@@ -235,7 +251,7 @@ export function createIngest(options: IngestOptions): Ingest {
     if (minute >= 0) windows.minuteComplete(node.name, boot.bootId, columns.header.partition, minute)
   }
 
-  function bootOf(node: NodeLog): BootLog {
+  function bootOf(node: NodeLog): BootLog | undefined {
     const { header } = columns
     const before = node.boots
     const boot = node.bootOf(header)
@@ -250,27 +266,43 @@ export function createIngest(options: IngestOptions): Ingest {
     const node = isPlausible(message, header, nowMs) ? nodeOf(header, nowMs) : 'implausible'
     if (node === 'implausible') refuse('malformed', header)
     else if (node === undefined) refuse('cardinality_cap', header)
-    else takeFrom(node, nowMs)
+    else {
+      const before = node.current
+      const boot = bootOf(node)
+      if (boot === undefined) refuse('late', header)
+      else takeFrom(node, boot, boot !== before && boot === node.current, nowMs)
+    }
   }
 
-  function takeFrom(node: NodeLog, nowMs: number): void {
+  function takeFrom(node: NodeLog, boot: BootLog, isNew: boolean, nowMs: number): void {
     const { header } = columns
-    const before = node.current
-    const boot = bootOf(node)
     const changesBefore = boot.lossChanges
     const arrival = boot.note(header, nowMs)
     if (arrival === undefined) refuse('cardinality_cap', header)
     else if (arrival === 'inconsistent') refuse('malformed', header)
     else {
       lastMinute = Math.floor(header.baseUnixMs / 60_000)
-      if (boot === node.current && boot !== before) join.restarted(node.index, node.name, boot.ordinal)
+      if (isNew) join.restarted(node.index, node.name, boot.ordinal)
       follow(node, boot, nowMs)
       received += header.recordCount
       if (arrival === 'new') applyNew(node, boot, nowMs)
       else if (arrival === 'duplicate') duplicates += header.recordCount
-      else lose('late', header.recordCount)
+      else loseLate(node, boot)
     }
     followLosses(node, boot, changesBefore, nowMs)
+  }
+
+  /** What was a gap until now is late: it stays booked where it was, and counts at this place from here on. */
+  function loseLate(node: NodeLog, boot: BootLog): void {
+    lose('late', columns.header.recordCount)
+    hasLost = false
+    losses?.note('here', lost)
+    noteLosses(node, boot)
+  }
+
+  function noteLosses(node: NodeLog, boot: BootLog): void {
+    const own = followsCollectors ? lostAtCollector(boot) : {}
+    losses?.note(lossKey(node, boot), { ...own, sequence_gap: boot.missingRecords })
   }
 
   function applyNew(node: NodeLog, boot: BootLog, nowMs: number): void {
@@ -305,6 +337,7 @@ export function createIngest(options: IngestOptions): Ingest {
       if (node === undefined) return
       lastMinute = Math.floor(header.baseUnixMs / 60_000)
       const boot = node.bootOf(header)
+      if (boot === undefined) return
       const arrival = boot.noteAgain(header, nowMs)
       follow(node, boot, nowMs)
       if (arrival !== 'new') return
@@ -323,12 +356,12 @@ export function createIngest(options: IngestOptions): Ingest {
       lastMinute = Math.floor(header.baseUnixMs / 60_000)
       const before = node.current
       const boot = bootOf(node)
+      if (boot === undefined) return
       const arrival = boot.noteElsewhere(header, nowMs)
       if (boot === node.current && boot !== before) join.restarted(node.index, node.name, boot.ordinal)
       followNode(node, boot, nowMs)
       if (arrival !== 'new') return
-      const own = followsCollectors ? lostAtCollector(boot) : {}
-      losses?.note(lossKey(node, boot), { ...own, sequence_gap: boot.missingRecords })
+      noteLosses(node, boot)
       learnNames(node)
       options.keepOurs?.(columns)
       if (columns.count > 0) joinRecords(node, boot, nowMs)
@@ -348,6 +381,11 @@ export function createIngest(options: IngestOptions): Ingest {
       join: join.counts(),
     }),
   }
+}
+
+/** A node's name as it stands in a subject. */
+function tokenOf(node: string): string {
+  return node.replaceAll('.', '_')
 }
 
 function lossKey(node: NodeLog, boot: BootLog): string {

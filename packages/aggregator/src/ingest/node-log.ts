@@ -4,7 +4,8 @@ import type { BootOrdinals } from './boot-ordinals.ts'
 import { ClockOffset } from './clock-offset.ts'
 import type { NodeState } from './ingest-state.ts'
 
-const maxBoots = 4
+/** As many as a round's state may have. */
+const maxBoots = 16
 
 /** What is known of one collector: its current boot, a few earlier ones, its clock. */
 export class NodeLog {
@@ -52,14 +53,17 @@ export class NodeLog {
 
   /**
    * The log of a batch's boot. A boot not heard of before is the new current one if it was sent after the current
-   * one's first batch; otherwise it is an old one whose batches come late.
+   * one's first batch; otherwise it is an old one whose batches come late. `undefined` if it is older than all that are
+   * remembered: it may be one that was forgotten, and what came of it then is not known.
    */
-  bootOf(header: BatchHeader): BootLog {
+  bootOf(header: BatchHeader): BootLog | undefined {
     const { bootId, sentUnixMs } = header
     const known = this.#boots.find(boot => boot.bootId === bootId)
     if (known !== undefined) return known
     const current = this.#boots[0]
     const isNewest = current === undefined || sentUnixMs >= current.firstSentMs
+    if (this.#boots.length >= maxBoots && this.#boots.every(boot => sentUnixMs < boot.firstSentMs))
+      return undefined
     const ordinal = this.#ordinals.of(this.index, bootId, isNewest)
     const boot = new BootLog(bootId, sentUnixMs, ordinal, this.#limits)
     if (isNewest) {

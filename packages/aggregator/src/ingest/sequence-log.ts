@@ -1,6 +1,6 @@
 import type { GapState, SequenceState } from './ingest-state.ts'
 
-/** What a batch's sequence number says about it. */
+/** What a batch's sequence number says about it. `late`: it came, and is not missing any more, but too late to be applied. */
 export type Arrival = 'new' | 'duplicate' | 'late' | 'inconsistent'
 
 interface Gap {
@@ -11,7 +11,7 @@ interface Gap {
   fromRecord: number
   toRecord: number
   readonly sinceMs: number
-  /** Too old to be applied any more: what comes now is late. */
+  /** What comes now is late. */
   settled: boolean
   /** Lies before the first number that this log has seen: not known to be missing. */
   readonly isBefore?: boolean
@@ -116,14 +116,13 @@ export class SequenceLog {
     const after = gap.toRecord - firstRecord - count
     if (before < 0 || before > (sequence - gap.from) * recordsPerBatch) return 'inconsistent'
     if (after < 0 || after > (gap.to - sequence) * recordsPerBatch) return 'inconsistent'
-    if (gap.settled) return 'late'
     const pieces: Gap[] = []
     if (gap.from < sequence) pieces.push({ ...gap, to: sequence - 1, toRecord: firstRecord })
     if (sequence < gap.to) pieces.push({ ...gap, from: sequence + 1, fromRecord: firstRecord + count })
     this.#gaps.splice(index, 1, ...pieces)
     while (this.#gaps.length > this.#limits.maxGaps) this.#gaps.shift()
     if (!gap.isBefore) this.missingRecords -= count
-    return 'new'
+    return gap.settled ? 'late' : 'new'
   }
 
   #settle(nowMs: number): void {

@@ -60,8 +60,8 @@ interface CutRound extends BookRound {
 }
 
 const minuteMs = 60_000
-/** Clocks of nodes may be this far ahead. */
-const aheadMinutes = 2
+/** Clocks of nodes may be as far ahead as a batch may, and the book's be behind by a moment. */
+const aheadMinutes = 11
 /** Packing goes by steps of so many rows; an `advance` with this many takes some milliseconds. */
 const rowsPerStep = 500
 /** What goes over all rows at once, like sorting them, counts as much as packing this share of them. */
