@@ -2,6 +2,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { FlowEncoding } from './flow-message.ts'
 
 const zstdMagic = 0xfd2fb528
+const ordinaryBytes = 65_536
 const params = { [constants.ZSTD_c_compressionLevel]: 1 }
 
 /** One zstd frame of level 1. */
@@ -22,7 +23,9 @@ export function decodeFlowPayload(
 ): Uint8Array | undefined {
   if (encoding === 'raw') return data.length <= maxBytes ? data : undefined
   try {
-    return zstdDecompressSync(data, { maxOutputLength: maxBytes })
+    // one buffer for all of a batch of ordinary size, where there would be some to put together
+    const chunkSize = Math.max(64, Math.min(ordinaryBytes, maxBytes))
+    return zstdDecompressSync(data, { maxOutputLength: maxBytes, chunkSize })
   } catch {
     return undefined
   }
