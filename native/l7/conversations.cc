@@ -68,6 +68,13 @@ void Conversations::Ignore(uint64_t connection) {
 }
 
 Conversations::Entry& Conversations::Touch(uint64_t connection, const Origin& from) {
+  if (latest_ != nullptr && latest_connection_ == connection) return *latest_;
+  latest_ = &Find(connection, from);
+  latest_connection_ = connection;
+  return *latest_;
+}
+
+Conversations::Entry& Conversations::Find(uint64_t connection, const Origin& from) {
   const auto found = entries_.find(connection);
   if (found != entries_.end()) {
     if (!found->second.done) used_.splice(used_.end(), used_, found->second.use);
@@ -242,6 +249,7 @@ void Conversations::Erase(Entries::iterator at) {
 void Conversations::Forget(Entries::iterator at) {
   if (orders_ != nullptr) orders_->Release(at->second.from);
   (at->second.done ? done_ : used_).erase(at->second.use);
+  latest_ = nullptr;
   entries_.erase(at);
 }
 

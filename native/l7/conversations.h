@@ -116,6 +116,7 @@ class Conversations {
 
   uint32_t& RowsOf(Entry& entry) { return entry.speaker ? entry.speaker->pairing.Rows() : entry.rows; }
   Entry& Touch(uint64_t connection, const Origin& from);
+  Entry& Find(uint64_t connection, const Origin& from);
   void Ask(Entry& entry, const Piece& piece);
   void Turn(Entry& entry, Piece& piece);
   void Order(const Entry& entry, Side side);
@@ -136,6 +137,8 @@ class Conversations {
   // Those that take memory, the longest unused first, and those that don't any more.
   std::list<uint64_t> used_;
   std::list<uint64_t> done_;
+  Entry* latest_ = nullptr;  // of the piece before
+  uint64_t latest_connection_ = 0;
   size_t bytes_ = 0;
 };
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <functional>
 
-#include "histogram.h"
-
 namespace skybraid::l7 {
 
 namespace {
@@ -35,14 +33,24 @@ Ledger::Ledger(const LedgerOptions& options) : options_(options) {
   free_row_count_ = options.max_rows;
   requests_.resize(options.max_requests);
   for (uint32_t i = options.max_requests; i-- > 0;) FreeRequest(i);
-  buckets_.resize(options.max_buckets);
-  for (uint32_t i = options.max_buckets; i-- > 0;) {
-    buckets_[i].next = free_bucket_;
-    free_bucket_ = i;
+  octaves_.resize(options.max_octaves);
+  for (uint32_t i = options.max_octaves; i-- > 0;) {
+    octaves_[i].next = free_octave_;
+    free_octave_ = i;
   }
 }
 
 uint32_t Ledger::Intern(Protocol protocol, std::string_view name) {
+  // What is said comes in series.
+  Operation& latest = operations_[latest_];
+  if (latest.placed && latest.protocol == protocol && latest.name == name) {
+    ++latest.held;
+    return latest_;
+  }
+  return latest_ = Look(protocol, name);
+}
+
+uint32_t Ledger::Look(Protocol protocol, std::string_view name) {
   const uint64_t hash = HashOf(protocol, name);
   const size_t mask = index_.size() - 1;
   for (size_t at = hash & mask; index_[at] != kNone; at = (at + 1) & mask) {
@@ -138,32 +146,39 @@ void Ledger::Book(uint32_t& head, const Outcome& outcome) {
   row.request_bytes += outcome.request_bytes;
   row.response_bytes += outcome.response_bytes;
   if (outcome.status == kUnknownStatus || (outcome.flags & kRowNoLatency) != 0) return;
-  const int index = BucketOf(outcome.first_byte_us);
-  uint32_t bucket = row.buckets;
-  while (bucket != kNone && buckets_[bucket].index != index) bucket = buckets_[bucket].next;
-  if (bucket == kNone) {
-    bucket = free_bucket_;
-    if (bucket == kNone) {
-      ++counters_.untimed;
-      return;
-    }
-    free_bucket_ = buckets_[bucket].next;
-    buckets_[bucket] = {index, 0, row.buckets};
-    row.buckets = bucket;
+  if (!CountTime(row, outcome.first_byte_us)) {
+    ++counters_.untimed;
+    return;
   }
-  ++buckets_[bucket].value;
   row.first_byte_sum_us += outcome.first_byte_us;
   row.last_byte_sum_us += outcome.last_byte_us;
+}
+
+// False: there is no room for another octave.
+bool Ledger::CountTime(LedgerRow& row, uint64_t us) {
+  const int index = BucketOf(us);
+  const int first = index & -kPerOctave;
+  uint32_t at = row.octaves;
+  while (at != kNone && octaves_[at].first != first) at = octaves_[at].next;
+  if (at == kNone) {
+    at = free_octave_;
+    if (at == kNone) return false;
+    free_octave_ = octaves_[at].next;
+    octaves_[at] = {first, row.octaves, {}};
+    row.octaves = at;
+  }
+  ++octaves_[at].values[index - first];
+  return true;
 }
 
 void Ledger::Free(uint32_t& head) {
   while (head != kNone) {
     LedgerRow& row = rows_[head];
-    while (row.buckets != kNone) {
-      const uint32_t bucket = row.buckets;
-      row.buckets = buckets_[bucket].next;
-      buckets_[bucket].next = free_bucket_;
-      free_bucket_ = bucket;
+    while (row.octaves != kNone) {
+      const uint32_t octave = row.octaves;
+      row.octaves = octaves_[octave].next;
+      octaves_[octave].next = free_octave_;
+      free_octave_ = octave;
     }
     Release(row.operation);
     const uint32_t next = row.next;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "histogram.h"
 #include "parser.h"
 
 namespace skybraid::l7 {
@@ -18,7 +19,7 @@ constexpr uint8_t kRowError = 1, kRowNoLatency = 2;
 struct LedgerOptions {
   uint32_t max_operations = 4096;
   uint32_t max_rows = 16384;
-  uint32_t max_buckets = 65536;
+  uint32_t max_octaves = 16384;
   uint32_t max_requests = 8192;
 };
 
@@ -44,7 +45,7 @@ struct LedgerRow {
   uint32_t status;
   uint32_t count;
   uint32_t next;
-  uint32_t buckets;  // list
+  uint32_t octaves;  // list
   uint8_t flags;
   uint64_t request_bytes;
   uint64_t response_bytes;
@@ -52,10 +53,12 @@ struct LedgerRow {
   uint64_t last_byte_sum_us;
 };
 
-struct LedgerBucket {
-  int32_t index;
-  uint32_t value;
+// Buckets of a histogram that stand together: a list of single ones would take longer to look through than a
+// message to read.
+struct LedgerOctave {
+  int32_t first;  // index of the first bucket
   uint32_t next;
+  uint32_t values[kPerOctave];
 };
 
 // A request without its whole response. Requests alike that came in one piece and follow each other are one.
@@ -88,7 +91,7 @@ class Ledger {
 
   // Adds to the rows of a connection; `head` is kNone while it has none.
   void Book(uint32_t& head, const Outcome& outcome);
-  // Calls back with each row and its list of buckets, then forgets them.
+  // Calls back with each row and its list of octaves, then forgets them.
   template <typename Each>
   void Take(uint32_t& head, Each&& each) {
     for (uint32_t at = head; at != kNone; at = rows_[at].next) each(rows_[at]);
@@ -107,7 +110,7 @@ class Ledger {
   }
   OpenRequest& Request(uint32_t at) { return requests_[at]; }
 
-  const LedgerBucket& Bucket(uint32_t at) const { return buckets_[at]; }
+  const LedgerOctave& Octave(uint32_t at) const { return octaves_[at]; }
   std::string_view Name(uint32_t operation) const { return operations_[operation].name; }
   Protocol ProtocolOf(uint32_t operation) const { return operations_[operation].protocol; }
   const LedgerCounters& Counters() const { return counters_; }
@@ -124,11 +127,13 @@ class Ledger {
     Idle idle = Idle::kNo;
     bool placed = false;  // in the index
   };
+  uint32_t Look(Protocol protocol, std::string_view name);
   void NoteIdle(uint32_t operation);
   uint32_t TakeIdle();
   void Place(uint32_t operation);
   void Unplace(uint32_t operation);
   uint32_t NewRow(const Outcome& outcome);
+  bool CountTime(LedgerRow& row, uint64_t us);
   void Free(uint32_t& head);
 
   LedgerOptions options_;
@@ -138,13 +143,14 @@ class Ledger {
   std::vector<uint32_t> idle_;  // a ring of operations that nobody held when they came in, oldest first
   uint32_t idle_first_ = 0;
   uint32_t idle_count_ = 0;
+  uint32_t latest_ = 0;
   std::vector<LedgerRow> rows_;
-  std::vector<LedgerBucket> buckets_;
+  std::vector<LedgerOctave> octaves_;
   std::vector<OpenRequest> requests_;
   uint32_t free_request_ = kNone;
   uint32_t free_row_ = kNone;
   uint32_t free_row_count_ = 0;
-  uint32_t free_bucket_ = kNone;
+  uint32_t free_octave_ = kNone;
 };
 
 }  // namespace skybraid::l7

@@ -87,8 +87,9 @@ namespace {
 
 // The path within a request target: what follows scheme and host, without query and fragment.
 std::string_view PathOf(std::string_view target) {
-  const size_t colon = target.substr(0, 12).find("://");
-  if (colon != std::string_view::npos && target[0] != '/') {
+  const bool may_have_host = !target.empty() && target[0] != '/';
+  const size_t colon = may_have_host ? target.substr(0, 12).find("://") : std::string_view::npos;
+  if (colon != std::string_view::npos) {
     const size_t slash = target.find_first_of("/?#", colon + 3);
     if (slash == std::string_view::npos || target[slash] != '/') return "/";
     target.remove_prefix(slash);

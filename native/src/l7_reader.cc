@@ -15,7 +15,7 @@ l7::LedgerOptions LedgerSize() {
   l7::LedgerOptions options;
   options.max_operations = 2048;
   options.max_rows = 8192;
-  options.max_buckets = 32768;
+  options.max_octaves = 9728;
   return options;
 }
 
@@ -214,8 +214,11 @@ void L7Reader::Take(uint64_t flow_id, bool closed, L7Rows& into) {
 
 void L7Reader::Add(const l7::LedgerRow& row, L7Rows& into) const {
   const auto first = static_cast<uint32_t>(into.buckets.size());
-  for (uint32_t at = row.buckets; at != l7::kNone; at = ledger_.Bucket(at).next)
-    into.buckets.push_back({ledger_.Bucket(at).index, ledger_.Bucket(at).value});
+  for (uint32_t at = row.octaves; at != l7::kNone; at = ledger_.Octave(at).next) {
+    const l7::LedgerOctave& octave = ledger_.Octave(at);
+    for (int i = 0; i < l7::kPerOctave; i++)
+      if (octave.values[i] > 0) into.buckets.push_back({octave.first + i, octave.values[i]});
+  }
   into.rows.push_back({ledger_.Name(row.operation), row.operation, ledger_.ProtocolOf(row.operation),
                        row.flags, row.status, row.count, row.request_bytes, row.response_bytes,
                        row.first_byte_sum_us, row.last_byte_sum_us, first,

@@ -18,11 +18,11 @@ constexpr std::string_view kMethods[] = {"GET",     "POST",  "PUT",   "DELETE", 
 
 // kMaybe: what is there may become one.
 Verdict IsMethod(std::string_view text) {
-  const size_t space = text.find(' ');
+  const size_t space = text.substr(0, kLongestMethod + 1).find(' ');
+  if (space == std::string_view::npos && text.size() > kLongestMethod) return Verdict::kNo;
   for (const std::string_view method : kMethods) {
-    if (space != std::string_view::npos
-            ? text.substr(0, space) == method
-            : text.size() <= kLongestMethod && method.substr(0, text.size()) == text)
+    if (space != std::string_view::npos ? text.substr(0, space) == method
+                                        : method.substr(0, text.size()) == text)
       return space != std::string_view::npos ? Verdict::kYes : Verdict::kMaybe;
   }
   return Verdict::kNo;
@@ -41,7 +41,11 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // "HTTP/1.x 200": as far as it goes.
 Verdict IsStatusLine(std::string_view text) {
-  constexpr std::string_view kForm = "HTTP/1.d ddd";
+  constexpr std::string_view kForm = "HTTP/1.d ddd", kBegin = "HTTP/1.";
+  if (text.size() >= kForm.size() && text.substr(0, kBegin.size()) == kBegin)
+    return IsDigit(text[7]) && text[8] == ' ' && IsDigit(text[9]) && IsDigit(text[10]) && IsDigit(text[11])
+               ? Verdict::kYes
+               : Verdict::kNo;
   const size_t size = std::min(kForm.size(), text.size());
   for (size_t i = 0; i < size; i++) {
     if (kForm[i] == 'd' ? !IsDigit(text[i]) : kForm[i] != text[i]) return Verdict::kNo;
@@ -128,16 +132,31 @@ void Http1::Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink&
   }
   while (size > 0 && half.state != State::kAstray) {
     const uint64_t skippable = Skippable(side);
-    size_t taken;
-    if (skippable > 0) {
+    size_t taken = PassHeaders(half, bytes, size);
+    if (taken == 0 && skippable > 0) {
       taken = static_cast<size_t>(std::min<uint64_t>(skippable, size));
       Pass(side, taken, ns, sink);
-    } else {
+    } else if (taken == 0) {
       taken = EatLine(side, bytes, size, ns, sink);
     }
     bytes += taken;
     size -= taken;
   }
+}
+
+// Whole lines of a head that are neither Content-Length nor Transfer-Encoding nor Host, by their first
+// letter.
+size_t Http1::PassHeaders(Half& half, const uint8_t* bytes, size_t size) {
+  size_t at = 0;
+  if (half.state != State::kHeaders || half.kept > 0 || half.cut) return 0;
+  while (at < size) {
+    if (bytes[at] < ' ' || strchr("cCtThH", bytes[at]) != nullptr) break;
+    const auto* end = static_cast<const uint8_t*>(memchr(bytes + at, '\n', size - at));
+    if (end == nullptr) break;
+    at = static_cast<size_t>(end - bytes) + 1;
+  }
+  half.bytes += at;
+  return at;
 }
 
 // Up to the end of a line. A line that is there as a whole is not copied.

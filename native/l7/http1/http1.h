@@ -50,6 +50,7 @@ class Http1 final : public Parser {
     char line[kLineBytes];
   };
 
+  static size_t PassHeaders(Half& half, const uint8_t* bytes, size_t size);
   size_t EatLine(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink);
   void OnLine(Side side, const char* line, size_t size, bool cut, uint64_t ns, Sink& sink);
   void OnFirstLine(Side side, const char* line, size_t size, bool cut, uint64_t ns, Sink& sink);

@@ -242,8 +242,16 @@ void HpackDecoder::PathDone() {
 
 uint16_t HpackDecoder::Store(std::string_view path) {
   const uint16_t at = text_end_;
-  for (const char c : path) text_[text_end_++ % text_size_] = c;
+  for (const char c : path) text_[text_end_++ & (text_size_ - 1)] = c;
   return at;
+}
+
+// The path of an entry, which may go on at the begin of the text.
+void HpackDecoder::Load(const Entry& entry) {
+  const size_t at = entry.value & (text_size_ - 1u);
+  const size_t first = std::min<size_t>(entry.size, text_size_ - at);
+  memcpy(block_.path, text_ + at, first);
+  memcpy(block_.path + first, text_, entry.size - first);
 }
 
 void HpackDecoder::Insert(const Entry& entry) {
@@ -289,16 +297,16 @@ void HpackDecoder::Use(const Entry& entry) {
       block_.is_grpc = entry.value == 1;
       return;
     case Field::kPath: {
-      const std::string_view fixed = entry.size != 0 ? "" : entry.value == 5 ? "/index.html" : "/";
-      const size_t size = entry.size != 0 ? entry.size : fixed.size();
       if (entry.size != 0 && static_cast<uint16_t>(text_end_ - entry.value) > text_size_) {
         block_.has_unknown = true;  // overwritten by newer ones
         return;
       }
-      for (size_t i = 0; i < size; i++) {
-        block_.path[i] =
-            entry.size != 0 ? text_[static_cast<uint16_t>(entry.value + i) % text_size_] : fixed[i];
-      }
+      const std::string_view fixed = entry.value == 5 ? "/index.html" : "/";
+      const size_t size = entry.size != 0 ? entry.size : fixed.size();
+      if (entry.size != 0)
+        Load(entry);
+      else
+        memcpy(block_.path, fixed.data(), size);
       block_.has_path = true;
       block_.path_cut = false;
       block_.path_size = static_cast<uint16_t>(size);

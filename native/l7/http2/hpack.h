@@ -67,6 +67,7 @@ class HpackDecoder {
   Entry Lookup(uint64_t index) const;
   void Insert(const Entry& entry);
   uint16_t Store(std::string_view path);
+  void Load(const Entry& entry);
 
   static constexpr size_t kEntries = 128;  // as many as 4096 bytes of table can have
   State state_ = State::kField;

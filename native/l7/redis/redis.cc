@@ -14,9 +14,21 @@ constexpr uint64_t kMaxOpen = 1ull << 32;
 
 char Lower(uint8_t c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); }
 
-bool HasCount(uint8_t type) { return strchr("*$%~>|!=", type) != nullptr; }
-bool IsBulk(uint8_t type) { return type == '$' || type == '!' || type == '='; }
-bool IsType(uint8_t type) { return type != 0 && strchr("*$+-:%~>|!=_#,(", type) != nullptr; }
+constexpr uint8_t kIsType = 1, kHasCount = 2, kIsBulk = 4;
+
+struct Types {
+  uint8_t of[256]{};
+  constexpr Types() {
+    for (const char c : std::string_view("*$+-:%~>|!=_#,(")) of[static_cast<uint8_t>(c)] = kIsType;
+    for (const char c : std::string_view("*$%~>|!=")) of[static_cast<uint8_t>(c)] |= kHasCount;
+    for (const char c : std::string_view("$!=")) of[static_cast<uint8_t>(c)] |= kIsBulk;
+  }
+};
+constexpr Types kTypes;
+
+bool HasCount(uint8_t type) { return (kTypes.of[type] & kHasCount) != 0; }
+bool IsBulk(uint8_t type) { return (kTypes.of[type] & kIsBulk) != 0; }
+bool IsType(uint8_t type) { return (kTypes.of[type] & kIsType) != 0; }
 
 uint32_t StatusOf(std::string_view word) {
   static constexpr struct {
@@ -106,20 +118,15 @@ size_t RedisParser::Run(Side side, const uint8_t* bytes, size_t size, uint64_t n
         d.word[d.word_size++] = Lower(bytes[i]);
     }
     Skip(side, taken, ns, sink);
-    return taken;
+    if (d.state != State::kBulkEnd || size < taken + 2 || bytes[taken] != '\r' || bytes[taken + 1] != '\n')
+      return taken;
+    d.bytes += 2;
+    Element(side, ns, sink);
+    return taken + 2;
   }
+  if (!d.in_message) BeginMessage(side, ns);
+  if (d.state == State::kLine) return EatLine(side, bytes, size, ns, sink);
   const uint8_t c = bytes[0];
-  if (!d.in_message) {
-    d.in_message = true;
-    d.first_ns = ns;
-    d.bytes = 0;
-    d.element = 0;
-    d.open = 1;
-    if (side == Side::kToServer)
-      request_ = Request{};
-    else
-      reply_ = Reply{};
-  }
   d.bytes++;
   switch (d.state) {
     case State::kStart:
@@ -138,22 +145,6 @@ size_t RedisParser::Run(Side side, const uint8_t* bytes, size_t size, uint64_t n
         Wrong(side, sink);
       } else {
         d.state = State::kLine;
-      }
-      return 1;
-    case State::kLine:
-      if (c == '\r') {
-        d.state = State::kLineFeed;
-      } else if (HasCount(d.type) || d.type == ':') {
-        if (c >= '0' && c <= '9' && d.number < kMaxNumber) {
-          d.number = d.number * 10 + (c - '0');
-          d.digits = true;
-        } else if (c == '-' && !d.digits) {
-          d.negative = true;
-        } else if (d.type != ':') {
-          Wrong(side, sink);
-        }
-      } else if (d.word_size < sizeof d.word) {
-        d.word[d.word_size++] = Lower(c);
       }
       return 1;
     case State::kLineFeed:
@@ -179,10 +170,57 @@ size_t RedisParser::Run(Side side, const uint8_t* bytes, size_t size, uint64_t n
         Element(side, ns, sink);
       return 1;
     case State::kBulk:
+    case State::kLine:
     case State::kDeaf:
       return 1;
   }
   return 1;
+}
+
+void RedisParser::BeginMessage(Side side, uint64_t ns) {
+  Direction& d = directions_[Index(side)];
+  d.in_message = true;
+  d.first_ns = ns;
+  d.bytes = 0;
+  d.element = 0;
+  d.open = 1;
+  if (side == Side::kToServer)
+    request_ = Request{};
+  else
+    reply_ = Reply{};
+}
+
+// Up to the end of an element's line, or as much of it as there is.
+size_t RedisParser::EatLine(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) {
+  Direction& d = directions_[Index(side)];
+  const bool is_number = HasCount(d.type) || d.type == ':';
+  size_t at = 0;
+  for (; at < size && bytes[at] != '\r'; at++) {
+    const uint8_t c = bytes[at];
+    if (!is_number) {
+      if (d.word_size < sizeof d.word) d.word[d.word_size++] = Lower(c);
+    } else if (c >= '0' && c <= '9' && d.number < kMaxNumber) {
+      d.number = d.number * 10 + (c - '0');
+      d.digits = true;
+    } else if (c == '-' && !d.digits) {
+      d.negative = true;
+    } else if (d.type != ':') {
+      Wrong(side, sink);
+      return at + 1;
+    }
+  }
+  if (at == size) {
+    d.bytes += at;
+    return at;
+  }
+  if (at + 1 < size && bytes[at + 1] == '\n') {
+    d.bytes += at + 2;
+    Line(side, ns, sink);
+    return at + 2;
+  }
+  d.bytes += at + 1;
+  d.state = State::kLineFeed;
+  return at + 1;
 }
 
 bool RedisParser::KeepsWord(Side side) const {

@@ -92,6 +92,8 @@ class RedisParser final : public Parser {
   };
 
   size_t Run(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink);
+  void BeginMessage(Side side, uint64_t ns);
+  size_t EatLine(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink);
   void Line(Side side, uint64_t ns, Sink& sink);
   void Element(Side side, uint64_t ns, Sink& sink);
   void Word(Side side);
