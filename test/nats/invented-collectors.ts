@@ -1,7 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import type { JetStreamPublishOptions } from '@nats-io/jetstream'
 import { headers } from '@nats-io/transport-node'
-import { flowBatch, record, type TestRecord } from '../../packages/aggregator/src/join/flow-batch.testing.ts'
+import {
+  flowBatch,
+  record,
+  type TestRecord,
+  type TestSaid,
+} from '../../packages/aggregator/src/join/flow-batch.testing.ts'
+import { SaidFlag } from '../../packages/aggregator/src/topology/said-rows.ts'
 import { EndReason, encodeFlowBatch, Kind, Role, State } from '../../packages/shared/src/index.ts'
 import {
   compressFlowPayload,
@@ -13,6 +19,9 @@ import {
 
 const minuteMs = 60_000
 const nodes = ['north', 'south', 'west'] as const
+/** What its programs dial is heard of late from the other end. */
+const lateNode = 'west'
+export const lateClient = 'client-2.west'
 const firstStart = 1_000
 
 interface Connection {
@@ -38,12 +47,19 @@ export interface InventedCollectors {
   stop(): Promise<void>
 }
 
+export interface InventedOptions {
+  readonly everyMs?: number
+  /** How long they wait for the bus to take something, before they try again. */
+  readonly patienceMs?: number
+  /** Requests of HTTP are read on the connections. */
+  readonly says?: boolean
+}
+
 export function inventCollectors(
   link: NatsLink,
   cluster: string,
   partitions: number,
-  everyMs = 150,
-  patienceMs = 20_000,
+  { everyMs = 150, patienceMs = 20_000, says = false }: InventedOptions = {},
 ): InventedCollectors {
   const sequences = new Map<string, { sequence: number; records: number }>()
   const connections: Connection[] = []
@@ -133,7 +149,22 @@ export function inventCollectors(
       bytesReceived: side === 0 ? 0 : delta,
       bytesSentTotal: side === 0 ? total : 0,
       bytesReceivedTotal: side === 0 ? 0 : total,
+      said: says ? saidOn(each.id) : [],
     })
+  }
+
+  function saidOn(id: number): TestSaid[] {
+    if (id % 7 !== 0) return []
+    const nth = Math.floor(id / 7)
+    const operation = nth % 8 < 4 ? 'GET /items/{id}' : 'GET /items/all'
+    const status = [200, 302, 404, 503][nth % 4]!
+    const flags = status === 503 ? SaidFlag.error : 0
+    return [{ operation, status, flags, count: 1 + (id % 3), bytes: 70, us: 900 }]
+  }
+
+  /** The server's end is heard of late, now and then. */
+  function isLate({ id, client }: Connection): boolean {
+    return client === lateNode && id % 11 < 2
   }
 
   function inventOne(openedMs: number): Connection {
@@ -176,8 +207,7 @@ export function inventCollectors(
       const state = ends ? State.closed : State.open
       each.isOpen = !ends
       put(each.client, each.id, recordOf(each, 0, state, atMs))
-      // the other end is heard of later, now and then
-      if (each.id % 11 !== 0 || ends) put(each.server, each.id, recordOf(each, 1, state, atMs))
+      if (!isLate(each) || ends) put(each.server, each.id, recordOf(each, 1, state, atMs))
     }
     for (let i = connections.length - 1; i >= 0; i--) if (!connections[i]!.isOpen) connections.splice(i, 1)
     for (const [key, records] of batches) {

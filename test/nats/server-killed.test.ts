@@ -28,7 +28,7 @@ describe('a server that is killed while its stream is read', { timeout: 1_200_00
     const server = await serverForTest()
     const link = await linkForTest(linkWith(['--nats', server.url], { spreadMs: 200 }))
     await ensureStreams(link.jsm, 'local', streamSettings('--flow-max-age', '60m'))
-    const collectors = inventCollectors(link, 'local', partitions, 150, 2_000)
+    const collectors = inventCollectors(link, 'local', partitions, { patienceMs: 2_000 })
     afterTest(() => collectors.stop())
     const firstMinute = Math.floor(Date.now() / minuteMs)
     let program = await startAggregatorProgram(server.url)

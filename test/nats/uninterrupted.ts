@@ -2,6 +2,7 @@ import { readStream } from '../../packages/aggregator/src/bus/stream-reader.ts'
 import { type CoreOptions, createPartitionedCore } from '../../packages/aggregator/src/core.ts'
 import type { PartitionCore } from '../../packages/aggregator/src/partition/partition-core.ts'
 import type { TopologyAnswer } from '../../packages/aggregator/src/topology/answer.ts'
+import type { Topology } from '../../packages/aggregator/src/topology/topology.ts'
 import { decodeFlowPayload } from '../../packages/shared/src/nats/flow-body.ts'
 import {
   flowFilter,
@@ -13,11 +14,16 @@ import {
 
 const minuteMs = 60_000
 
+export interface UninterruptedOptions extends Pick<CoreOptions, 'onDelta' | 'onFinal' | 'onSaid'> {
+  /** A partition's message with this position comes next; infinity: there is none. */
+  readonly before?: (own: PartitionCore, topology: Topology, sequence: number) => void
+}
+
 /** What one process that was never interrupted makes of the stream of batches: the same code, read in one go. */
 export async function readUninterrupted(
   link: NatsLink,
   cluster: string,
-  options: Pick<CoreOptions, 'onDelta'> = {},
+  { before, ...options }: UninterruptedOptions = {},
 ) {
   const core = createPartitionedCore({
     startMs: Date.now(),
@@ -44,6 +50,7 @@ export async function readUninterrupted(
           onRound: () => undefined,
         })
       partitions.set(from.partition, own)
+      before?.(own, core.topology, sequence)
       own.accept({ node: from.node, partition: from.partition, data: bytes }, { sequence, unixMs })
     },
     onIdle: resolve,
@@ -51,10 +58,7 @@ export async function readUninterrupted(
   })
   await idle
   await reader.stop()
-  if (options.onDelta) {
-    core.topology.markDeltas()
-    core.topology.takeDeltas()
-  }
+  for (const own of partitions.values()) before?.(own, core.topology, Number.POSITIVE_INFINITY)
   return (fromMs: number, toMs: number) =>
     core.reader.topology({ fromMs, toMs, groupBy: 'process', limit: 5000 }, Date.now())
 }
