@@ -37,7 +37,7 @@ async function owning() {
   const proxy = await lossyProxy(server.port)
   const direct = await linkForTest(linkWith(['--nats', server.url]))
   await ensureStreams(direct.jsm, cluster, streamSettings())
-  const collectors = inventCollectors(direct, cluster, 1, 3_600_000)
+  const collectors = inventCollectors(direct, cluster, 1, { everyMs: 3_600_000 })
   afterTest(() => collectors.stop())
   const link = await linkForTest(linkWith(['--nats', proxy.url], { spreadMs: 500 }))
   const startMs = Date.now()

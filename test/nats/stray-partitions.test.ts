@@ -13,7 +13,7 @@ describe('batches of partitions that are in no epoch', { timeout: 300_000 }, () 
     const server = await serverForTest()
     const link = await linkForTest(linkWith(['--nats', server.url]))
     await ensureStreams(link.jsm, 'local', streamSettings())
-    const collectors = inventCollectors(link, 'local', 6, 3_600_000)
+    const collectors = inventCollectors(link, 'local', 6, { everyMs: 3_600_000 })
     afterTest(() => collectors.stop())
     const published = () =>
       ['north', 'south', 'west'].reduce((sum, node) => sum + collectors.publishedBy(node), 0)

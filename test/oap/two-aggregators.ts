@@ -6,8 +6,9 @@ import { type AggregatorProgram, startAggregatorProgram } from '../nats/aggregat
 import { linkWith } from '../nats/bus-link.ts'
 import { afterTest, linkForTest, serverForTest } from '../nats/cleanup.ts'
 import { inventCollectors } from '../nats/invented-collectors.ts'
+import { unsettledIn, watchTakes } from '../nats/noted-takes.ts'
 import { streamSettings } from '../nats/stream-settings.ts'
-import { exported, exportOfWhole, ownSeries } from '../nats/whole-export.ts'
+import { comparable, expectExported, exported, exportOfTakes, isOwn } from '../nats/whole-export.ts'
 import { CutLink } from './cut-link.ts'
 import { eventually } from './eventually.ts'
 import type { Oap } from './oap.ts'
@@ -29,6 +30,8 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
   const server = await serverForTest()
   const bus = await linkForTest(linkWith(['--nats', server.url]))
   await ensureStreams(bus.jsm, 'local', streamSettings('--flow-max-age', '60m'))
+  const takes = await watchTakes(bus, 'local')
+  afterTest(() => takes.stop())
   const collectors = inventCollectors(bus, 'local', partitions)
   afterTest(() => collectors.stop())
   const link = await CutLink.to(oap.ports.grpc)
@@ -69,7 +72,7 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
       ({ taken, settled }, i) => taken === settled && settled > before[i]!.settled,
     ),
   )
-  const unknownOfKilled = (await exported(killed)).unknown.intervals
+  const all = [await exported(killed)]
   await killed.kill('SIGKILL')
   const restarted = await start(1, oap.address)
   await restarted.ready()
@@ -78,30 +81,30 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
   const lastMinute = Math.floor(Date.now() / minuteMs)
   await Promise.all(replicas.map(each => each.closed(lastMinute)))
   await until('everything is sent', async () => {
-    const all = await Promise.all(replicas.map(exported))
-    return all.every(({ queue }) => queue.intervals === 0)
+    const now = await Promise.all(replicas.map(exported))
+    return now.every(({ queue }) => queue.intervals === 0)
   })
-  const all = await Promise.all(replicas.map(exported))
-  for (const { queue, refused, notes } of all) {
-    expect([queue.droppedIntervals, refused, notes.without]).toEqual([0, {}, []])
-  }
-  const unknown = all.reduce(
-    (n, each) => n + each.unknown.intervals + each.notes.unknownBefore,
-    unknownOfKilled,
-  )
+  all.push(...(await Promise.all(replicas.map(exported))))
+  for (const { queue, refused, notes, unknown } of all)
+    expect([queue.droppedIntervals, refused, notes.without, unknown.intervals]).toEqual([0, {}, [], 0])
   for (const each of replicas) expect(await each.kill('SIGTERM')).toBe(0)
-  const truth = await exportOfWhole(bus)
-  expect(Object.keys(truth).length).toBeGreaterThan(50)
-  const entities = [...new Set(Object.keys(truth).map(key => key.split(' @ ')[1]!))].map(oapEntity)
+  const noted = await takes.read()
+  expect(all.reduce((n, { notes }) => n + notes.unknownBefore, 0)).toBe(unsettledIn(noted))
+  const whole = await exportOfTakes(bus, noted)
+  const truth = { all: ownSeries(whole.all), certain: ownSeries(whole.certain) }
+  expect(Object.keys(truth.all).length).toBeGreaterThan(50)
+  const entities = [...new Set(Object.keys(truth.all).map(key => key.split(' @ ')[1]!))].map(oapEntity)
   const reader = new OapReader(oap)
   await eventually(async () => {
     const seen: [string, number][] = []
     for (const entity of entities) seen.push(...(await reader.series(entity, firstMinute, lastMinute)))
-    const own = ownSeries(seen)
-    if (unknown === 0) expect(own).toEqual(truth)
-    else
-      for (const [key, value] of Object.entries(own)) expect(value, key).toBeLessThanOrEqual(truth[key] ?? 0)
+    expectExported(comparable(seen), truth)
   })
+}
+
+/** Figures of services and instances. */
+function ownSeries(figures: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).filter(([key]) => isOwn(key)))
 }
 
 async function noteOf(
