@@ -138,6 +138,9 @@ describe.skipIf(missing !== '')(`a real OAP in trouble ${missing}`, () => {
       expect(connections).toBeGreaterThanOrEqual(least!)
       expect(connections).toBeLessThanOrEqual(most!)
       if (sender.counts.unknownIntervals === 0) expect([connections, bytes]).toEqual([least, leastBytes])
+    }).catch((error: Error) => {
+      // what OAP said OK to and then lost, it tells nobody else
+      throw new Error(`${error.message}; OAP's errors:\n${oap.errors()}`, { cause: error })
     })
     await sender.close(0)
   }

@@ -146,6 +146,15 @@ export class Oap {
     return readFileSync(this.logPath, 'utf8')
   }
 
+  /** Lines of its log about what went wrong. */
+  errors(lines = 20): string {
+    const all = this.log().split('\n')
+    return all
+      .filter(line => / ERROR |Exception/.test(line))
+      .slice(-lines)
+      .join('\n')
+  }
+
   logTail(lines = 20): string {
     return this.log().trimEnd().split('\n').slice(-lines).join('\n')
   }
