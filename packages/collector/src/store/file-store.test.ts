@@ -4,6 +4,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -140,6 +141,17 @@ describe('openFileStore', () => {
     })
     expect([nowhere.put(batch(0)), nowhere.put(batch(1)), nowhere.next()]).toEqual([false, false, undefined])
     expect(nowhere.counts).toMatchObject({ failedWrites: 3, bytes: 0, waitingBatches: 0 })
+    expect(log.warn).toHaveBeenCalledTimes(1)
+  })
+
+  it('goes on with the others where a file cannot even be looked at, and says so', () => {
+    const former = open(1)
+    for (const order of [0, 1]) former.put(batch(order))
+    const [first] = files()
+    rmSync(join(folder(), first!))
+    symlinkSync(first!, join(folder(), first!))
+    const next = open(2)
+    expect(next.counts).toMatchObject({ formerBatches: 1, failedWrites: 1 })
     expect(log.warn).toHaveBeenCalledTimes(1)
   })
 

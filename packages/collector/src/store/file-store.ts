@@ -46,7 +46,7 @@ export function openFileStore(options: FileStoreOptions): BatchStore {
     failedWrites: 0,
   }
   let nextLogMs = 0
-  const waiting = makeFolder() ? leftBehind(folder, bootId) : []
+  const waiting = makeFolder() ? leftBehind(folder, bootId, noteFailure) : []
   let head = 0
   for (const entry of waiting) count(entry, 1)
 
@@ -165,11 +165,20 @@ function makeFolders(path: string): void {
   mkdirSync(path, { mode: 0o700 })
 }
 
-/** Files of former boots by boot and order. How many records each holds shows only when it is read. */
-function leftBehind(folder: string, ownBoot: string): Entry[] {
-  const names = readdirSync(folder).filter(name => fileName.test(name) && !name.startsWith(ownBoot))
-  return names.sort().flatMap(name => {
-    const size = statSync(join(folder, name), { throwIfNoEntry: false })?.size
+/** Files of former boots by boot and order, as far as the folder shows them. How many records each holds shows when it is read. */
+function leftBehind(folder: string, ownBoot: string, onFailure: (error: unknown) => void): Entry[] {
+  const tried = <T>(look: () => T): T | undefined => {
+    try {
+      return look()
+    } catch (error) {
+      onFailure(error)
+      return undefined
+    }
+  }
+  const names = tried(() => readdirSync(folder)) ?? []
+  const former = names.filter(name => fileName.test(name) && !name.startsWith(ownBoot))
+  return former.sort().flatMap(name => {
+    const size = tried(() => statSync(join(folder, name), { throwIfNoEntry: false }))?.size
     if (size === undefined || size > largestFileBytes) return []
     return [{ name, bytes: onDisk(size), records: 0, isFormer: true }]
   })
