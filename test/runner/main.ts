@@ -2,7 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { whyNoCluster } from '../kube/cluster/programs.ts'
 import { whyNoApiServer } from '../kube-api/api-server.ts'
+import { whyNoLab } from '../lab/why-no-lab.ts'
 import { oapObstacle } from '../oap/oap-jars.ts'
+import { kernelTestsOf } from './kernel-tests.ts'
 import { check, nativeTests, type Outcome, run, type Stage, vitest, vitestInRealTime } from './stage.ts'
 import { add, nothing } from './tally.ts'
 
@@ -27,6 +29,7 @@ function describeOutcome({ title, tally, seconds, skip }: Outcome): string {
 
 mkdirSync('.cache/test', { recursive: true })
 const kernelSkip = kernelObstacle()
+const labTitle = 'kernel, lab and end-to-end tests'
 const stages: Stage[] = [
   check('format and lint', 'biome', 'ci', '.'),
   check('types', 'tsc', '-b'),
@@ -49,13 +52,15 @@ const stages: Stage[] = [
     'kube-api',
     whyNoApiServer() || undefined,
   ),
-  vitestInRealTime('kernel, lab and end-to-end tests', 'lab', kernelSkip),
+  vitestInRealTime(labTitle, 'lab', kernelSkip),
   vitestInRealTime('tests on a real cluster', 'kube', kernelSkip ?? (whyNoCluster() || undefined)),
 ]
 
 const outcomes: Outcome[] = []
 for (const stage of stages) outcomes.push(await run(stage))
-writeFileSync('.cache/test/kernel-tests', kernelSkip === undefined ? 'ran' : `skipped: ${kernelSkip}`)
+const lab = outcomes.find(({ title }) => title === labTitle)!
+const kernelTests = kernelTestsOf(kernelSkip, whyNoLab(), lab.tally)
+writeFileSync('.cache/test/kernel-tests', kernelTests)
 
 const { passed, failed, skipped } = outcomes.map(outcome => outcome.tally).reduce(add, nothing)
 const lines = [
@@ -64,5 +69,6 @@ const lines = [
   ...outcomes.map(describeOutcome),
 ]
 process.stdout.write(`\n${lines.join('\n')}\n`)
+if (kernelTests !== 'ran') process.stdout.write(`kernel, lab and end-to-end tests: ${kernelTests}\n`)
 process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
 process.exitCode = failed === 0 ? 0 : 1
