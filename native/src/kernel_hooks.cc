@@ -81,14 +81,14 @@ bool LockedDownForConfidentiality() {
   return text.find("[confidentiality]") != std::string::npos;
 }
 
-// CAP_SYS_ADMIN or all of CAP_NET_ADMIN, CAP_PERFMON and CAP_BPF.
-bool MayLoadPrograms() {
+// CAP_SYS_ADMIN or both of CAP_PERFMON and CAP_BPF; CAP_NET_ADMIN for the packet hooks.
+bool MayLoadPrograms(bool packet_hooks) {
   std::ifstream file("/proc/self/status");
   for (std::string line; std::getline(file, line);) {
     if (line.rfind("CapEff:", 0) != 0) continue;
     const uint64_t caps = std::stoull(line.substr(7), nullptr, 16);
     const auto has = [caps](int bit) { return (caps >> bit & 1) != 0; };
-    return has(12) && (has(21) || (has(38) && has(39)));
+    return (has(12) || !packet_hooks) && (has(21) || (has(38) && has(39)));
   }
   return true;
 }
@@ -107,9 +107,9 @@ std::string WhyNotHere(const SourceOptions& options, const std::string& object_p
   if (KernelOlderThan(5, 15))
     return "Kernel " + KernelRelease() +
            " is too old: nothing can be observed. Linux 5.15 or later is needed.";
-  if (!MayLoadPrograms())
-    return "Not allowed to load kernel programs: run as root, or with CAP_BPF, CAP_PERFMON and "
-           "CAP_NET_ADMIN.";
+  if (!MayLoadPrograms(options.udp))
+    return std::string("Not allowed to load kernel programs: run as root, or with CAP_BPF") +
+           (options.udp ? ", CAP_PERFMON and CAP_NET_ADMIN." : " and CAP_PERFMON.");
   if (LockedDownForConfidentiality())
     return "The kernel is locked down (confidentiality mode): it lets nobody read kernel memory, so nothing "
            "can be "
