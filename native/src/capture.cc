@@ -18,6 +18,7 @@ constexpr uint64_t kMs = 1'000'000;
 constexpr uint64_t kDrainMs = 50;       // a ring of 1 MB then takes 120,000 rows a second
 constexpr uint64_t kPiecesMs = 20;      // with application protocols: their ring fills faster
 constexpr double kComfortable = 0.125;  // of that ring between two drains
+constexpr double kQuiet = 0.004;        // so little that a burst of a hundred times as much finds room
 constexpr int kDrainTries = 200;
 constexpr size_t kMaxSaidBytes = 30 * 1024;  // of one record
 constexpr uint64_t kSweepNs = 10'000 * kMs;
@@ -203,9 +204,10 @@ void Capture::Drain() {
   l7_->Tick(now_.mono_ns, [this](uint64_t flow_id) { table_.Touch(flow_id); });
 }
 
-// Soon again if much came, so that a burst finds room.
+// Soon again if much came, so that a burst finds room. Where hardly anything is said, waking is all that it
+// costs.
 uint64_t Capture::DrainMs() const {
-  if (!l7_) return kDrainMs;
+  if (!l7_ || pieces_filled_ <= kQuiet) return kDrainMs;
   if (pieces_filled_ <= kComfortable) return kPiecesMs;
   return std::max<uint64_t>(
       static_cast<uint64_t>(static_cast<double>(kPiecesMs) * kComfortable / pieces_filled_), 1);
