@@ -34,7 +34,10 @@ async function seen(localPort) {
   })
   if (!response.ok) return `the API answers ${response.status}`
   const { flows } = await response.json()
-  const views = flows.map(flow => flow.observed)
+  // somebody else may have the same port at this moment
+  const isOurs = ({ client, server }) =>
+    (client?.local.endsWith(`:${localPort}`) ?? true) && (server?.local.endsWith(`:${port}`) ?? true)
+  const views = flows.filter(isOurs).map(flow => flow.observed)
   return views.includes('both') ? 'both' : `observed so far: ${views.join(', ') || 'nothing'}`
 }
 
