@@ -18,7 +18,9 @@ export const mainPercentilesSchema = Type.Object(
 const viewSchema = Type.Object(
   {
     requests: Type.Integer(),
-    errors: count('as the protocol has them: HTTP 5xx and 4xx at the client, a grpc-status, an SQLSTATE …'),
+    errors: count(
+      'as the protocol has them, at both ends alike: HTTP 500 and above, a grpc-status, an SQLSTATE …',
+    ),
     unknown: count('no response was seen, and none is made up'),
     requestBytes: count('heads and bodies'),
     responseBytes: count('heads and bodies'),
