@@ -58,7 +58,8 @@ function expected(list: readonly Said[]) {
   }
   return [...places].flatMap(([name, of]) => {
     const block = saidBlock(of)
-    return block === undefined ? [] : [[name, block] as const]
+    // as JSON has it, which knows no -0, the mean of a little that was taken back
+    return block === undefined ? [] : [[name, JSON.parse(JSON.stringify(block)) as typeof block] as const]
   })
 }
 
@@ -82,7 +83,17 @@ it('writes what the rows of an edge say, whole and short, one edge after another
       })
       expect(written(list, 'summary', edge)).toEqual(Object.fromEntries(shorter))
     }),
-    { numRuns: 300 },
+    {
+      numRuns: 300,
+      examples: [
+        [
+          [
+            { protocol: 9, status: 0, flags: 0, count: 7, us: 0 },
+            { protocol: 9, status: 0, flags: 0, count: -1, us: 3 },
+          ],
+        ],
+      ],
+    },
   )
 })
 
