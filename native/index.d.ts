@@ -76,6 +76,8 @@ export interface ProtocolCounters {
   readonly late: number
   readonly malformed: number
   readonly cut: number
+  readonly timesFull: number
+  readonly misplaced: number
   /** Connections by what they speak, by number of L7Protocol. */
   readonly verdicts: readonly number[]
 }

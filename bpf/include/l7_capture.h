@@ -24,7 +24,7 @@ struct sb_l7_segment {
 	bool syn;
 };
 
-/* From the network header. Packets beyond 64 KB have one extension header that says so. */
+/* From the network header. Packets beyond 64 KB have one extension header that says so. 0: it is not there. */
 SB_INLINE __u32 sb_l7_tcp_at(struct __sk_buff *skb)
 {
 	const __u8 *data = (const __u8 *)(long)skb->data;
@@ -35,8 +35,11 @@ SB_INLINE __u32 sb_l7_tcp_at(struct __sk_buff *skb)
 		byte = v6 ? data[6] : data[0];
 	else if (bpf_skb_load_bytes(skb, v6 ? 6 : 0, &byte, 1))
 		return 0;
-	if (v6)
-		return byte == SB_IPV6_HOP_BY_HOP ? 48 : 40;
+	if (v6) {
+		if (byte != SB_IPV6_HOP_BY_HOP)
+			return 40;
+		return bpf_skb_load_bytes(skb, 41, &byte, 1) ? 0 : 48 + byte * 8;
+	}
 	return (byte & 15) * 4;
 }
 
@@ -56,6 +59,8 @@ SB_INLINE bool sb_l7_parse(struct __sk_buff *skb, struct sb_l7_segment *segment)
 		__u8 rest[2];
 	} tcp;
 
+	if (!at)
+		return false;
 	if (data + at + sizeof(tcp) <= (const __u8 *)(long)skb->data_end)
 		__builtin_memcpy(&tcp, data + at, sizeof(tcp));
 	else if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp)))
@@ -244,13 +249,19 @@ static __noinline void sb_l7_on_segment(struct __sk_buff *skb, __u32 state, bool
 	half = &stream->half[in];
 	if (!half->known) {
 		sb_l7_learn(skb, stream);
-		if (!half->known)
+		if (!half->known) {
+			sb_count(SB_C_L7_MISPLACED);
 			return;
+		}
 	}
 	step = (__s32)(segment.seq - half->first - (__u32)half->end);
 	position = segment.position = half->end + (__s64)step;
+	if (step > SB_L7_STEP || step < -SB_L7_STEP) {
+		sb_count(SB_C_L7_MISPLACED);
+		return;
+	}
 	/* Before the beginning: a probe whether the peer is still there. */
-	if (step > SB_L7_STEP || step < -SB_L7_STEP || (__s64)position < 0)
+	if ((__s64)position < 0)
 		return;
 	if (stream->last_in != in) {
 		stream->last_in = in;

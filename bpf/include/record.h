@@ -206,6 +206,7 @@ enum sb_counter {
 	SB_C_L7_RING_FULL = 11, /* pieces of streams that found no room in their ring */
 	SB_C_L7_REFUSED = 12,   /* packets with payload whose connection found no room among those that are read */
 	SB_C_L7_CUT = 13,       /* pieces not copied since their turn of the conversation had too many bytes or frames */
+	SB_C_L7_MISPLACED = 14, /* packets with payload whose place in the stream is not known, or is none of it */
 	SB_COUNTERS = 16,
 };
 

@@ -225,6 +225,8 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("stateRefused", c.kernel[SB_C_L7_REFUSED]);
     set("cut", c.kernel[SB_C_L7_CUT]);
     set("gap", c.l7.gaps + said.pairing.gaps);
+    set("timesFull", c.l7.ledger.untimed);
+    set("misplaced", c.kernel[SB_C_L7_MISPLACED]);
     set("late", c.l7.late);
     set("malformed", c.l7.malformed);
     set("givenUp", said.given_up);

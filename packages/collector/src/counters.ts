@@ -74,6 +74,8 @@ export const noCounters: CaptureCounters = {
     late: 0,
     malformed: 0,
     cut: 0,
+    timesFull: 0,
+    misplaced: 0,
     verdicts: [],
   },
 }

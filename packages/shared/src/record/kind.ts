@@ -44,6 +44,8 @@ export const L7Cause = {
   late: 9,
   malformed: 10,
   cut: 11,
+  timesFull: 12,
+  misplaced: 13,
 } as const
 
 export const Kind = {
