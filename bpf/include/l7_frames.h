@@ -58,7 +58,10 @@ SB_INLINE int sb_l7_http2_frame(const __u8 *head, __u32 have, struct sb_l7_frame
 		return SB_L7_HEAD_PART;
 	length = sb_l7_be32(head) >> 8;
 	frame->bytes = 9 + length;
-	frame->wanted = head[3] == 0 || head[3] > 9 ? 9 : frame->bytes;
+	/* Of data the head of a gRPC message, which says whether another one follows. */
+	frame->wanted = head[3] == 0 ? 14 : head[3] > 9 ? 9 : frame->bytes;
+	if (frame->wanted > frame->bytes)
+		frame->wanted = frame->bytes;
 	/* The preface: "PRI " and 20 bytes more. */
 	if (head[0] == 'P' && head[1] == 'R' && head[2] == 'I')
 		frame->bytes = frame->wanted = 24;

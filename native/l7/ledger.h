@@ -74,6 +74,7 @@ struct OpenRequest {
   uint32_t count;
   uint32_t before;
   uint32_t next;
+  uint32_t left[2];  // by side: of the first gRPC message; kNone: it has not begun
   uint8_t flags;
 };
 

@@ -35,9 +35,13 @@ struct Message {
   uint8_t flags = kBegins | kEnds;
   uint32_t status = kUnknownStatus;       // protocol's own code; of responses
   uint32_t grpc_status = kUnknownStatus;  // what it is instead if the request was gRPC's
-  uint64_t key = 0;                       // a response answers the oldest open request of its key
-  uint64_t bytes = 0;                     // of this part
-  uint64_t first_ns = 0;                  // arrival of the first and last byte of this part
+  // Of HTTP/2: bytes of the body in this part, and of the first gRPC message if one begins here; 0: not
+  // known.
+  uint32_t data = 0;
+  uint32_t announced = 0;
+  uint64_t key = 0;       // a response answers the oldest open request of its key
+  uint64_t bytes = 0;     // of this part
+  uint64_t first_ns = 0;  // arrival of the first and last byte of this part
   uint64_t last_ns = 0;
   std::string_view operation;  // of requests, valid during the call; empty: not known
 };

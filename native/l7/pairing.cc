@@ -1,5 +1,7 @@
 #include "pairing.h"
 
+#include <algorithm>
+
 namespace skybraid::l7 {
 
 namespace {
@@ -95,6 +97,7 @@ void Pairing::TurnToGrpc(Open& open) {
   const bool is_route = name.compare(0, kMethod.size(), kMethod) == 0;
   ledger_.Release(open.operation);
   open.operation = ledger_.Intern(Protocol::kGrpc, is_route ? name.substr(kMethod.size()) : name);
+  open.flags |= kGrpc;
   grpc_ = true;
 }
 
@@ -114,13 +117,26 @@ void Pairing::Request(const Message& message) {
   if ((message.flags & kBegins) != 0) return Add(message);
   // A later part: of a request that may have been answered already.
   const uint32_t at = Find(message.key);
-  if (at != kNone) At(at).request_bytes += message.bytes;
+  if (at == kNone) return;
+  At(at).request_bytes += message.bytes;
+  Measure(At(at), message);
+}
+
+// A call with a second message in either direction is a stream, whose time is whatever its ends like. gRPC's
+// alone has anything to measure.
+void Pairing::Measure(Open& open, const Message& message) {
+  if (message.data == 0) return;
+  uint32_t& left = open.left[message.kind == Message::Kind::kRequest ? 0 : 1];
+  if (left == kNone) left = message.announced != 0 ? message.announced : kNone - 1;
+  if (message.data > left && (open.flags & kGrpc) != 0) open.flags |= kNoLatency;
+  left -= std::min(left, message.data);
 }
 
 void Pairing::Add(const Message& message) {
   const uint32_t operation = Intern(message);
-  Open fresh{message.key, message.first_ns, 0, message.bytes, 0,     0,
-             operation,   kUnknownStatus,   1, last_,         kNone, message.flags};
+  Open fresh{message.key,  message.first_ns, 0, message.bytes, 0,     0,
+             operation,    kUnknownStatus,   1, last_,         kNone, {kNone, kNone},
+             message.flags};
   if ((message.flags & kNoResponse) != 0 || beyond_ > 0) {
     if ((message.flags & kNoResponse) == 0) ++beyond_;
     return BookUnknown(fresh);
@@ -157,6 +173,7 @@ void Pairing::Response(const Message& message) {
   Open& open = At(at);
   if (open.response_ns == 0) open.response_ns = message.first_ns;
   open.response_bytes += message.bytes;
+  Measure(open, message);
   open.last_ns = message.last_ns;
   if ((message.flags & kGrpc) != 0 && (open.flags & (kGrpc | kNotGrpc)) == 0 && !IsGrpc(open))
     TurnToGrpc(open);

@@ -68,6 +68,7 @@ class Pairing final : public Sink {
   uint32_t Intern(const Message& message);
   bool IsGrpc(const Open& open) const { return ledger_.ProtocolOf(open.operation) == Protocol::kGrpc; }
   void TurnToGrpc(Open& open);
+  static void Measure(Open& open, const Message& message);
 
   Ledger& ledger_;
   PairingCounters& counters_;

@@ -36,7 +36,8 @@ class Listener final : public Sink {
     }
     lines.push_back(line);
     details.push_back(line + " bytes " + std::to_string(m.bytes) + " at " + std::to_string(m.first_ns) +
-                      ".." + std::to_string(m.last_ns));
+                      ".." + std::to_string(m.last_ns) + " data " + std::to_string(m.data) + " of " +
+                      std::to_string(m.announced));
   }
   void OutOfStep(Side side) override {
     lines.push_back(side == Side::kToServer ? "> lost" : "< lost");

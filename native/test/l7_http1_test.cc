@@ -5,6 +5,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "check.h"
@@ -307,6 +308,30 @@ TEST("l7: a request that waits too long is unknown") {
   pipe.pairing.GiveUpBefore(2000);
   CHECK_EQ(pipe.pairing.OpenRequests(), 1u);
   CHECK_EQ(pipe.Take().at({"SLOW", kUnknownStatus}), 1u);
+}
+
+TEST("l7: events that a server sends, and requests that say how long they wait, are not timed") {
+  const std::string body = "Content-Length: 2\r\n\r\nok";
+  const std::tuple<std::string, std::string, bool> kTalks[] = {
+      {"", "Content-Type: text/html\r\n", true},
+      {"Accept: text/event-stream\r\n", "content-type: Text/Event-Stream;charset=utf-8\r\n", false},
+      {"Prefer: respond-async, wait=100\r\n", "", false},
+      {"Prefer: return=minimal\r\n", "", true}};
+  for (const auto& [asks, answers, is_timed] : kTalks) {
+    const bool timed = is_timed;
+    Talk talk;
+    for (int i = 0; i < 2; i++) {
+      talk.Say(Side::kToServer, "GET /a HTTP/1.1\r\n" + asks + "\r\n", i == 0 ? 1 : std::string::npos);
+      talk.Say(Side::kToClient, "HTTP/1.1 200 OK\r\n" + answers + body, i == 0 ? 1 : std::string::npos);
+    }
+    talk.Say(Side::kToServer, "GET /b HTTP/1.1\r\n\r\n");
+    talk.Say(Side::kToClient, "HTTP/1.1 200 OK\r\n" + body);
+    talk.ledger.Take(talk.pairing.Rows(), [&](const LedgerRow& row) {
+      const bool plain = talk.ledger.Name(row.operation) == "GET /b" || timed;
+      CHECK_EQ((row.flags & kRowNoLatency) == 0, plain);
+      CHECK_EQ(row.last_byte_sum_us != 0, plain);
+    });
+  }
 }
 
 TEST("l7: ledger that is full counts") {

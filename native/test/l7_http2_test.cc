@@ -1,5 +1,7 @@
 #include <nghttp2/nghttp2.h>
 
+#include <tuple>
+
 #include "../l7/http2/http2.h"
 #include "../l7/pairing.h"
 #include "l7_conversation.h"
@@ -105,15 +107,15 @@ TEST("l7 http2: gRPC has its status in trailers, or in the only headers; resets 
       "> shop.v1.Cart/AddItem #1 begin grpc\n>  #1 end\n> shop.v1.Cart/Empty #3 grpc\n> shop.v1.Cart/Watch "
       "#5 "
       "grpc\n"
-      "< 200 #1 begin grpc\n< -1 #1 goes-on\n< -1/0 #1 end grpc\n< 200/5 #3 grpc\n< -1/1 #5 end\n");
+      "< 200 #1 begin grpc\n< -1 #1 goes-on\n< -1/0 #1 end grpc\n< 200/5 #3 grpc\n< -1/1 #5 end nolatency\n");
 }
 
 namespace {
 
 const char* const kCancel = "\0\0\0\10";
 
-// What a connection that begins with `turns` has said in the end: protocol, operation, status, and `!` for an
-// error.
+// What a connection that begins with `turns` has said in the end: protocol, operation, status, `!` for an
+// error, and `~` where its time says nothing.
 std::vector<std::string> Booked(const std::vector<Turn>& turns, Protocol speaks) {
   Ledger ledger;
   PairingCounters counters;
@@ -128,10 +130,10 @@ std::vector<std::string> Booked(const std::vector<Turn>& turns, Protocol speaks)
   CHECK(pairing.Speaks() == speaks);
   ledger.Take(pairing.Rows(), [&](const LedgerRow& row) {
     for (uint32_t i = 0; i < row.count; i++)
-      booked.push_back((ledger.ProtocolOf(row.operation) == Protocol::kGrpc ? "grpc " : "http ") +
-                       std::string(ledger.Name(row.operation)) + " " +
-                       std::to_string(static_cast<int32_t>(row.status)) +
-                       ((row.flags & kRowError) != 0 ? "!" : ""));
+      booked.push_back(
+          (ledger.ProtocolOf(row.operation) == Protocol::kGrpc ? "grpc " : "http ") +
+          std::string(ledger.Name(row.operation)) + " " + std::to_string(static_cast<int32_t>(row.status)) +
+          ((row.flags & kRowError) != 0 ? "!" : "") + ((row.flags & kRowNoLatency) != 0 ? "~" : ""));
   });
   std::sort(booked.begin(), booked.end());
   return booked;
@@ -150,7 +152,7 @@ TEST("l7 http2: a reset makes no connection gRPC, and gives no status to what is
            Server(Frame(1, 4, 5, server.Block({{":status", "404"}}))),
            Client(Frame(3, 0, 5, std::string(kCancel, 4)))},
           Protocol::kHttp2)),
-      "http GET /a 200\nhttp GET /b -1\nhttp GET /c 404\n");
+      "http GET /a 200\nhttp GET /b -1~\nhttp GET /c 404~\n");
 }
 
 TEST("l7 http2: gRPC and REST share a connection, and each is what it is") {
@@ -193,6 +195,59 @@ TEST("l7 http2: what a proxy answers to gRPC is the status that its clients make
                            Protocol::kGrpc)),
              "grpc a.B/c 0\n");
   }
+}
+
+TEST("l7 http2: a call is timed if it is one message each way, and no stream is") {
+  const auto message = [](size_t size) {
+    return std::string("\0\0\0\0", 4) + static_cast<char>(size) + std::string(size, 'x');
+  };
+  const std::string two = message(3) + message(0);
+  // What each side sends in frames of data, and whether it is timed.
+  const std::tuple<std::vector<std::string>, std::vector<std::string>, bool> kCalls[] = {
+      {{message(9)}, {message(20)}, true},
+      {{message(0)}, {message(0)}, true},
+      {{message(9).substr(0, 8), message(9).substr(8)},
+       {message(20).substr(0, 6), message(20).substr(6)},
+       true},
+      {{message(9)}, {}, true},
+      {{two}, {message(1)}, false},
+      {{message(1)}, {two}, false},
+      {{message(1), message(1)}, {message(1)}, false},
+      {{message(1)}, {message(1), message(2), message(3)}, false},
+      {{message(1)}, {message(9).substr(0, 8), message(9).substr(8) + message(1)}, false}};
+  for (const auto& [asked, answered, timed] : kCalls) {
+    Encoder client, server;
+    std::string to = kHello + Frame(1, 4, 1, client.Block(Rpc("/a.B/c")));
+    for (const std::string& data : asked) to += Frame(0, 0, 1, data);
+    std::string back = kServerHello;
+    back += Frame(1, 4, 1, server.Block({{":status", "200"}, {"content-type", "application/grpc"}}));
+    for (const std::string& data : answered) back += Frame(0, 0, 1, data);
+    back += Frame(1, 5, 1, server.Block({{"grpc-status", "0"}}));
+    CHECK_EQ(Joined(Booked({Client(to + Frame(0, 1, 1, "")), Server(back)}, Protocol::kGrpc)),
+             std::string("grpc a.B/c 0") + (timed ? "\n" : "~\n"));
+    Lines<Http2Parser>({Client(to), Server(back)});
+  }
+}
+
+TEST(
+    "l7 http2: events that a server sends, requests that say how long they wait, and those given up are not "
+    "timed") {
+  Headers waiting = Get("/poll");
+  waiting.emplace_back("prefer", "respond-async, wait=60");
+  Encoder client, server;
+  const std::string events =
+      server.Block({{":status", "200"}, {"content-type", "text/event-stream; charset=x"}});
+  const std::string ok = server.Block({{":status", "200"}}), late = server.Block({{":status", "200"}});
+  CHECK_EQ(Joined(Booked({Client(kHello + Frame(1, 5, 1, client.Block(Get("/events")))),
+                          Client(Frame(1, 5, 3, client.Block(waiting))),
+                          Client(Frame(1, 5, 5, client.Block(Get("/watch")))),
+                          Client(Frame(1, 5, 7, client.Block(Get("/download")))),
+                          Server(kServerHello + Frame(1, 4, 1, events) + Frame(0, 1, 1, "data: 1\n\n") +
+                                 Frame(1, 5, 3, ok) + Frame(1, 4, 5, late) + Frame(0, 0, 5, "{}")),
+                          Client(Frame(3, 0, 5, std::string(kCancel, 4))),
+                          Server(Frame(1, 5, 7, server.Block({{":status", "200"}})))},
+                         Protocol::kHttp2)),
+           "http GET /download 200\nhttp GET /events 200~\nhttp GET /poll 200~\nhttp GET /watch 200~\n");
 }
 
 TEST("l7 http2: joined in the middle, a response says that its request was gRPC") {

@@ -118,7 +118,7 @@ Verdict ClassifyHttp1(Side side, const uint8_t* bytes, size_t size) {
 void Http1::Reset(Half& half) {
   const uint32_t number = half.number;
   half.state = State::kStart;
-  half.cut = half.chunked = half.has_length = half.coded = half.error = false;
+  half.cut = half.chunked = half.has_length = half.coded = half.error = half.timeless = false;
   half.kept = half.status = 0;
   half.left = half.bytes = half.first_ns = half.last_ns = 0;
   half.number = number;
@@ -252,12 +252,18 @@ bool Http1::OnStatusLine(const char* line, size_t size) {
 
 void Http1::OnHeader(Half& half, const char* line, size_t size) {
   constexpr std::string_view kLength = "content-length", kCoding = "transfer-encoding";
+  constexpr std::string_view kType = "content-type", kEvents = "text/event-stream", kPrefer = "prefer";
   const std::string_view text(line, size);
   if (IsNamed(text, kLength)) {
     half.has_length = ParseLength(Trim(text.substr(kLength.size() + 1)), half.left);
   } else if (IsNamed(text, kCoding)) {
     half.chunked = EqualsFolded(LastItem(text.substr(kCoding.size() + 1)), "chunked");
     half.coded = !half.chunked;
+  } else if (IsNamed(text, kType)) {
+    const std::string_view type = Trim(text.substr(kType.size() + 1));
+    half.timeless = half.timeless || EqualsFolded(type.substr(0, kEvents.size()), kEvents);
+  } else if (IsNamed(text, kPrefer)) {
+    half.timeless = half.timeless || text.find("wait=") != std::string_view::npos;
   }
 }
 
@@ -350,7 +356,7 @@ void Http1::Emit(Side side, uint8_t flags, uint64_t ns, Sink& sink) {
   Message message;
   const bool asks = side == Side::kToServer;
   message.kind = asks ? Message::Kind::kRequest : Message::Kind::kResponse;
-  message.flags = static_cast<uint8_t>(flags | (half.error ? kError : 0));
+  message.flags = static_cast<uint8_t>(flags | (half.error ? kError : 0) | (half.timeless ? kNoLatency : 0));
   if (!asks) message.status = half.status;
   message.key = half.number;
   message.bytes = half.bytes;

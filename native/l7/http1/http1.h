@@ -40,7 +40,8 @@ class Http1 final : public Parser {
     bool has_length = false;
     bool coded = false;  // a transfer coding that is not chunked: ends with the connection
     bool error = false;
-    uint16_t kept = 0;  // bytes of the line
+    bool timeless = false;  // events, or a client that says how long it waits
+    uint16_t kept = 0;      // bytes of the line
     uint16_t status = 0;
     uint64_t left = 0;
     uint64_t bytes = 0;  // of the message that were not emitted yet

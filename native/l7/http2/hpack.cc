@@ -13,6 +13,7 @@ constexpr std::string_view kMethods[] = {"",       "GET",     "HEAD",    "POST",
                                          "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
 constexpr uint64_t kStaticEntries = 61;
 constexpr uint16_t kNoNumber = 0xffff;
+constexpr uint16_t kGrpcContent = 1, kEventContent = 2;
 
 uint8_t MethodIndex(std::string_view name) {
   for (size_t i = 1; i < std::size(kMethods); i++) {
@@ -27,6 +28,7 @@ Field FieldOf(std::string_view name) {
   if (name == ":status") return Field::kStatus;
   if (name == "content-type") return Field::kContentType;
   if (name == "grpc-status") return Field::kGrpcStatus;
+  if (name == "prefer") return Field::kPrefer;
   return Field::kOther;
 }
 
@@ -43,6 +45,12 @@ bool IsGrpc(std::string_view content_type) {
   if (content_type.substr(0, kType.size()) != kType) return false;
   return content_type.size() == kType.size() || content_type[kType.size()] == '+' ||
          content_type[kType.size()] == ';';
+}
+
+uint16_t ContentKind(std::string_view content_type) {
+  constexpr std::string_view kEvents = "text/event-stream";
+  if (IsGrpc(content_type)) return kGrpcContent;
+  return content_type.substr(0, kEvents.size()) == kEvents ? kEventContent : 0;
 }
 
 // Small decimal numbers; kNoNumber for what is none.
@@ -215,7 +223,10 @@ void HpackDecoder::LiteralDone() {
       entry.value = Number(word);
       break;
     case Field::kContentType:
-      entry.value = IsGrpc(word);
+      entry.value = ContentKind(word);
+      break;
+    case Field::kPrefer:
+      entry.value = word.find("wait=") != std::string_view::npos;
       break;
     case Field::kPath:
     case Field::kOther:
@@ -294,7 +305,11 @@ void HpackDecoder::Use(const Entry& entry) {
       return;
     case Field::kContentType:
       block_.has_content_type = true;
-      block_.is_grpc = entry.value == 1;
+      block_.is_grpc = entry.value == kGrpcContent;
+      block_.is_events = entry.value == kEventContent;
+      return;
+    case Field::kPrefer:
+      block_.waits = block_.waits || entry.value == 1;
       return;
     case Field::kPath: {
       if (entry.size != 0 && static_cast<uint16_t>(text_end_ - entry.value) > text_size_) {

@@ -12,7 +12,7 @@
 
 namespace skybraid::l7::http2 {
 
-enum class Field : uint8_t { kUnknown, kOther, kMethod, kPath, kStatus, kContentType, kGrpcStatus };
+enum class Field : uint8_t { kUnknown, kOther, kMethod, kPath, kStatus, kContentType, kGrpcStatus, kPrefer };
 
 // What a block says.
 struct HeaderBlock {
@@ -21,6 +21,8 @@ struct HeaderBlock {
   bool has_method = false, has_path = false, has_status = false, has_grpc_status = false;
   bool has_content_type = false;
   bool is_grpc = false;
+  bool is_events = false;  // Server-Sent Events
+  bool waits = false;      // the client says how long it is willing to wait
   bool path_cut = false;
   uint8_t method = 0;  // index for MethodName
   uint32_t status = 0;

@@ -186,6 +186,7 @@ size_t Http2Parser::Run(Side side, const uint8_t* bytes, size_t size, uint64_t n
     }
     case State::kRest: {
       const size_t taken = std::min<size_t>(size, d.left);
+      if (d.type == kData) KeepPrefix(d, bytes, taken);
       Skip(side, taken, ns, sink);
       return taken;
     }
@@ -201,6 +202,7 @@ void Http2Parser::FrameBegins(Side side, uint64_t ns, Sink& sink) {
   d.left = FrameLength(d.head);
   d.bytes += 9 + d.left;
   d.pad = 0;
+  d.prefix_have = 0;
   const uint32_t stream = U32(d.head + 5) & 0x7fffffff;
   const bool continues = d.type == kContinuation;
   if (d.left > kMaxFrame || continues != d.in_block || (continues && stream != d.stream))
@@ -248,9 +250,27 @@ void Http2Parser::FrameEnds(Side side, uint64_t ns, Sink& sink) {
     message.bytes = d.bytes;
     message.first_ns = d.first_ns;
     message.last_ns = ns;
+    Measure(d, message);
     return sink.Emit(message);
   }
   if (d.in_block && (d.flags & kEndHeaders) != 0) BlockEnds(side, ns, sink);
+}
+
+// Bytes of data as they are at hand; what passes unseen among the first five makes them none.
+void Http2Parser::KeepPrefix(Direction& d, const uint8_t* bytes, size_t size) {
+  if (d.prefix_have == sizeof d.prefix || d.prefix_have != FrameLength(d.head) - d.left) return;
+  const size_t taken = std::min<size_t>(size, sizeof d.prefix - d.prefix_have);
+  memcpy(d.prefix + d.prefix_have, bytes, taken);
+  d.prefix_have = static_cast<uint8_t>(d.prefix_have + taken);
+}
+
+// Of how many bytes the message is that the frame begins with, if it is gRPC's. Padded frames are left out.
+void Http2Parser::Measure(const Direction& d, Message& message) {
+  if ((d.flags & kPadded) != 0) return;
+  message.data = FrameLength(d.head);
+  if (d.prefix_have < sizeof d.prefix || d.prefix[0] > 1) return;
+  const uint64_t size = sizeof d.prefix + uint64_t{U32(d.prefix + 1)};
+  message.announced = static_cast<uint32_t>(std::min<uint64_t>(size, UINT32_MAX / 2));
 }
 
 void Http2Parser::BlockEnds(Side side, uint64_t ns, Sink& sink) {
@@ -272,7 +292,7 @@ void Http2Parser::Request(const Direction& d, uint64_t ns, Sink& sink) {
   OperationText operation;
   Message message;
   message.flags = static_cast<uint8_t>((begins ? kBegins : 0) | (d.ends_stream ? kEnds : 0));
-  if (begins && d.block_good) message.flags |= KindOf(block);
+  if (begins && d.block_good) message.flags |= KindOf(block) | (block.waits ? kNoLatency : 0);
   if (begins && d.block_good && block.has_method && block.has_path) {
     const std::string_view path(block.path, block.path_size);
     if (block.is_grpc) {
@@ -303,6 +323,7 @@ void Http2Parser::Response(const Direction& d, uint64_t ns, Sink& sink) {
   if (d.block_good) {
     // The end of a response has no content type.
     message.flags |= block.has_grpc_status ? kGrpc : block.has_status ? KindOf(block) : uint8_t{0};
+    if (block.is_events) message.flags |= kNoLatency;
     if (block.has_status) message.status = block.status;
     if (block.has_grpc_status) message.grpc_status = block.grpc_status;
     if (block.has_status && block.status >= 500) message.flags |= kError;
@@ -315,10 +336,12 @@ void Http2Parser::Response(const Direction& d, uint64_t ns, Sink& sink) {
 }
 
 void Http2Parser::Reset(const Direction& d, uint64_t ns, Sink& sink) {
+  // How long a client that gives up has waited says nothing of the server.
+  const bool by_client = &d == &directions_[Index(Side::kToServer)];
   if (d.code == 0) return;  // the response was complete, the rest of the request is not wanted
   Message message;
   message.kind = Message::Kind::kResponse;
-  message.flags = kEnds;
+  message.flags = static_cast<uint8_t>(kEnds | (by_client ? kNoLatency : 0));
   message.grpc_status = GrpcOfReset(d.code);
   message.key = d.stream;
   message.bytes = d.bytes;

@@ -42,6 +42,8 @@ class Http2Parser final : public Parser {
     uint8_t type = 0, flags = 0, pad = 0;
     uint32_t stream = 0;
     uint32_t left = 0;  // of the frame's payload
+    uint8_t prefix_have = 0;
+    uint8_t prefix[5];  // of a frame of data: the head of a gRPC message, if one begins there
     uint32_t code = 0;
     uint32_t newest_stream = 0;
     uint64_t bytes = 0;  // of this frame, or of the block's frames
@@ -57,6 +59,8 @@ class Http2Parser final : public Parser {
   void Response(const Direction& d, uint64_t ns, Sink& sink);
   void Reset(const Direction& d, uint64_t ns, Sink& sink);
   void AfterPad(Direction& d);
+  static void KeepPrefix(Direction& d, const uint8_t* bytes, size_t size);
+  static void Measure(const Direction& d, Message& message);
   void Wrong(Side side, Sink& sink);
 
   char paths_[1024];
