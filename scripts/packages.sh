@@ -18,7 +18,8 @@ test_packages=(
   liburing-dev                                           # a client that uses io_uring
   haproxy                                                # a sidecar to compare with
   nghttp2-client                                         # h2load
-  postgresql                                             # statements of a database
+  postgresql mariadb-server                              # statements of databases
+  mosquitto mosquitto-clients                            # a broker of MQTT
   libnghttp2-dev                                         # header blocks of HTTP/2, to compare with
   libclang-rt-dev clang-format protobuf-compiler git     # sanitizers, formats
   qemu-system-x86 busybox-static cpio e2fsprogs xz-utils # other kernels

@@ -59,6 +59,30 @@ TEST("l7 tls: name, offer and chosen version") {
   CheckSplits<TlsParser>(turns);
 }
 
+TEST("l7 tls: a server's hello of which the end is not at hand has its version all the same") {
+  const std::string share = Extension(51, std::string(1100, 'k'));
+  for (const std::string& extensions : {kTls13 + share, share + kTls13}) {
+    conversation::Listener listener;
+    TlsParser parser;
+    const std::string asked = Record(22, kHello),
+                      answered = Record(22, ServerHello(extensions)).substr(0, 960);
+    parser.Eat(Side::kToServer, reinterpret_cast<const uint8_t*>(asked.data()), asked.size(), 1, listener);
+    parser.Eat(Side::kToClient, reinterpret_cast<const uint8_t*>(answered.data()), answered.size(), 2,
+               listener);
+    parser.Lost(Side::kToClient, 2, listener);
+    CHECK_EQ(Joined(listener.lines), "> shop.example h2\n< 772\n");
+  }
+}
+
+TEST("l7 tls: an offer that means nothing is passed over") {
+  for (const char* grease : {"\x0a\x0a", "\x4a\x4a", "\xfa\xfa"}) {
+    const std::vector<Turn> turns = {
+        Client(Record(22, ClientHello(Grease() + ServerName("a.test") + Offers(grease, "h2"))))};
+    CHECK_EQ(Joined(Whole<TlsParser>(turns).lines), "> a.test h2\n");
+    CheckSplits<TlsParser>(turns);
+  }
+}
+
 TEST("l7 tls: a hello in many records, a version of the old kind, no name") {
   std::string records;
   const std::string hello = ClientHello("");

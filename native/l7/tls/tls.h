@@ -59,8 +59,9 @@ class TlsParser final : public Parser {
     uint32_t version = 0;
     uint64_t bytes = 0;
     uint64_t first_ns = 0;
-    bool retry = false;  // the server asks for another hello
-    bool said = false;   // its hello is over
+    bool retry = false;   // the server asks for another hello
+    bool chosen = false;  // the version is settled although the hello goes on
+    bool said = false;    // its hello is over
   };
 
   void OnRecordByte(Side side, uint8_t byte, uint64_t ns, Sink& sink);
