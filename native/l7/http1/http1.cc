@@ -144,13 +144,13 @@ void Http1::Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink&
   }
 }
 
-// Whole lines of a head that are neither Content-Length nor Transfer-Encoding nor Host, by their first
+// Whole lines of a head that are neither of content nor Transfer-Encoding, Host or Prefer, by their first
 // letter.
 size_t Http1::PassHeaders(Half& half, const uint8_t* bytes, size_t size) {
   size_t at = 0;
   if (half.state != State::kHeaders || half.kept > 0 || half.cut) return 0;
   while (at < size) {
-    if (bytes[at] < ' ' || strchr("cCtThH", bytes[at]) != nullptr) break;
+    if (bytes[at] < ' ' || strchr("cCtThHpP", bytes[at]) != nullptr) break;
     const auto* end = static_cast<const uint8_t*>(memchr(bytes + at, '\n', size - at));
     if (end == nullptr) break;
     at = static_cast<size_t>(end - bytes) + 1;
