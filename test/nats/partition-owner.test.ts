@@ -111,7 +111,8 @@ async function owning() {
     minute: minuteOf(flushedMs),
     /** Lets time pass until a minute is closed. */
     close(minute: number) {
-      booked!.tick((minute + 1) * minuteMs + graceMs)
+      // never back to before what was read already, when nothing would happen
+      booked!.tick(Math.max((minute + 1) * minuteMs + graceMs, flushedMs + 2_000))
       shared.tidy(flushedMs)
     },
     /** The last minute of what was appended last. */
