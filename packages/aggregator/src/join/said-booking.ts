@@ -16,7 +16,7 @@ const movableMinutes = 15
  * and the way of the records stays as it is where nothing was said.
  */
 export class SaidBooking {
-  /** Messages of records that were not booked either: they came late, or a table was full. */
+  /** Messages that were not booked: their records came late, or a table was full. */
   unbooked = 0
   /** Messages booked as `{other}` because an edge had too many operations. */
   other = 0
@@ -55,14 +55,13 @@ export class SaidBooking {
   }
 
   #bookRows(batch: RecordBatch): void {
-    const { l7, header } = batch.columns
+    const { l7 } = batch.columns
     const rows = this.#book.said(batch.minute)
     if (rows === undefined) {
       this.#refuseLate(batch)
       return
     }
     const cappedBefore = rows.capped
-    const numbers = header.operations.map(operation => rows.operation(operation))
     let record = -1
     let flow = -1
     let edge = -1
@@ -78,7 +77,7 @@ export class SaidBooking {
         if (edge >= 0) weight = sideWeight(this.#store.sideFlags(flow >>> 1, flow & 1))
       }
       if (edge < 0) this.unbooked += l7.u32.l7Count[row]
-      else this.#bookRow(batch, rows, numbers, row, bucketAt, flow, edge, weight)
+      else this.#bookRow(batch, rows, row, bucketAt, flow, edge, weight)
       bucketAt += l7.u32.l7BucketCount[row]
     }
     this.other += rows.capped - cappedBefore
@@ -87,7 +86,6 @@ export class SaidBooking {
   #bookRow(
     batch: RecordBatch,
     rows: SaidRows,
-    numbers: readonly number[],
     row: number,
     bucketAt: number,
     flow: number,
@@ -95,11 +93,14 @@ export class SaidBooking {
     weight: number,
   ): void {
     const { l7, header } = batch.columns
-    const operation = l7.u32.l7Operation[row]
-    rows.addDecoded(edge, numbers[operation], flow & 1, l7, row, bucketAt, weight)
+    const operation = header.operations[l7.u32.l7Operation[row]]
+    if (!rows.addDecoded(edge, operation, flow & 1, l7, row, bucketAt, weight)) {
+      this.unbooked += l7.u32.l7Count[row]
+      return
+    }
     if (!this.#store.isMovable(flow >>> 1)) return
     const { said } = this.#store
-    said.keep(flow, batch.minute, header.operations[operation], l7, row, bucketAt, movableMinutes + 1)
+    said.keep(flow, batch.minute, operation, l7, row, bucketAt, movableMinutes + 1)
   }
 
   /** Undefined rows are those of a minute that nothing can be added to, or of one in which bookings are void. */

@@ -9,7 +9,7 @@ import { isWithin, nearestWithin } from './minute-range.ts'
 import { createOpenMinute, growRowOf, type OpenMinute } from './open-minute.ts'
 import { createRowLatencies } from './row-latencies.ts'
 import { giveBack, rowStride, voidRow } from './row-pool.ts'
-import { SaidRows } from './said-rows.ts'
+import { minuteLimits, mostOperations, SaidRows } from './said-rows.ts'
 import { packSaid } from './said-segment.ts'
 import { noteSample } from './sample-log.ts'
 import { createSegmentPacker, emptySegment, noGauges, type Segment } from './segment.ts'
@@ -291,7 +291,7 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     said(minute) {
       const into = last !== undefined && last.minute === minute ? last : openMinute(minute)
       if (into === undefined || into === voidMinute) return undefined
-      into.said ??= new SaidRows()
+      into.said ??= new SaidRows(mostOperations, minuteLimits)
       return into.said
     },
     open(edge, side, change, minute) {

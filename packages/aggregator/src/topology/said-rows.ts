@@ -12,11 +12,20 @@ export const unknownStatus = 0xffff_ffff
 
 /** Named operations of an edge and protocol; the rest is booked as `{other}`. */
 export const mostOperations = 200
+/** What batches may fill of a minute: whoever makes names or codes up takes no more than this from all others. */
+export const minuteLimits: SaidLimits = { operations: 65_536, rows: 524_288 }
 const other = '{other}'
 const keyWords = 4
 const firstRows = 16
 /** Numbers of protocols are below this. */
 export const protocolSpan = 32
+
+export interface SaidLimits {
+  /** Texts of operations; further ones are `{other}`. */
+  readonly operations: number
+  /** Rows; what would need a further one is not booked. */
+  readonly rows: number
+}
 
 /** One row, in whatever form it is kept. */
 export interface SaidRow {
@@ -57,24 +66,41 @@ export class SaidRows {
   readonly #byText = new Map<string, number>()
   readonly #named = new Map<number, Set<number>>()
   readonly #most: number
+  readonly #limits: SaidLimits
 
-  constructor(most = mostOperations) {
+  constructor(most = mostOperations, limits: SaidLimits = { operations: Infinity, rows: Infinity }) {
     this.#most = most
+    this.#limits = limits
   }
 
   /** The number of an operation here. */
   operation(operation: Operation): number {
-    const known = this.#known.get(operation)
+    const known = this.#numberOf(operation)
     if (known !== undefined) return known
-    const key = operationKey(operation)
-    let number = this.#byText.get(key)
-    if (number === undefined) {
-      number = this.operations.push(operation) - 1
-      this.#protocols.push(operation.protocol)
-      this.#byText.set(key, number)
-    }
+    if (this.operations.length >= this.#limits.operations && operation.name !== other)
+      return this.operation(otherOf(operation.protocol))
+    const number = this.operations.push(operation) - 1
+    this.#protocols.push(operation.protocol)
+    this.#byText.set(operationKey(operation), number)
     this.#known.set(operation, number)
     return number
+  }
+
+  #numberOf(operation: Operation): number | undefined {
+    const known = this.#known.get(operation)
+    if (known !== undefined) return known
+    const number = this.#byText.get(operationKey(operation))
+    if (number !== undefined) this.#known.set(operation, number)
+    return number
+  }
+
+  /** The number of an operation on an edge; its text is kept only if it has a name of its own there. */
+  #numberOn(edge: EdgeId, operation: Operation): number {
+    const known = this.#numberOf(operation)
+    if (known !== undefined) return this.#nameOf(edge, known)
+    const named = this.#namedOn(edge, operation.protocol)
+    if (named.size >= this.#most) return this.operation(otherOf(operation.protocol))
+    return this.#nameOf(edge, this.operation(operation))
   }
 
   /** The number of a row, which is made if there is none. */
@@ -96,21 +122,26 @@ export class SaidRows {
     this.#buckets.counts[cell] += count
   }
 
-  /** Adds a row of a batch, so many times as it stands for connections. */
+  /** Adds a row of a batch, so many times as it stands for connections. False if there is no room for it. */
   addDecoded(
     edge: EdgeId,
-    operation: number,
+    operation: Operation,
     side: number,
     l7: L7Columns,
     at: number,
     bucketAt: number,
     weight: number,
-  ): void {
+  ): boolean {
     const { u32 } = l7
     const flags = (u32.l7Flags[at] & SaidFlag.mask) | (side === 0 ? 0 : SaidFlag.server)
-    const row = this.row(edge, operation, u32.l7Status[at], flags)
+    const named = this.#numberOn(edge, operation)
+    const slot = this.#find(edge, named, u32.l7Status[at], flags)
+    if (this.#slots[slot] === 0 && this.rowCount >= this.#limits.rows) return false
+    const row =
+      this.#slots[slot] !== 0 ? this.#slots[slot] - 1 : this.#add(slot, edge, named, u32.l7Status[at], flags)
     const first = row * saidSumCount
-    if (this.keys[row * keyWords + 1] !== operation) this.capped += u32.l7Count[at] * weight
+    if (this.operations[named].name === other && operation.name !== other)
+      this.capped += u32.l7Count[at] * weight
     const { sums } = this
     sums[first] += u32.l7Count[at] * weight
     sums[first + 1] += u32.l7RequestBytes[at] * weight
@@ -120,6 +151,7 @@ export class SaidRows {
     const end = bucketAt + u32.l7BucketCount[at]
     for (let b = bucketAt; b < end; b++)
       this.addBucket(row, (u32.l7BucketIndex[b] | 0) + 2, u32.l7BucketValue[b] * weight)
+    return true
   }
 
   edgeOf(row: number): EdgeId {
@@ -174,16 +206,21 @@ export class SaidRows {
   #nameOf(edge: EdgeId, operation: number): number {
     const { protocol, name } = this.operations[operation]
     if (name === other) return operation
+    const named = this.#namedOn(edge, protocol)
+    if (named.has(operation)) return operation
+    if (named.size >= this.#most) return this.operation(otherOf(protocol))
+    named.add(operation)
+    return operation
+  }
+
+  #namedOn(edge: EdgeId, protocol: number): Set<number> {
     const key = edge * protocolSpan + protocol
     let named = this.#named.get(key)
     if (named === undefined) {
       named = new Set()
       this.#named.set(key, named)
     }
-    if (named.has(operation)) return operation
-    if (named.size >= this.#most) return this.operation(otherOf(protocol))
-    named.add(operation)
-    return operation
+    return named
   }
 
   #find(edge: EdgeId, operation: number, status: number, flags: number): number {
