@@ -35,9 +35,10 @@ class Listener final : public Sink {
       if ((m.flags >> bit & 1) != 0) line += std::string(" ") + kNames[bit];
     }
     lines.push_back(line);
-    details.push_back(line + " bytes " + std::to_string(m.bytes) + " at " + std::to_string(m.first_ns) +
-                      ".." + std::to_string(m.last_ns) + " data " + std::to_string(m.data) + " of " +
-                      std::to_string(m.announced));
+    line += " bytes " + std::to_string(m.bytes);
+    line += " at " + std::to_string(m.first_ns) + ".." + std::to_string(m.last_ns);
+    if (m.data != 0) line += " data " + std::to_string(m.data) + " of " + std::to_string(m.announced);
+    details.push_back(line);
   }
   void OutOfStep(Side side) override {
     lines.push_back(side == Side::kToServer ? "> lost" : "< lost");
