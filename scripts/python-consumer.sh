@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Prints the path of a Python that can run test/nats/consumer.py and test/otlp/receiver.py, and the folder of the
-# generated code: both are made once below .cache. Exits with 1 and says why if they can't be.
+# Prints the path of a Python that can run the Python programs of the tests, and the folder of the generated code:
+# both are made once below .cache. Exits with 1 and says why if they can't be.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-packages=(nats-py==2.16.0 protobuf==7.36.2 zstandard==0.25.0 opentelemetry-proto==1.45.2)
+packages=(nats-py==2.16.0 protobuf==7.36.2 zstandard==0.25.0 opentelemetry-proto==1.45.2 grpcio==1.85.3)
 folder=$PWD/.cache/python
 stamp=$folder/installed
 

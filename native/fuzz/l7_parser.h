@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../l7/host.h"
 #include "../l7/message.h"
 
 namespace skybraid::l7::fuzz {
@@ -22,6 +23,11 @@ class Judge final : public Sink {
       if (c < 0x20 || c >= 0x7f) abort();
     }
     for (const char c : m.operation) Add(static_cast<uint8_t>(c));
+    if (m.host.size() > kMaxHost) abort();
+    for (const char c : m.host) {
+      if (c < 0x20 || c >= 0x7f) abort();
+      Add(static_cast<uint8_t>(c));
+    }
     Add(m.status), Add(m.grpc_status), Add(m.key), Add(m.flags), Add(m.bytes), Add(m.first_ns),
         Add(m.last_ns);
     // HTTP/1: whether an answer to nothing that was seen has a body is not known.

@@ -7,8 +7,13 @@ namespace skybraid::l7 {
 
 namespace {
 
-uint64_t HashOf(Protocol protocol, std::string_view name) {
-  return std::hash<std::string_view>{}(name)*31 + static_cast<uint64_t>(protocol);
+constexpr std::string_view kOther = "{other}";
+// So many operations that nobody holds are forgotten when there is no room for a host.
+constexpr int kForgottenForHost = 4;
+
+uint64_t HashOf(Protocol protocol, std::string_view name, std::string_view host) {
+  const std::hash<std::string_view> hash;
+  return (hash(name) * 31 + hash(host)) * 31 + static_cast<uint64_t>(protocol);
 }
 
 }  // namespace
@@ -16,7 +21,7 @@ uint64_t HashOf(Protocol protocol, std::string_view name) {
 Ledger::Ledger(const LedgerOptions& options) : options_(options) {
   operations_.resize(kProtocols + options.max_operations);
   for (size_t i = 0; i < kProtocols; i++) {
-    operations_[i].name = "{other}";
+    operations_[i].name = kOther;
     operations_[i].protocol = static_cast<Protocol>(i);
     operations_[i].idle = Idle::kNever;
   }
@@ -40,24 +45,29 @@ Ledger::Ledger(const LedgerOptions& options) : options_(options) {
   }
 }
 
-uint32_t Ledger::Intern(Protocol protocol, std::string_view name) {
+uint32_t Ledger::Intern(Protocol protocol, std::string_view name, std::string_view host) {
   // What is said comes in series.
   Operation& latest = operations_[latest_];
-  if (latest.placed && latest.protocol == protocol && latest.name == name) {
+  if (latest.placed && latest.protocol == protocol && latest.name == name && latest.host == host) {
     ++latest.held;
     return latest_;
   }
-  return latest_ = Look(protocol, name);
+  return latest_ = Look(protocol, name, host);
 }
 
-uint32_t Ledger::Look(Protocol protocol, std::string_view name) {
-  const uint64_t hash = HashOf(protocol, name);
+uint32_t Ledger::Look(Protocol protocol, std::string_view name, std::string_view host) {
+  const uint64_t hash = HashOf(protocol, name, host);
   const size_t mask = index_.size() - 1;
   for (size_t at = hash & mask; index_[at] != kNone; at = (at + 1) & mask) {
     Operation& known = operations_[index_[at]];
-    if (known.hash != hash || known.protocol != protocol || known.name != name) continue;
+    if (known.hash != hash || known.protocol != protocol || known.name != name || known.host != host)
+      continue;
     ++known.held;
     return index_[at];
+  }
+  if (!HasRoomFor(host)) {
+    ++counters_.other;
+    return Intern(protocol, name, kOther);
   }
   const uint32_t operation = TakeIdle();
   if (operation == kNone) {
@@ -67,14 +77,37 @@ uint32_t Ledger::Look(Protocol protocol, std::string_view name) {
     return other;
   }
   Operation& fresh = operations_[operation];
-  if (fresh.placed) Unplace(operation);
+  Forget(fresh, operation);
   fresh.name.assign(name);
+  fresh.host.assign(host);
+  if (!host.empty()) ++hosts_[fresh.host];
   fresh.hash = hash;
   fresh.held = 1;
   fresh.protocol = protocol;
   fresh.placed = true;
   Place(operation);
   return operation;
+}
+
+void Ledger::Forget(Operation& operation, uint32_t number) {
+  if (!operation.placed) return;
+  Unplace(number);
+  operation.placed = false;
+  const auto host = hosts_.find(operation.host);
+  if (host != hosts_.end() && --host->second == 0) hosts_.erase(host);
+}
+
+// Names of hosts come from whoever asks: there are never more than so many of them.
+bool Ledger::HasRoomFor(std::string_view host) {
+  if (host.empty() || host == kOther || hosts_.size() < options_.max_hosts) return true;
+  if (hosts_.count(std::string(host)) != 0) return true;
+  for (int i = 0; i < kForgottenForHost; i++) {
+    const uint32_t idle = TakeIdle();
+    if (idle == kNone) return false;
+    Forget(operations_[idle], idle);
+    NoteIdle(idle);
+  }
+  return hosts_.size() < options_.max_hosts;
 }
 
 // It stays known until another one needs its place.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "histogram.h"
@@ -21,6 +22,7 @@ struct LedgerOptions {
   uint32_t max_rows = 16384;
   uint32_t max_octaves = 16384;
   uint32_t max_requests = 8192;
+  uint32_t max_hosts = 256;
 };
 
 struct LedgerCounters {
@@ -83,7 +85,7 @@ class Ledger {
   explicit Ledger(const LedgerOptions& options = {});
 
   // The number of an operation, which is the caller's until it releases it.
-  uint32_t Intern(Protocol protocol, std::string_view name);
+  uint32_t Intern(Protocol protocol, std::string_view name, std::string_view host = {});
   void Hold(uint32_t operation) { ++operations_[operation].held; }
   void Release(uint32_t operation) {
     Operation& released = operations_[operation];
@@ -113,6 +115,7 @@ class Ledger {
 
   const LedgerOctave& Octave(uint32_t at) const { return octaves_[at]; }
   std::string_view Name(uint32_t operation) const { return operations_[operation].name; }
+  std::string_view Host(uint32_t operation) const { return operations_[operation].host; }
   Protocol ProtocolOf(uint32_t operation) const { return operations_[operation].protocol; }
   const LedgerCounters& Counters() const { return counters_; }
   uint32_t FreeRows() const { return free_row_count_; }
@@ -122,13 +125,16 @@ class Ledger {
   enum class Idle : uint8_t { kNo, kListed, kNever };
   struct Operation {
     std::string name;
+    std::string host;
     uint64_t hash = 0;
     uint32_t held = 0;
     Protocol protocol = Protocol::kUnknown;
     Idle idle = Idle::kNo;
     bool placed = false;  // in the index
   };
-  uint32_t Look(Protocol protocol, std::string_view name);
+  uint32_t Look(Protocol protocol, std::string_view name, std::string_view host);
+  bool HasRoomFor(std::string_view host);
+  void Forget(Operation& operation, uint32_t number);
   void NoteIdle(uint32_t operation);
   uint32_t TakeIdle();
   void Place(uint32_t operation);
@@ -145,6 +151,7 @@ class Ledger {
   uint32_t idle_first_ = 0;
   uint32_t idle_count_ = 0;
   uint32_t latest_ = 0;
+  std::unordered_map<std::string, uint32_t> hosts_;  // how many operations have each
   std::vector<LedgerRow> rows_;
   std::vector<LedgerOctave> octaves_;
   std::vector<OpenRequest> requests_;

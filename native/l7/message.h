@@ -44,6 +44,7 @@ struct Message {
   uint64_t first_ns = 0;  // arrival of the first and last byte of this part
   uint64_t last_ns = 0;
   std::string_view operation;  // of requests, valid during the call; empty: not known
+  std::string_view host;       // of requests of HTTP, valid during the call
 };
 
 class Sink {

@@ -87,7 +87,8 @@ uint32_t Pairing::Intern(const Message& message) {
   grpc_ = grpc_ || grpc;
   plain_ = plain_ || (message.flags & kNotGrpc) != 0;
   return ledger_.Intern(grpc ? Protocol::kGrpc : protocol_,
-                        message.operation.empty() ? "{unknown}" : message.operation);
+                        message.operation.empty() ? "{unknown}" : message.operation,
+                        grpc ? std::string_view() : message.host);
 }
 
 // A request of which it could not be read whose it is, and whose response says it.

@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kOperationsField = 64;
 constexpr uint32_t kFirstColumnField = 65;
-constexpr uint32_t kProtocolField = 1, kNameField = 2;
+constexpr uint32_t kProtocolField = 1, kNameField = 2, kHostField = 3;
 constexpr size_t kColumnOverhead = 6 * 12;
 
 uint32_t Saturated(uint64_t value) { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); }
@@ -44,6 +44,7 @@ uint32_t L7Columns::IndexOf(const L7Row& row) {
   wire::PutTag(message, kProtocolField, wire::kVarint);
   wire::PutVarint(message, static_cast<uint64_t>(row.protocol));
   wire::PutString(message, kNameField, row.name);
+  if (!row.host.empty()) wire::PutString(message, kHostField, row.host);
   wire::PutBytes(operations_, kOperationsField, message.data(), message.size());
   return operation_count_++;
 }

@@ -219,9 +219,9 @@ void L7Reader::Add(const l7::LedgerRow& row, L7Rows& into) const {
     for (int i = 0; i < l7::kPerOctave; i++)
       if (octave.values[i] > 0) into.buckets.push_back({octave.first + i, octave.values[i]});
   }
-  into.rows.push_back({ledger_.Name(row.operation), row.operation, ledger_.ProtocolOf(row.operation),
-                       row.flags, row.status, row.count, row.request_bytes, row.response_bytes,
-                       row.first_byte_sum_us, row.last_byte_sum_us, first,
+  into.rows.push_back({ledger_.Name(row.operation), ledger_.Host(row.operation), row.operation,
+                       ledger_.ProtocolOf(row.operation), row.flags, row.status, row.count, row.request_bytes,
+                       row.response_bytes, row.first_byte_sum_us, row.last_byte_sum_us, first,
                        static_cast<uint32_t>(into.buckets.size()) - first});
 }
 

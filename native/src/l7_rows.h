@@ -12,6 +12,7 @@ namespace skybraid {
 // One operation with one status and flags.
 struct L7Row {
   std::string_view name;
+  std::string_view host;
   uint32_t operation;  // number of the name
   l7::Protocol protocol;
   uint8_t flags;
@@ -40,6 +41,8 @@ struct L7Rows {
 };
 
 // Bytes that a row takes in a batch if nobody else has its operation.
-inline size_t EncodedAtMost(const L7Row& row) { return 4 * 10 + 8 * row.buckets + row.name.size() + 16; }
+inline size_t EncodedAtMost(const L7Row& row) {
+  return 4 * 10 + 8 * row.buckets + row.name.size() + row.host.size() + 20;
+}
 
 }  // namespace skybraid

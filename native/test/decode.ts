@@ -18,8 +18,16 @@ export interface DecodedRecord {
 export interface DecodedSaid {
   readonly record: DecodedRecord
   readonly operation: string
+  readonly host: string
   readonly status: number
   readonly count: number
+  readonly isError: boolean
+  /** Its time says nothing: a stream, a push, a blocking command. */
+  readonly timeless: boolean
+  readonly firstByteSumUs: number
+  readonly lastByteSumUs: number
+  /** Times to the first byte: how many are in each bucket of the histogram. */
+  readonly buckets: ReadonlyMap<number, number>
 }
 
 export interface DecodedFrame {
@@ -80,16 +88,30 @@ function saidIn(
   columns: ReadonlyMap<string, readonly string[]>,
   records: readonly DecodedRecord[],
 ): DecodedSaid[] {
-  const operations = [...text.matchAll(/^operations {\n(?: {2}.*\n)*?}/gm)].map(
-    m => / name: "(.*)"/.exec(m[0])?.[1] ?? '',
-  )
-  const value = (column: string, row: number): number => Number(columns.get(column)?.[row] ?? 0)
-  return (columns.get('l7_count') ?? []).map((count, row) => ({
-    record: records[value('l7_record', row)]!,
-    operation: operations[value('l7_operation', row)]!,
-    status: value('l7_status', row) | 0,
-    count: Number(count),
+  const operations = [...text.matchAll(/^operations {\n(?: {2}.*\n)*?}/gm)].map(m => ({
+    operation: / name: "(.*)"/.exec(m[0])?.[1] ?? '',
+    host: / host: "(.*)"/.exec(m[0])?.[1] ?? '',
   }))
+  const value = (column: string, row: number): number => Number(columns.get(column)?.[row] ?? 0)
+  let bucket = 0
+  return (columns.get('l7_count') ?? []).map((count, row) => {
+    const first = bucket
+    bucket += value('l7_bucket_count', row)
+    const buckets = new Map<number, number>()
+    for (let i = first; i < bucket; i++)
+      buckets.set(value('l7_bucket_index', i) | 0, value('l7_bucket_value', i))
+    return {
+      record: records[value('l7_record', row)]!,
+      ...operations[value('l7_operation', row)]!,
+      status: value('l7_status', row) | 0,
+      count: Number(count),
+      isError: (value('l7_flags', row) & 1) !== 0,
+      timeless: (value('l7_flags', row) & 2) !== 0,
+      firstByteSumUs: value('l7_first_byte_sum_us', row),
+      lastByteSumUs: value('l7_last_byte_sum_us', row),
+      buckets,
+    }
+  })
 }
 
 export const speaksOf = (r: DecodedRecord): number => (r.at('kind') >>> 23) & 31

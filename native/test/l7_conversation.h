@@ -35,6 +35,7 @@ class Listener final : public Sink {
       if ((m.flags >> bit & 1) != 0) line += std::string(" ") + kNames[bit];
     }
     lines.push_back(line);
+    if (!m.host.empty()) line += " host " + std::string(m.host);
     line += " bytes " + std::to_string(m.bytes);
     line += " at " + std::to_string(m.first_ns) + ".." + std::to_string(m.last_ns);
     if (m.data != 0) line += " data " + std::to_string(m.data) + " of " + std::to_string(m.announced);

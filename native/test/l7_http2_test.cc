@@ -323,7 +323,7 @@ TEST("l7 http2: missing bytes within a conversation, and bytes that only look li
   }
   CheckLostPrefixes<Http2Parser>({Client(asked), Server(answered)});
   CheckMutations<Http2Parser>({Client(asked), Server(answered)}, 3000);
-  CHECK(sizeof(Http2Parser) <= 3072);
+  CHECK(sizeof(Http2Parser) <= 3328);
   CHECK(Classify(Side::kToServer, reinterpret_cast<const uint8_t*>(asked.data()), asked.size()) ==
         Verdict::kYes);
   CHECK(Classify(Side::kToClient, reinterpret_cast<const uint8_t*>(answered.data()), 20) == Verdict::kYes);

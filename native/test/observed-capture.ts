@@ -53,25 +53,32 @@ export function observeEachTest(options: Partial<OpenCaptureOptions> = {}): Obse
       return flushes
     },
     start(more = {}) {
-      const into = flushes
-      const capture = openCapture({
-        cgroupPath: groupNow().path,
-        flushMs: 100,
-        partitions: 4,
-        ringBytes: 1 << 20,
-        maxFlows: 10_000,
-        udp: true,
-        taskFiles: false,
-        reportMs: 200,
-        announceMs: 300_000,
-        onFlush: flush => into.push(flush),
-        ...options,
-        ...more,
-      })
+      const capture = observe(groupNow(), flushes, { ...options, ...more })
       captures.push(capture)
       return capture
     },
   }
+}
+
+/** Begins to observe a group; what is told goes to `flushes`. */
+export function observe(
+  group: ObservedGroup,
+  flushes: ArrayBuffer[],
+  options: Partial<OpenCaptureOptions> = {},
+): Capture {
+  return openCapture({
+    cgroupPath: group.path,
+    flushMs: 100,
+    partitions: 4,
+    ringBytes: 1 << 20,
+    maxFlows: 10_000,
+    udp: true,
+    taskFiles: false,
+    reportMs: 200,
+    announceMs: 300_000,
+    onFlush: flush => flushes.push(flush),
+    ...options,
+  })
 }
 
 /** What one end saw of what was said, added up by operation and status: `GET /a 200`. */

@@ -18,19 +18,22 @@ export class ObservedGroup {
   readonly name = `sbnat-${process.pid}-${Math.random().toString(36).slice(2, 8)}.service`
   readonly path = join(cgroup2Mount(), this.name)
   readonly #children: ChildProcess[] = []
+  readonly #enter: readonly string[]
 
-  constructor() {
+  /** `namespace`: of the network, where its programs run; otherwise they have this machine's. */
+  constructor(namespace?: string) {
     mkdirSync(this.path)
+    this.#enter = namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${namespace}`]
   }
 
   /** Starts a script in the group. It answers each line on stdin with a line of JSON on stdout. */
   run(script: string): (command: string) => Promise<unknown> {
-    const child = spawn(
-      'sh',
-      ['-c', `echo $$ > ${this.path}/cgroup.procs && exec "$0" -e "$1"`, process.execPath, script],
-      { stdio: ['pipe', 'pipe', 'inherit'] },
-    )
-    this.#children.push(child)
+    return this.converse(process.execPath, '-e', script)
+  }
+
+  /** The same of any program. */
+  converse(program: string, ...args: string[]): (command: string) => Promise<unknown> {
+    const child = this.#start('inherit', 'pipe', program, args)
     const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
     return async command => {
       child.stdin!.write(`${command}\n`)
@@ -42,12 +45,24 @@ export class ObservedGroup {
 
   /** Starts a program in the group. */
   spawn(program: string, ...args: string[]): ChildProcess {
+    return this.#start('pipe', 'ignore', program, args)
+  }
+
+  /** The same with an open input. */
+  open(program: string, ...args: string[]): ChildProcess {
+    return this.#start('pipe', 'pipe', program, args)
+  }
+
+  #start(
+    errors: 'pipe' | 'inherit',
+    input: 'pipe' | 'ignore',
+    program: string,
+    args: readonly string[],
+  ): ChildProcess {
     const child = spawn(
       'sh',
-      ['-c', `echo $$ > ${this.path}/cgroup.procs && exec "$@"`, 'sh', program, ...args],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
+      ['-c', `echo $$ > ${this.path}/cgroup.procs && exec "$@"`, 'sh', ...this.#enter, program, ...args],
+      { stdio: [input, 'pipe', errors] },
     )
     this.#children.push(child)
     return child

@@ -196,7 +196,7 @@ void Http1::OnLine(Side side, const char* line, size_t size, bool cut, uint64_t 
       }
       return OnFirstLine(side, line, size, cut, ns, sink);
     case State::kHeaders:
-      return size == 0 ? OnHeadEnd(side, ns, sink) : OnHeader(half, line, size);
+      return size == 0 ? OnHeadEnd(side, ns, sink) : OnHeader(side, line, size, cut);
     case State::kChunkSize:
       return OnChunkSize(side, line, size, sink);
     case State::kTrailer:
@@ -236,6 +236,9 @@ bool Http1::OnRequestLine(const char* line, size_t size, bool cut) {
   } else {
     AddRoute(target, cut, operation_);
   }
+  const std::string_view authority = AuthorityOf(target);
+  host_in_target_ = !authority.empty();
+  host_size_ = static_cast<uint8_t>(FoldHost(authority, host_));
   const uint32_t number = half_[Index(Side::kToServer)].number;
   Mark(heads_, number, method == "HEAD");
   Mark(connects_, number, method == "CONNECT");
@@ -250,9 +253,10 @@ bool Http1::OnStatusLine(const char* line, size_t size) {
   return half.status >= 100;
 }
 
-void Http1::OnHeader(Half& half, const char* line, size_t size) {
-  constexpr std::string_view kLength = "content-length", kCoding = "transfer-encoding";
+void Http1::OnHeader(Side side, const char* line, size_t size, bool cut) {
+  constexpr std::string_view kLength = "content-length", kCoding = "transfer-encoding", kHost = "host";
   constexpr std::string_view kType = "content-type", kEvents = "text/event-stream", kPrefer = "prefer";
+  Half& half = half_[Index(side)];
   const std::string_view text(line, size);
   if (IsNamed(text, kLength)) {
     half.has_length = ParseLength(Trim(text.substr(kLength.size() + 1)), half.left);
@@ -264,6 +268,9 @@ void Http1::OnHeader(Half& half, const char* line, size_t size) {
     half.timeless = half.timeless || EqualsFolded(type.substr(0, kEvents.size()), kEvents);
   } else if (IsNamed(text, kPrefer)) {
     half.timeless = half.timeless || text.find("wait=") != std::string_view::npos;
+  } else if (side == Side::kToServer && !host_in_target_ && !cut && IsNamed(text, kHost)) {
+    // The target's own host goes before the header's.
+    host_size_ = static_cast<uint8_t>(FoldHost(Trim(text.substr(kHost.size() + 1)), host_));
   }
 }
 
@@ -364,6 +371,7 @@ void Http1::Emit(Side side, uint8_t flags, uint64_t ns, Sink& sink) {
   message.last_ns = ns;
   if (asks && (flags & kBegins) != 0) {
     message.operation = operation_.view();
+    message.host = {host_, host_size_};
     // A tunnel lasts as long as its user likes.
     if ((connects_ & Bit(half.number)) != 0) message.flags |= kNoLatency;
   }

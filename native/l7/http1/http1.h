@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "../host.h"
 #include "../operation.h"
 #include "../parser.h"
 
@@ -57,7 +58,7 @@ class Http1 final : public Parser {
   void OnFirstLine(Side side, const char* line, size_t size, bool cut, uint64_t ns, Sink& sink);
   bool OnRequestLine(const char* line, size_t size, bool cut);
   bool OnStatusLine(const char* line, size_t size);
-  void OnHeader(Half& half, const char* line, size_t size);
+  void OnHeader(Side side, const char* line, size_t size, bool cut);
   void OnHeadEnd(Side side, uint64_t ns, Sink& sink);
   State AfterHead(Side side) const;
   bool TunnelBegins(const Half& response) const;
@@ -71,7 +72,10 @@ class Http1 final : public Parser {
 
   Half half_[2];
   OperationText operation_;  // of the request whose head is being read
-  uint64_t heads_ = 0;       // per open request, by number: HEAD, CONNECT
+  char host_[kMaxHost];
+  uint8_t host_size_ = 0;
+  bool host_in_target_ = false;
+  uint64_t heads_ = 0;  // per open request, by number: HEAD, CONNECT
   uint64_t connects_ = 0;
 };
 

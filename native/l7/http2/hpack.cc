@@ -24,6 +24,7 @@ uint8_t MethodIndex(std::string_view name) {
 
 Field FieldOf(std::string_view name) {
   if (name == ":path") return Field::kPath;
+  if (name == ":authority") return Field::kAuthority;
   if (name == ":method") return Field::kMethod;
   if (name == ":status") return Field::kStatus;
   if (name == "content-type") return Field::kContentType;
@@ -33,6 +34,7 @@ Field FieldOf(std::string_view name) {
 }
 
 Field StaticField(uint64_t index) {
+  if (index == 1) return Field::kAuthority;
   if (index == 2 || index == 3) return Field::kMethod;
   if (index == 4 || index == 5) return Field::kPath;
   if (index >= 8 && index <= 14) return Field::kStatus;
@@ -65,6 +67,18 @@ uint16_t Number(std::string_view text) {
 }
 
 }  // namespace
+
+size_t HostTable::Keep(std::string_view host) {
+  for (size_t i = 0; i < kHosts; i++) {
+    if (hosts[i].number != 0 && std::string_view(hosts[i].text, hosts[i].size) == host) return i;
+  }
+  if (++newest == 0) ++newest;
+  Host& place = hosts[newest % kHosts];
+  place.number = newest;
+  place.size = static_cast<uint8_t>(host.size());
+  memcpy(place.text, host.data(), host.size());
+  return newest % kHosts;
+}
 
 std::string_view MethodName(uint8_t method) { return kMethods[method < std::size(kMethods) ? method : 0]; }
 
@@ -177,8 +191,9 @@ bool HpackDecoder::StringBegins(bool is_name) {
 
 void HpackDecoder::Keep(uint8_t byte) {
   const bool is_path = state_ == State::kValue && field_ == Field::kPath;
-  char* const buffer = is_path ? block_.path : word_;
-  const size_t size = is_path ? sizeof block_.path : sizeof word_;
+  const bool is_host = state_ == State::kValue && field_ == Field::kAuthority && hosts_ != nullptr;
+  char* const buffer = is_path ? block_.path : is_host ? hosts_->authority : word_;
+  const size_t size = is_path ? sizeof block_.path : is_host ? sizeof hosts_->authority : sizeof word_;
   if (word_size_ < size)
     buffer[word_size_++] = static_cast<char>(byte);
   else
@@ -212,6 +227,7 @@ bool HpackDecoder::StringDone() {
 
 void HpackDecoder::LiteralDone() {
   if (field_ == Field::kPath) return PathDone();
+  if (field_ == Field::kAuthority) return AuthorityDone();
   Entry entry{field_, 0, kNoNumber};
   const std::string_view word(word_, std::min<size_t>(word_size_, sizeof word_));
   switch (field_) {
@@ -229,6 +245,7 @@ void HpackDecoder::LiteralDone() {
       entry.value = word.find("wait=") != std::string_view::npos;
       break;
     case Field::kPath:
+    case Field::kAuthority:
     case Field::kOther:
     case Field::kUnknown:
       break;
@@ -249,6 +266,20 @@ void HpackDecoder::PathDone() {
   const bool kept = !too_long_ && query > 0 && text_size_ > 0;
   Insert(kept ? Entry{Field::kPath, static_cast<uint8_t>(query), Store(path.substr(0, query))}
               : Entry{Field::kUnknown, 0, 0});
+}
+
+void HpackDecoder::AuthorityDone() {
+  Entry entry{Field::kOther, 0, 0};
+  char host[kMaxHost];
+  if (hosts_ != nullptr && !too_long_) {
+    const size_t size = FoldHost({hosts_->authority, word_size_}, host);
+    if (size > 0) {
+      entry = {Field::kAuthority, static_cast<uint8_t>(hosts_->Keep({host, size})), 0};
+      entry.value = hosts_->hosts[entry.size].number;
+    }
+  }
+  Use(entry);
+  if (insert_) Insert(entry);
 }
 
 uint16_t HpackDecoder::Store(std::string_view path) {
@@ -310,6 +341,10 @@ void HpackDecoder::Use(const Entry& entry) {
       return;
     case Field::kPrefer:
       block_.waits = block_.waits || entry.value == 1;
+      return;
+    case Field::kAuthority:
+      if (hosts_ != nullptr && entry.value != 0 && hosts_->hosts[entry.size].number == entry.value)
+        block_.host = {hosts_->hosts[entry.size].text, hosts_->hosts[entry.size].size};
       return;
     case Field::kPath: {
       if (entry.size != 0 && static_cast<uint16_t>(text_end_ - entry.value) > text_size_) {

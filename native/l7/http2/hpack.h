@@ -10,9 +10,21 @@
 #include <cstdint>
 #include <string_view>
 
+#include "../host.h"
+
 namespace skybraid::l7::http2 {
 
-enum class Field : uint8_t { kUnknown, kOther, kMethod, kPath, kStatus, kContentType, kGrpcStatus, kPrefer };
+enum class Field : uint8_t {
+  kUnknown,
+  kOther,
+  kMethod,
+  kPath,
+  kAuthority,
+  kStatus,
+  kContentType,
+  kGrpcStatus,
+  kPrefer
+};
 
 // What a block says.
 struct HeaderBlock {
@@ -29,6 +41,24 @@ struct HeaderBlock {
   uint32_t grpc_status = 0;
   uint16_t path_size = 0;
   char path[kMaxPath];
+  std::string_view host;  // until the next block begins
+};
+
+// The hosts that were named last, folded. A connection has one or two; which is meant is told by number, so
+// that a host that was overwritten is not known and never another.
+struct HostTable {
+  static constexpr size_t kHosts = 4;
+  struct Host {
+    uint16_t number = 0;  // 0: none
+    uint8_t size = 0;
+    char text[kMaxHost];
+  };
+  Host hosts[kHosts];
+  uint16_t newest = 0;
+  char authority[128];  // that is being read
+
+  // Where a host is kept.
+  size_t Keep(std::string_view host);
 };
 
 std::string_view MethodName(uint8_t method);
@@ -37,7 +67,9 @@ class HpackDecoder {
  public:
   // `text` keeps the paths of the table, the oldest are overwritten; its size is a power of two, or 0: no
   // paths.
-  HpackDecoder(char* text, uint16_t text_size) : text_(text), text_size_(text_size) {}
+  // `hosts`: nullptr: none.
+  HpackDecoder(char* text, uint16_t text_size, HostTable* hosts)
+      : text_(text), text_size_(text_size), hosts_(hosts) {}
   // More of the block that is open. False: not HPACK; the block is void and the table forgotten.
   bool Eat(const uint8_t* bytes, size_t size);
   // The block is complete; false if it ends within a field.
@@ -51,7 +83,7 @@ class HpackDecoder {
   enum class Next : uint8_t { kIndexed, kNameIndex, kTableSize, kNameLength, kValueLength };
   struct Entry {
     Field field;
-    uint8_t size;    // of a path
+    uint8_t size;    // of a path; of a host, which one it is
     uint16_t value;  // number, or where the path is
   };
 
@@ -65,6 +97,7 @@ class HpackDecoder {
   bool StringDone();
   void LiteralDone();
   void PathDone();
+  void AuthorityDone();
   void Use(const Entry& entry);
   Entry Lookup(uint64_t index) const;
   void Insert(const Entry& entry);
@@ -92,6 +125,7 @@ class HpackDecoder {
   Entry entries_[kEntries];
   char* text_;
   uint16_t text_size_;
+  HostTable* hosts_;
 };
 
 }  // namespace skybraid::l7::http2

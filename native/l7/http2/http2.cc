@@ -302,6 +302,7 @@ void Http2Parser::Request(const Direction& d, uint64_t ns, Sink& sink) {
       operation.Add(method.empty() ? "{method}" : method);
       operation.Add(' ');
       AddRoute(path, block.path_cut, operation);
+      message.host = block.host;
     }
   }
   message.operation = operation.view();

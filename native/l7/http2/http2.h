@@ -17,7 +17,7 @@ Verdict Classify(Side side, const uint8_t* bytes, size_t size);
 
 class Http2Parser final : public Parser {
  public:
-  Http2Parser() : directions_{Direction(paths_, sizeof paths_), Direction(nullptr, 0)} {}
+  Http2Parser() : directions_{Direction(paths_, sizeof paths_, &hosts_), Direction(nullptr, 0, nullptr)} {}
   Http2Parser(const Http2Parser&) = delete;
   Http2Parser& operator=(const Http2Parser&) = delete;
   void Eat(Side side, const uint8_t* bytes, size_t size, uint64_t ns, Sink& sink) override;
@@ -30,7 +30,7 @@ class Http2Parser final : public Parser {
   enum class State : uint8_t { kPreface, kFrame, kPadLength, kPriority, kBlock, kCode, kRest };
 
   struct Direction {
-    Direction(char* text, uint16_t size) : hpack(text, size) {}
+    Direction(char* text, uint16_t size, HostTable* hosts) : hpack(text, size, hosts) {}
     State state = State::kPreface;
     bool resync = false;
     bool in_block = false;  // between HEADERS and the end of its CONTINUATIONs
@@ -64,6 +64,7 @@ class Http2Parser final : public Parser {
   void Wrong(Side side, Sink& sink);
 
   char paths_[1024];
+  HostTable hosts_;
   Direction directions_[2];
 };
 
