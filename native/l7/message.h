@@ -39,6 +39,7 @@ struct Message {
   // known.
   uint32_t data = 0;
   uint32_t announced = 0;
+  bool broken = false;    // a response that was broken off, perhaps after its end
   uint64_t key = 0;       // a response answers the oldest open request of its key
   uint64_t bytes = 0;     // of this part
   uint64_t first_ns = 0;  // arrival of the first and last byte of this part

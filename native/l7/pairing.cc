@@ -167,7 +167,7 @@ void Pairing::Response(const Message& message) {
     if ((message.flags & kEnds) == 0) return;
     if (beyond_ > 0)
       --beyond_;
-    else
+    else if (!message.broken)  // otherwise its request had been answered
       ++counters_.unpaired;
     return;
   }

@@ -361,6 +361,26 @@ TEST("l7 http2: a hundred streams at once, answered in any order, also after a g
   CHECK_EQ(counters.gaps, 1u);
 }
 
+TEST("l7 http2: what comes of a stream after it was broken off answers nobody, and nothing is missing") {
+  Ledger ledger;
+  PairingCounters counters;
+  Pairing pairing(Protocol::kHttp2, ledger, counters);
+  Http2Parser parser;
+  const auto eat = [&](Side side, const std::string& s) {
+    parser.Eat(side, reinterpret_cast<const uint8_t*>(s.data()), s.size(), 1000, pairing);
+  };
+  Encoder client, server;
+  const std::string cancel(kCancel, 4);
+  eat(Side::kToServer, kHello + Frame(1, 5, 1, client.Block(Get("/a"))) + Frame(3, 0, 1, cancel) +
+                           Frame(1, 5, 3, client.Block(Get("/b"))));
+  // The server had begun to answer; and it breaks off what it has answered.
+  eat(Side::kToClient, kServerHello + Frame(1, 4, 1, server.Block({{":status", "200"}})) +
+                           Frame(0, 1, 1, "body") + Frame(1, 5, 3, server.Block({{":status", "200"}})) +
+                           Frame(3, 0, 3, cancel));
+  CHECK_EQ(pairing.OpenRequests(), 0u);
+  CHECK_EQ(counters.unpaired, 0u);
+}
+
 TEST("l7 http2: is found in the middle of a connection by the headers of a stream") {
   Encoder client, server;
   client.Block(Get("/a"));

@@ -78,7 +78,7 @@ describe.skipIf(missing !== '')(`what is said over HTTP ${missing}`, () => {
 
   it('is counted by status at both ends as the server’s own log has it', { timeout: 60_000 }, async () => {
     for (let connection = 0; connection < 5; connection++) await ask(40, '/1k')
-    await ask(30, '/users/12345')
+    await ask(30, '/users/12345', ['-H', `Host: Shop.Example:${port}`])
     await ask(20, `/shop?token=${secrets.query}`, [
       ...['-H', `Authorization: Bearer ${secrets.header}`, '-b', `session=${secrets.cookie}`],
       ...['-u', `alice:${secrets.password}`, '-d', `card=${secrets.body}`],
@@ -96,8 +96,13 @@ describe.skipIf(missing !== '')(`what is said over HTTP ${missing}`, () => {
         timeout: 15_000,
         interval: 200,
       })
-    const names = (await operations()).operations.map(({ operation }) => operation).sort()
-    expect(names).toEqual(['GET /users/{id}', 'GET /{id}', 'POST /shop'])
+    const names = (await operations()).operations.map(({ operation, host }) => `${operation} of ${host}`)
+    // an address is no host
+    expect(names.sort()).toEqual([
+      'GET /users/{id} of shop.example',
+      'GET /{id} of undefined',
+      'POST /shop of undefined',
+    ])
   })
 
   it('takes the network’s time between its ends, which is what differs between the views', async () => {

@@ -243,6 +243,7 @@ void Http2Parser::FrameEnds(Side side, uint64_t ns, Sink& sink) {
   d.have = 0;
   if (d.type == kReset) return Reset(d, ns, sink);
   if (d.type == kData) {
+    if (IsBroken(side, d.stream)) return;
     Message message;
     message.kind = side == Side::kToServer ? Message::Kind::kRequest : Message::Kind::kResponse;
     message.flags = (d.flags & kEndStream) != 0 ? kEnds : 0;
@@ -315,6 +316,7 @@ void Http2Parser::Request(const Direction& d, uint64_t ns, Sink& sink) {
 
 void Http2Parser::Response(const Direction& d, uint64_t ns, Sink& sink) {
   const HeaderBlock& block = d.hpack.block();
+  if (IsBroken(Side::kToClient, d.stream)) return;
   if (d.block_good && block.has_status && block.status < 200) return;  // there will be another
   Message message;
   message.kind = Message::Kind::kResponse;
@@ -336,6 +338,11 @@ void Http2Parser::Response(const Direction& d, uint64_t ns, Sink& sink) {
   sink.Emit(message);
 }
 
+bool Http2Parser::IsBroken(Side side, uint32_t stream) const {
+  return side == Side::kToClient &&
+         std::find(std::begin(broken_), std::end(broken_), stream) != std::end(broken_);
+}
+
 void Http2Parser::Reset(const Direction& d, uint64_t ns, Sink& sink) {
   // How long a client that gives up has waited says nothing of the server.
   const bool by_client = &d == &directions_[Index(Side::kToServer)];
@@ -343,6 +350,8 @@ void Http2Parser::Reset(const Direction& d, uint64_t ns, Sink& sink) {
   Message message;
   message.kind = Message::Kind::kResponse;
   message.flags = static_cast<uint8_t>(kEnds | (by_client ? kNoLatency : 0));
+  message.broken = true;
+  broken_[next_broken_++ % std::size(broken_)] = d.stream;
   message.grpc_status = GrpcOfReset(d.code);
   message.key = d.stream;
   message.bytes = d.bytes;

@@ -58,6 +58,7 @@ class Http2Parser final : public Parser {
   void Request(const Direction& d, uint64_t ns, Sink& sink);
   void Response(const Direction& d, uint64_t ns, Sink& sink);
   void Reset(const Direction& d, uint64_t ns, Sink& sink);
+  bool IsBroken(Side side, uint32_t stream) const;
   void AfterPad(Direction& d);
   static void KeepPrefix(Direction& d, const uint8_t* bytes, size_t size);
   static void Measure(const Direction& d, Message& message);
@@ -65,6 +66,9 @@ class Http2Parser final : public Parser {
 
   char paths_[1024];
   HostTable hosts_;
+  // Streams that were broken off last: what the server had sent by then still comes.
+  uint32_t broken_[16]{};
+  uint8_t next_broken_ = 0;
   Direction directions_[2];
 };
 
