@@ -1,3 +1,4 @@
+import { grpcCodes } from '../otlp/grpc-codes.ts'
 import { type PartialSuccess, readPartialSuccess } from './partial-success.ts'
 
 /**
@@ -48,26 +49,6 @@ export function answerOfHttp(
   return { outcome: 'refused', why }
 }
 
-const grpcNames = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-]
-
 /** `hasDetails`: it says more than a code and a text, as one does that is to be asked again later. */
 export function answerOfGrpc(
   code: number,
@@ -76,7 +57,7 @@ export function answerOfGrpc(
   response: Uint8Array,
 ): OtlpAnswer {
   if (code === 0) return taken(response)
-  const name = grpcNames[code] ?? String(code)
+  const name = grpcCodes[code] ?? String(code)
   const why = `the receiver answers ${name}${message === '' ? '' : `: ${message}`}`
   if (name === 'UNAVAILABLE' || (name === 'RESOURCE_EXHAUSTED' && hasDetails)) return again(why)
   if (['UNAUTHENTICATED', 'PERMISSION_DENIED', 'UNIMPLEMENTED'].includes(name)) return again(why, true)

@@ -1,5 +1,6 @@
 import { l7ProtocolName } from '../../topology/said-rows.ts'
 import type { Attributes } from './attribute-bytes.ts'
+import { grpcCodes } from './grpc-codes.ts'
 
 /** What one end saw of one operation with one outcome. */
 export interface OperationSeen {
@@ -22,25 +23,6 @@ export interface OperationNames {
 
 const ownDuration = 'skybraid.operation.duration'
 const dnsCodes = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
-const grpcCodes = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-]
 const httpMethods = new Set([
   'GET',
   'HEAD',
