@@ -66,11 +66,14 @@ export class Stage {
     return this.names.edges(await this.product.topology())
   }
 
-  /** Waits until the edges on these ports are exactly the expected ones; reports the difference otherwise. */
+  /**
+   * Waits until the edges on these ports are exactly the expected ones; reports the difference otherwise. What moves
+   * after the first reading of an open flow is reported after ten seconds (--report).
+   */
   async expectEdges(
     ports: readonly number[],
     expected: readonly ExpectedEdge[],
-    timeoutMs = 8_000,
+    timeoutMs = 20_000,
   ): Promise<void> {
     await vi.waitFor(
       async () =>

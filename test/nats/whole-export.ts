@@ -145,5 +145,5 @@ export function expectExported(seen: ExportedFigures, { all, certain }: WholeExp
     const least = key.includes(` @ ${lateClient}`) && confirmed !== most ? 0 : confirmed
     if (shown < least || shown > most) wrong[key] = [least, shown, most]
   }
-  expect(wrong, 'least, shown, most').toEqual({})
+  expect(wrong, `least, shown, most: ${JSON.stringify(wrong).slice(0, 2_000)}`).toEqual({})
 }
