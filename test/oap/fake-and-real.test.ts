@@ -9,6 +9,10 @@ import {
   type OapInterval,
 } from '../../packages/aggregator/src/export/oap/interval/access-log.ts'
 import type { EndName } from '../../packages/aggregator/src/export/oap/interval/end-name.ts'
+import {
+  type FramedMessages,
+  frameBytes,
+} from '../../packages/aggregator/src/export/oap/interval/framed-messages.ts'
 import type { HttpRequests } from '../../packages/aggregator/src/export/oap/interval/http-requests.ts'
 import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.testing.ts'
 import {
@@ -127,6 +131,19 @@ function intervals(minute: number): OapInterval[] {
   ]
 }
 
+/** One message, of a field that nobody knows and so long, which `encodeInterval` never makes. */
+function messageOf(length: number): FramedMessages {
+  const bytes = new Uint8Array(frameBytes + length)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(1, length)
+  const headBytes = 6
+  bytes.set([(15 << 3) | 2], frameBytes)
+  // its length in five groups of seven bits
+  for (let i = 0; i < 5; i++)
+    bytes[frameBytes + 1 + i] = (((length - headBytes) >>> (7 * i)) & 127) | (i < 4 ? 128 : 0)
+  return { bytes, messages: 1 }
+}
+
 /** Metrics that the list of docs/oap-metrics.md calls fed, of the version that is run here. */
 function fedMetrics(): string[] {
   const list = readFileSync(new URL('../../docs/oap-metrics.md', import.meta.url), 'utf8')
@@ -234,6 +251,17 @@ describe.skipIf(missing !== '')(`the fake OAP and the real one ${missing}`, () =
     expect(encodeLimits.readPackets).toBeLessThan(5e9)
     const filled = new Set(wanted.map(([key]) => key.split(' @ ')[0]!))
     expect(fedMetrics().filter(name => !filled.has(name))).toEqual([])
+  })
+
+  it('cut a stream at a message that is too long, which is no sign of trouble that passes', async () => {
+    const longest = 50 * 1024 * 1024
+    for (const address of [real.address, fake.address]) {
+      const connection = createOapConnection(address, optionsOf([]))
+      expect((await connection.send([messageOf(longest)])).code).toBe(OapCode.ok)
+      expect((await connection.send([messageOf(longest + 1)])).code).toBe(OapCode.cancelled)
+      expect((await connection.probe()).code).toBe(OapCode.ok)
+      connection.close()
+    }
   })
 
   it('are told from one without a receiver, and from nobody, before anything is sent', async () => {

@@ -26,6 +26,8 @@ export interface FakeOapOptions {
   /** Takes OpenTelemetry metrics, as where that module is on, which it is not by default. */
   readonly hasMetrics?: boolean
   readonly tls?: FakeOapTls
+  /** Ends a stream at a longer message; as long as the real one of the tests takes them by default. */
+  readonly maxMessageBytes?: number
   /** Reads nothing of what it is sent: only the speed of the sender counts. */
   readonly countOnly?: boolean
 }
@@ -57,7 +59,8 @@ export class FakeOap {
   /** Takes no message while it is set, as a stopped process. */
   isPaused = false
   readonly #options: FakeOapOptions
-  readonly #server = new Server()
+  // of messages that are too long the library would say something else than a real one does
+  readonly #server = new Server({ 'grpc.max_receive_message_length': -1 })
   #port = 0
 
   private constructor(options: FakeOapOptions) {
@@ -138,7 +141,7 @@ export class FakeOap {
   }
 
   #collect(call: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>): void {
-    const { token, countOnly } = this.#options
+    const { token, countOnly, maxMessageBytes = 50 * 1024 * 1024 } = this.#options
     if (token !== undefined && call.metadata.get('authentication')[0] !== token) {
       done({ code: status.PERMISSION_DENIED, details: 'Authentication failed' })
       return
@@ -146,6 +149,11 @@ export class FakeOap {
     const take = countOnly ? () => undefined : this.model.stream()
     let own = 0
     call.on('data', (bytes: Buffer) => {
+      if (bytes.length > maxMessageBytes) {
+        call.removeAllListeners('data')
+        done({ code: status.CANCELLED, details: 'Call cancelled' })
+        return
+      }
       own++
       this.messages++
       if (!countOnly) take(decodeAccessLog(bytes) as AccessLog)

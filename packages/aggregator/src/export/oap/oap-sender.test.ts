@@ -167,6 +167,16 @@ describe('sender', () => {
     expect(sender.counts.refused).toEqual({ no_name: 7 })
   })
 
+  it('calls it a bug where OAP cuts the stream at a message that is too long, and sends it once', async () => {
+    const fake = await fakeOap({ maxMessageBytes: 20 })
+    const { sender, queue, push, waits } = sendTo([fake.address])
+    push(3)
+    await vi.waitFor(() => expect(waits).toEqual([[1, 'brief']]), patience)
+    expect(sender.state().lastError).toMatch(/too large; this is a bug: Call cancelled/)
+    expect(sender.counts).toMatchObject({ intervals: 0, unknownIntervals: 1, unknownLogs: 3 })
+    expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
+  })
+
   it('counts an interval that was refused altogether as refused, not as sent', async () => {
     const fake = await fakeOap()
     const { sender, push } = sendTo([fake.address])
