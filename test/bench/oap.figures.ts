@@ -12,18 +12,12 @@ import { createIntervalQueue } from '../../packages/aggregator/src/export/oap/in
 import { packPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.testing.ts'
 import { createPairBook, type PairBook } from '../../packages/aggregator/src/export/oap/interval/pair-book.ts'
 import { createOapConnection, OapCode } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
-import { startOapExporter } from '../../packages/aggregator/src/export/oap/oap-exporter.ts'
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
-import { startTaking } from '../../packages/aggregator/src/export/take-exports.ts'
 import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
 import { Counter } from '../../packages/aggregator/src/topology/counters.ts'
 import { createTopology } from '../../packages/aggregator/src/topology/topology.ts'
-import { createConsole } from '../../packages/cli/src/console.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
-import { Oap } from '../oap/oap.ts'
-import { oapObstacle } from '../oap/oap-jars.ts'
-import { OapReader, oapEntity } from '../oap/oap-reader.ts'
-import type { Figure, Measurement, Skipped } from './figure.ts'
+import type { Figure, Measurement } from './figure.ts'
 
 const edges = 20_000
 const services = 2_000
@@ -34,7 +28,6 @@ const cpuName = 'OAP: processor time of the export per 1,000 edges and minute, u
 const rateName = 'OAP: messages to one that takes everything'
 const packName = 'OAP: connections in one message'
 const memoryName = 'OAP: memory while it is away for 15 min, 20,000 edges'
-const visibleName = 'OAP: from the event to GraphQL of a real one'
 
 function optionsOf(args: readonly string[]): OapConfig {
   const loaded = loadConfig(oapConfigSchema, { args, env: {} })
@@ -213,83 +206,8 @@ function measureMemory(): Figure[] {
   ]
 }
 
-async function measureVisible(): Promise<(Figure | Skipped)[]> {
-  const obstacle = oapObstacle()
-  if (obstacle !== undefined) return [{ name: visibleName, skipped: obstacle }]
-  const oap = await Oap.start()
-  const world = createWorld()
-  const exporter = startOapExporter({
-    config: optionsOf(['--oap', oap.address]),
-    node: 'node',
-    figures: { leftOut: () => world.pairs.counts, foldedNames: () => 0 },
-    log: createConsole({ write: () => undefined }, 'silent').log,
-    nowMs: Date.now,
-    random: Math.random,
-    write: () => undefined,
-  })
-  const source = {
-    mark: () => undefined,
-    take: async () => ({
-      minutes: world.pairs.drain(Date.now()).map(each => ({ ...each, requests: [], figures: [] })),
-      settled: () => undefined,
-    }),
-    flush: async () => undefined,
-  }
-  const taking = startTaking(
-    source,
-    [exporter],
-    createConsole({ write: () => undefined }, 'silent').log,
-    Date.now,
-  )
-  try {
-    const times: number[] = []
-    for (let event = 0; event < 8; event++) {
-      // at another moment of the interval each time
-      await new Promise(go => setTimeout(go, 1_300 * event))
-      times.push(await timeToSee(oap, world.pairs, event))
-    }
-    times.sort((a, b) => a - b)
-    return [
-      {
-        name: visibleName,
-        value: times.at(-1)!,
-        unit: 's',
-        reach: '<= 20',
-        method: `bytes of a new pair of services until the metric of the caller shows them, OAP's persistence period 5 s; slowest of ${times.length}`,
-        spread: [times[0]!, times.at(-1)!],
-      },
-    ]
-  } finally {
-    await taking.close()
-    await oap.stop()
-  }
-}
-
-/** An event between two programs of the world that no earlier one was between. */
-async function timeToSee(oap: Oap, pairs: PairBook, event: number): Promise<number> {
-  const nowMinute = Math.floor(Date.now() / 60_000)
-  const delta = new Float64Array(17)
-  delta[3] = 1_000
-  const begun = performance.now()
-  pairs.add(
-    { client: 2 * event, server: 2 * event + 1, protocol: 1, dialled: 2 * event + 1, dialledPort: 80 },
-    nowMinute,
-    delta,
-  )
-  const name = `program-${2 * event}.unit-${2 * event}.service`
-  const reader = new OapReader(oap)
-  for (;;) {
-    const series = await reader.series(oapEntity(name), nowMinute - 1, nowMinute + 1)
-    if ([...series.keys()].some(key => key.includes('write_package_size')))
-      return (performance.now() - begun) / 1000
-    if (performance.now() - begun > 120_000) throw new Error(`${name} does not show`)
-    await new Promise(go => setTimeout(go, 200))
-  }
-}
-
 export const measurements: readonly Measurement[] = [
   { names: [cpuName, rateName], measure: measureExport },
   { names: [packName], measure: measurePacking },
   { names: [memoryName], measure: measureMemory },
-  { names: [visibleName], measure: measureVisible },
 ]
