@@ -48,6 +48,13 @@ describe('preflight of an OAP', () => {
     expect(fake).toMatchObject({ messages: 0, emptyStreams: 1 })
   })
 
+  it('asks each OAP for its own version', async () => {
+    // where nobody answers queries
+    const { out } = await preflight('--oap', '127.0.0.9:1', '--oap', '127.0.0.8:1')
+    for (const host of ['127.0.0.9', '127.0.0.8'])
+      expect(out).toContain(`OAP ${host}:1: which version it is cannot be told, because ${host}:12800 does`)
+  })
+
   it('says what is missing: the receiver, the rules, the version', async () => {
     const fake = await FakeOap.start({ hasReceiver: false })
     closers.push(() => fake.stop())

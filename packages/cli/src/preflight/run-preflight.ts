@@ -21,7 +21,7 @@ Nothing is started, and nothing is sent.`,
     ...oap,
     'oap-query': {
       type: 'address',
-      description: 'Where OAP answers queries, for its version; without it port 12800 of the first --oap',
+      description: 'Where OAP answers queries, for its version; without it port 12800 of each --oap',
       env: 'SKYBRAID_OAP_QUERY',
     },
   }),
@@ -38,11 +38,7 @@ export async function runPreflight(args: readonly string[], around: Surroundings
   let isMissing = false
   try {
     for (const address of config.oap) {
-      const { found, missing } = await checkOap(
-        address,
-        config,
-        config.oapQuery ?? queryPortOf(config.oap[0]),
-      )
+      const { found, missing } = await checkOap(address, config, config.oapQuery ?? queryPortOf(address))
       for (const sentence of found) print(around.stdout, `OAP ${address}: ${sentence}.\n`)
       complain(
         around,
