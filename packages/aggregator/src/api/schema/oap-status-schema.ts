@@ -40,7 +40,7 @@ export const oapStatusSchema = Type.Object(
       },
       strict,
     ),
-    leftOut: { ...byReason, description: 'seen, but not for OAP, by reason, in connections' },
+    leftOut: { ...byReason, description: 'seen, but not for OAP, by reason, in connections and requests' },
     http: Type.Object(
       {
         seen: Type.Integer(),

@@ -37,6 +37,15 @@ describe('names of ends where there is Kubernetes', () => {
     ])
   })
 
+  it('have the attributes of a pod as it is by now: it may have moved', () => {
+    const propertiesOf = (id: number, ms: number) =>
+      Object.fromEntries(names.nameOf(id, ms)!.properties) as { node?: string }
+    expect(propertiesOf(shop.process('api-0', nodeA), atMs).node).toBe('node-a')
+    shop.pod({ name: 'api-0', node: nodeB, address: '10.1.1.99', workload: 'api' })
+    const moved = shop.process('api-0', nodeB)
+    expect(propertiesOf(moved, atMs + 120_000).node).toBe('node-b')
+  })
+
   it('of pods that nobody reported for are found by their addresses', () => {
     expect(called(shop.address('10.1.1.10', nodeA, atMs))).toEqual(['web.shop', 'web-1'])
     expect(called(shop.address('10.1.0.30', nodeB, atMs))).toEqual(['batch.shop', 'batch-0'])

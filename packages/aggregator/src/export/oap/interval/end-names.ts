@@ -27,6 +27,8 @@ export interface EndNamesOptions {
   readonly maxOutsideNames?: number
 }
 
+type Renewed = Omit<EndName, 'properties'> & { properties: EndName['properties'] }
+
 const nothing: EndName['properties'] = []
 const forgetOutsideMs = 60 * 60_000
 
@@ -42,33 +44,40 @@ export function createEndNames(options: EndNamesOptions): EndNames {
   const known = new LRUCache<EntityId, EndName>({ max: 65_536 })
   /** By who answered and what was dialled. */
   const knownDialled = new LRUCache<string, EndName>({ max: 65_536 })
-  /** One object per name, whatever entities have it. */
-  const named = new LRUCache<string, EndName>({ max: 65_536 })
+  /** One object per name, whatever entities have it; its properties are those that were known last. */
+  const named = new LRUCache<string, { readonly end: Renewed; asOfMs: number }>({ max: 65_536 })
   const outside = new Map<string, number>()
   let revision = -1
   let knownMinute = -1
   let folded = 0
 
-  function intern(service: string, pod: string, properties: EndName['properties']): EndName {
+  function intern(service: string, pod: string, properties: EndName['properties'], atMs: number): EndName {
     const key = `${service}\n${pod}`
     const kept = named.get(key)
-    if (kept !== undefined) return kept
-    const name = { service, pod, properties }
-    named.set(key, name)
-    return name
+    if (kept === undefined) {
+      const end = { service, pod, properties }
+      named.set(key, { end, asOfMs: atMs })
+      return end
+    }
+    if (atMs >= kept.asOfMs) {
+      kept.end.properties = properties
+      kept.asOfMs = atMs
+    }
+    return kept.end
   }
 
-  function inside({ service, pod, properties }: UnfitEnd): EndName {
+  function inside({ service, pod, properties }: UnfitEnd, atMs: number): EndName {
     const own = isAddress(service) ? `node-${service}` : service
     return intern(
       prefix + fitName(own, nameLimits.service - prefix.length),
       isAddress(pod) ? `node-${pod}` : fitName(pod, nameLimits.pod),
       properties,
+      atMs,
     )
   }
 
   function outsideNamed(name: string, atMs: number): EndName {
-    const external = intern(externalService, '', nothing)
+    const external = intern(externalService, '', nothing, atMs)
     if (name === '' || name.trim() !== name || isAddress(name) || name === 'Unknown') return external
     if (!outside.has(name) && outside.size >= maxOutsideNames) {
       for (const [other, seenMs] of outside) if (atMs - seenMs > forgetOutsideMs) outside.delete(other)
@@ -78,15 +87,15 @@ export function createEndNames(options: EndNamesOptions): EndNames {
       }
     }
     outside.set(name, atMs)
-    return intern(fitName(name, nameLimits.service), '', nothing)
+    return intern(fitName(name, nameLimits.service), '', nothing, atMs)
   }
 
   function find(id: EntityId, entity: Entity, atMs: number): EndName {
     const identity = index.identity(id, atMs)
-    if (identity !== undefined) return inside(endOfIdentity(identity))
-    if (entity.kind === 'process') return inside(endOfProcess(entity))
+    if (identity !== undefined) return inside(endOfIdentity(identity), atMs)
+    if (entity.kind === 'process') return inside(endOfProcess(entity), atMs)
     const group = index.group(id, 'process', atMs)
-    if (group.kind === 'host') return inside({ service: group.name, pod: '', properties: nothing })
+    if (group.kind === 'host') return inside({ service: group.name, pod: '', properties: nothing }, atMs)
     return outsideNamed(group.foundBy === 'address' ? '' : group.name, atMs)
   }
 
@@ -111,9 +120,9 @@ export function createEndNames(options: EndNamesOptions): EndNames {
   }
 
   /** The service that was dialled counts for more than the one that its backend stands behind by itself. */
-  function behind(service: KubeIdentity, own: EndName): EndName {
+  function behind(service: KubeIdentity, own: EndName, atMs: number): EndName {
     const { service: name } = endOfIdentity(service)
-    return inside({ service: name, pod: own.pod, properties: own.properties })
+    return inside({ service: name, pod: own.pod, properties: own.properties }, atMs)
   }
 
   return {
@@ -125,7 +134,7 @@ export function createEndNames(options: EndNamesOptions): EndNames {
       const kept = knownDialled.get(key)
       if (kept !== undefined) return kept
       const service = index.dialled(dialled, port, atMs)
-      const name = service === undefined ? own : behind(service, own)
+      const name = service === undefined ? own : behind(service, own, atMs)
       knownDialled.set(key, name)
       return name
     },

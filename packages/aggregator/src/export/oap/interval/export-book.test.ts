@@ -96,6 +96,30 @@ describe('operations of application protocols', () => {
       [233, 2],
     ])
   })
+
+  it('of a service with itself take nothing of the budget, and are counted as the rest of it is', () => {
+    const book = createExportBook({ names, withFigures: true })
+    const other = shop.process('api-1', 'node-b')
+    book.addOperation({ ...edge, client: other }, minute, operation({ count: 900 }))
+    const [taken] = book.drain(nowMs)
+    expect(taken!.requests).toEqual([])
+    expect(book.counts.sameService).toBe(900)
+    // OpenTelemetry has a place for it
+    expect(taken!.figures).toHaveLength(1)
+  })
+
+  it('of pairs beyond the limit are left out with the pair, and counted', () => {
+    const book = createExportBook({ names, maxPairs: 1 })
+    const kubelet = shop.nodeProcess('kubelet', 'node-b')
+    const outside = { ...edge, client: kubelet }
+    for (const of of [edge, outside, edge]) book.addOperation(of, minute, operation({ count: 7 }))
+    const [taken] = book.drain(nowMs)
+    expect(taken!.requests.map(({ remote }) => remote.service)).toEqual(['web.shop', 'web.shop'])
+    expect(book.counts.tooManyPairs).toBe(7)
+    // the next interval has room for the other
+    book.addOperation(outside, minute, operation({ count: 7 }))
+    expect(book.drain(nowMs)[0]!.requests).toHaveLength(1)
+  })
 })
 
 describe('what was said on edges', () => {

@@ -23,6 +23,8 @@ export interface ExportBookOptions {
   readonly counts?: PairCounts
   /** Figures that the access log has no place for are wanted, too. */
   readonly withFigures?: boolean
+  /** Pairs of a client and a server per interval, at most. */
+  readonly maxPairs?: number
 }
 
 /** What of a partition goes to OAP, from wherever in the aggregator it is booked. */
@@ -62,7 +64,7 @@ export function createExportBook(options: ExportBookOptions): ExportBook {
     const [local, remote] = isClient ? [ends.client, ends.server] : [ends.server, ends.client]
     if (withFigures) figures.addOperation(local, remote, unixMinute, operation)
     const http = edge.protocol === tcp ? httpRequestsOf(operation, local, remote) : undefined
-    if (http === undefined) return
+    if (http === undefined || !pairs.takes(ends.client, ends.server, unixMinute, operation.count)) return
     const known = requests.get(unixMinute)
     if (known === undefined) requests.set(unixMinute, [http])
     else known.push(http)

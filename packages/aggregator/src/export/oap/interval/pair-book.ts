@@ -1,11 +1,12 @@
 import { deltaLength, failedDelta } from '../../../topology/delta-book.ts'
 import type { DeltaEdge } from '../../../topology/partition-deltas.ts'
+import type { EndName } from './end-name.ts'
 import type { EndNames } from './end-names.ts'
 import { createPairSums, type MinutePairs, roleOffset } from './pair-sums.ts'
 import { Amount, Role } from './pod-pair.ts'
 import { RetractedAmounts } from './retracted-amounts.ts'
 
-/** What of the deltas is in no interval, by reason, in connections and other events that were counted. */
+/** What is in no interval, by reason, in connections, requests and other events that were counted. */
 export interface PairCounts {
   /** OAP drops conversations of a service with itself. */
   sameService: number
@@ -33,6 +34,8 @@ export interface PairBookOptions {
 export interface PairBook {
   /** What an edge grew by in a minute; see `deltaCounters`. */
   add(edge: DeltaEdge, unixMinute: number, delta: Float64Array): void
+  /** Whether so many requests of a pair may be told beside what is added; counted if not. */
+  takes(client: EndName, server: EndName, unixMinute: number, requests: number): boolean
   /** What was added since the last time, one entry per minute, the older first. */
   drain(nowMs: number): MinutePairs[]
   readonly counts: PairCounts
@@ -62,6 +65,13 @@ export function createPairBook(options: PairBookOptions): PairBook {
     for (let i = 0; i < deltaLength; i++) hasNegative ||= delta[i] < 0
   }
 
+  /** Where the amounts of a pair are, or why nowhere. */
+  function placeOf(client: EndName, server: EndName, unixMinute: number) {
+    if (client.service === server.service) return 'sameService'
+    const place = sums.ofMinute(unixMinute).placeOf(client, server)
+    return place < 0 ? 'tooManyPairs' : place
+  }
+
   return {
     counts,
     add(edge, minute, delta) {
@@ -77,14 +87,14 @@ export function createPairBook(options: PairBookOptions): PairBook {
         counts.unnamed += eventsOf(delta)
         return
       }
-      if (client.service === server.service) {
-        counts.sameService += eventsOf(delta)
-        return
-      }
-      const ofMinute = sums.ofMinute(minute)
-      const place = ofMinute.placeOf(client, server)
-      if (place < 0) counts.tooManyPairs += eventsOf(delta)
-      else addTo(ofMinute.amounts, place, delta)
+      const place = placeOf(client, server, minute)
+      if (typeof place === 'string') counts[place] += eventsOf(delta)
+      else addTo(sums.ofMinute(minute).amounts, place, delta)
+    },
+    takes(client, server, unixMinute, requests) {
+      const place = placeOf(client, server, unixMinute)
+      if (typeof place === 'string') counts[place] += requests
+      return typeof place === 'number'
     },
     drain(nowMs) {
       const drained = sums.drain({

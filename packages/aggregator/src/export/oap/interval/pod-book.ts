@@ -12,7 +12,8 @@ export interface PodBookOptions {
 }
 
 interface Known {
-  readonly pod: EndName
+  /** As it was seen last: it may be on another node by now. */
+  pod: EndName
   seenMs: number
   announcedMs: number
 }
@@ -37,8 +38,21 @@ export interface PodBook {
 
 export function createPodBook(options: PodBookOptions = {}): PodBook {
   const { maxPods = 20_000, repeatMs = 5 * 60_000, forgetMs = 15 * 60_000 } = options
+  /** Those that were announced longest ago first, or the first ones would be due again before the last ones' turn. */
   const pods = new Map<string, Known>()
   let turnedAway = 0
+
+  function announce(key: string, known: Known): Announcement {
+    const { service, pod, properties } = known.pod
+    return {
+      keepAlive: keepAlive(service, pod),
+      properties: properties.length === 0 ? undefined : instanceProperties(known.pod),
+      done(nowMs) {
+        known.announcedMs = nowMs
+        if (pods.delete(key)) pods.set(key, known)
+      },
+    }
+  }
 
   return {
     see(ends, nowMs) {
@@ -46,7 +60,7 @@ export function createPodBook(options: PodBookOptions = {}): PodBook {
         if (end.pod === '' || nameProblem(end) !== undefined) continue
         const key = `${end.service}\n${end.pod}`
         const known = pods.get(key)
-        if (known !== undefined) known.seenMs = nowMs
+        if (known !== undefined) Object.assign(known, { pod: end, seenMs: nowMs })
         else if (pods.size < maxPods)
           pods.set(key, { pod: end, seenMs: nowMs, announcedMs: Number.NEGATIVE_INFINITY })
         else turnedAway++
@@ -56,7 +70,7 @@ export function createPodBook(options: PodBookOptions = {}): PodBook {
       const due: Announcement[] = []
       for (const [key, known] of pods) {
         if (nowMs - known.seenMs > forgetMs) pods.delete(key)
-        else if (due.length < most && nowMs - known.announcedMs >= repeatMs) due.push(announce(known))
+        else if (due.length < most && nowMs - known.announcedMs >= repeatMs) due.push(announce(key, known))
       }
       return due
     },
@@ -65,17 +79,6 @@ export function createPodBook(options: PodBookOptions = {}): PodBook {
     },
     get turnedAway() {
       return turnedAway
-    },
-  }
-}
-
-function announce(known: Known): Announcement {
-  const { service, pod, properties } = known.pod
-  return {
-    keepAlive: keepAlive(service, pod),
-    properties: properties.length === 0 ? undefined : instanceProperties(known.pod),
-    done(nowMs) {
-      known.announcedMs = nowMs
     },
   }
 }
