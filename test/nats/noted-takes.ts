@@ -43,7 +43,8 @@ export async function watchTakes(link: NatsLink, cluster: string): Promise<Noted
     if (taken === 0) firsts.set(partition, all.length)
     const first = firsts.get(partition)!
     if (first + taken > all.length + 1) throw new Error(`a note of partition ${partition} was not seen`)
-    if (first + taken > all.length) all.push({ ...place, isSettled: false })
+    // one of which it was not heard in time whether it was written is taken again, with what came since
+    if (taken > 0) all[first + taken - 1] = { ...place, isSettled: false }
     for (let i = first; i < first + settled; i++) all[i]!.isSettled = true
   }
 

@@ -75,7 +75,7 @@ export async function exportOfTakes(
   if (loaded.help || !loaded.ok) throw new Error('options')
   const books = booksForExports(loaded.config as ExportConfig, true)!
   const [all, certain] = [collectExport(), collectExport()]
-  const places = new Map<number, { next: number; isMarked: boolean }>()
+  const places = new Map<number, { next: number; markedAt: number }>()
 
   function take(own: PartitionCore, topology: Topology, noted: NotedTake): void {
     own.tick(noted.clockMs)
@@ -90,21 +90,21 @@ export async function exportOfTakes(
     onSaid: books.onSaid,
     before(own, topology, sequence) {
       const { partition } = own
-      const place = places.get(partition) ?? { next: 0, isMarked: false }
+      const place = places.get(partition) ?? { next: 0, markedAt: 0 }
       places.set(partition, place)
       for (
         let noted = takes.get(partition)?.[place.next];
         noted;
         noted = takes.get(partition)?.[place.next]
       ) {
-        if (!place.isMarked && sequence > noted.markedAt) {
+        // a take before a round uses the mark of the take before it again: what is marked then is not more
+        if (place.markedAt !== noted.markedAt && sequence > noted.markedAt) {
           topology.markDeltas(partition)
-          place.isMarked = true
+          place.markedAt = noted.markedAt
         }
         if (sequence <= noted.takenAt) return
         take(own, topology, noted)
         place.next++
-        place.isMarked = false
       }
     },
   })

@@ -98,7 +98,11 @@ export interface PartitionStatus {
 const minuteMs = 60_000
 const stepMs = 200
 /** After a longer silence of the stream minutes are skipped, not closed one by one. */
-const longestSilenceMinutes = 30
+const longestSilenceMs = 30 * minuteMs
+
+function firstStepAfter(ms: number): number {
+  return (Math.floor(ms / stepMs) + 1) * stepMs
+}
 
 export function createPartitionCore(options: PartitionCoreOptions): PartitionCore {
   const { partition, topology, join, goesOnFrom, onRound } = options
@@ -159,20 +163,22 @@ export function createPartitionCore(options: PartitionCoreOptions): PartitionCor
     book.advance(nowMs)
   }
 
-  /** Minute by minute, so that it makes no difference whether somebody was there while time passed. */
+  /**
+   * In steps that begin at full multiples of the clock, so that between the same two messages the same happens, whether
+   * somebody was there while time passed or reads them again.
+   */
   function advanceTo(nowMs: number): void {
     if (nowMs <= clockMs) return
-    const from = Math.floor(clockMs / minuteMs) + 1
-    const to = Math.floor(nowMs / minuteMs)
-    if (to - from < longestSilenceMinutes)
-      for (let minute = from; minute <= to; minute++) {
-        clockMs = minute * minuteMs
-        step(clockMs)
+    const last = Math.floor(nowMs / stepMs) * stepMs
+    const isPause = !(last - steppedMs < longestSilenceMs)
+    if (last > steppedMs) {
+      for (let at = isPause ? last : firstStepAfter(steppedMs); at <= last; at += stepMs) {
+        clockMs = at
+        step(at)
       }
+      topology.pack()
+    }
     clockMs = nowMs
-    if (nowMs - steppedMs < stepMs) return
-    step(nowMs)
-    topology.pack()
   }
 
   function endCatchUp(): void {

@@ -2,6 +2,7 @@ import { type BusMessage, createFlowColumns, lossPlaces } from '@skybraid/shared
 import { BootOrdinals } from '../ingest/boot-ordinals.ts'
 import { createJoin } from '../join/join.ts'
 import { createEntityIndex } from '../resolve/entity-index.ts'
+import type { EdgeListeners } from '../topology/partition-deltas.ts'
 import { createTopology } from '../topology/topology.ts'
 import { createPartitionCore, type PartitionRound, type StreamPosition } from './partition-core.ts'
 import { readAgainFromMs } from './round-state.ts'
@@ -15,10 +16,15 @@ export interface Stored {
 export const partition = 3
 
 /** One process that books a partition, with rounds that are committed when told. */
-export function createProcess(startMs: number, committed: readonly PartitionRound[], backMs?: number) {
+export function createProcess(
+  startMs: number,
+  committed: readonly PartitionRound[],
+  backMs?: number,
+  listeners: EdgeListeners = {},
+) {
   const index = createEntityIndex()
   const ready: PartitionRound[] = []
-  const topology = createTopology({ index, startMs, graceMs: 30_000 })
+  const topology = createTopology({ index, startMs, graceMs: 30_000, ...listeners })
   const join = createJoin({
     book: topology.book,
     entities: index,
