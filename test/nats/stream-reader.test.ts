@@ -61,7 +61,7 @@ function readNumbers(link: NatsLink, seen: (number: number, reader: StreamReader
     onReplaced: (known, first) => news.push(['replaced', known, first]),
   })
   afterTest(() => reader.stop())
-  return { numbers, news }
+  return { numbers, news, reader }
 }
 
 const countUp = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
@@ -76,6 +76,17 @@ describe('readStream', { timeout: 300_000 }, () => {
     })
     await stopped.promise
     expect(numbers).toEqual(countUp(1, 20))
+  })
+
+  it('lets no time pass for a process that stood still, since it has not read what came meanwhile', async () => {
+    const { publisher } = await setUp()
+    await fill(publisher, 1, 1)
+    const { numbers, reader } = readNumbers(publisher)
+    await until('it is read', () => numbers.length === 1 && reader.nowMs() !== undefined)
+    const before = reader.nowMs()!
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500)
+    expect(reader.nowMs()).toBe(before)
+    await until('time passes again', () => reader.nowMs()! > before)
   })
 
   it('goes on with what is there when the stream lost what it wanted', async () => {

@@ -49,7 +49,10 @@ export interface StreamReader {
   readonly sequence: number
   /** Messages that waited in the stream when the last one was read. */
   readonly pending: number
-  /** The stream's time right now, as far as it is known: never later than it is; undefined while messages wait. */
+  /**
+   * The stream's time right now, as far as it is known: never later than it is; undefined while messages wait. Asked
+   * for several times a second.
+   */
   nowMs(): number | undefined
   /** The subjects to read are others now; what is read of them goes on at the same place. */
   renew(): void
@@ -87,6 +90,9 @@ export function readStream(options: StreamReaderOptions): StreamReader {
   let endReading: (() => void) | undefined
   let lastMs: number | undefined
   let lastReadAt = performance.now()
+  /** A process that stood still has not read what came meanwhile: for it, time did not pass. */
+  let wokeAt = lastReadAt
+  let askedAt = lastReadAt
 
   function take(message: JsMsg): void {
     if (message.seq <= sequence) return
@@ -193,8 +199,11 @@ export function readStream(options: StreamReaderOptions): StreamReader {
       return pending
     },
     nowMs() {
+      const at = performance.now()
+      if (at - askedAt > deliverySpreadMs) wokeAt = at
+      askedAt = at
       if (pending !== 0 || !link.state().connected) return undefined
-      const sinceMs = performance.now() - lastReadAt - deliverySpreadMs
+      const sinceMs = at - Math.max(lastReadAt, wokeAt) - deliverySpreadMs
       return lastMs === undefined ? Date.now() - deliverySpreadMs : lastMs + Math.max(0, sinceMs)
     },
     renew: () => endReading?.(),
