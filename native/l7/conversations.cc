@@ -172,12 +172,17 @@ void Conversations::Begin(Entry& entry, const ProtocolRow& row, const Piece& pie
   Speaker& to = *entry.speaker;
   bool from_start = !waiting->dropped;
   for (const Held& begin : waiting->held) from_start = from_start && (begin.length == 0 || begin.offset == 0);
-  for (const Side side : {Side::kToServer, Side::kToClient}) {
-    if (from_start) break;
-    to.parser->Lost(side, piece.ns, to.pairing);
-    to.feeder.Join(side);
+  Held& answered = waiting->held[Index(Side::kToClient)];
+  const Held& asked = waiting->held[Index(Side::kToServer)];
+  const bool server_first = answered.length > 0 && asked.length > 0 && answered.ns < asked.ns;
+  if (!from_start) {
+    for (const Side side : {Side::kToServer, Side::kToClient})
+      to.feeder.Join(side, piece.ns, *to.parser, to.pairing);
+    // It answers what was asked before.
+    if (server_first) answered.length = 0;
   }
-  for (const Side side : {Side::kToServer, Side::kToClient}) {
+  const Side first = server_first ? Side::kToClient : Side::kToServer;
+  for (const Side side : {first, Other(first)}) {
     const Held& begin = waiting->held[Index(side)];
     // The piece itself has more than what is held of it.
     const bool whole = side != piece.side || held;

@@ -12,10 +12,7 @@ void Feeder::Miss(Side side, uint64_t count, uint64_t ns, Parser& parser, Sink& 
 
 void Feeder::Feed(const Piece& piece, Parser& parser, Sink& sink) {
   uint64_t& next = next_[Index(piece.side)];
-  if (next == kAnywhere) {
-    parser.Lost(piece.side, piece.ns, sink);
-    next = piece.offset;
-  }
+  if (next == kAnywhere) next = piece.offset;
   const uint64_t before_ns = piece.passed_ns != 0 ? piece.passed_ns : piece.ns;
   if (piece.offset > next) Miss(piece.side, piece.offset - next, before_ns, parser, sink);
   const uint64_t end = piece.offset + piece.length;

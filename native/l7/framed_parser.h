@@ -10,12 +10,18 @@ namespace skybraid::l7 {
 
 class FramedParser : public StreamParser<FramedParser> {
  public:
+  // Within a payload that comes little by little, not before as much of it was seen as is copied of any.
   bool BeginsNext(Side side) const final {
-    return !deaf_ && !Astray(side) && (frames_[Index(side)].in_payload || frames_[Index(side)].have == 0);
+    const Frame& frame = frames_[Index(side)];
+    if (deaf_ || Astray(side)) return false;
+    if (!frame.in_payload) return frame.have == 0;
+    return frame.cut || frame.bytes - frame.left >= kMostRead[Index(side)];
   }
 
  protected:
   static constexpr size_t kMaxHead = 8;
+  // Of a frame, by direction: what the programs copy where they follow frames.
+  static constexpr uint64_t kMostRead[2] = {4032, 512};
 
   struct Frame {
     uint8_t head[kMaxHead];

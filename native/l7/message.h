@@ -91,8 +91,12 @@ struct Piece {
 class Feeder {
  public:
   void Feed(const Piece& piece, Parser& parser, Sink& sink);
-  // The stream is joined in its middle: the next piece begins where it says.
-  void Join(Side side) { next_[Index(side)] = kAnywhere; }
+  // The stream is joined in its middle: the next piece begins where it says. Of both directions before the
+  // first piece, so that no request is open when the parser hears of it.
+  void Join(Side side, uint64_t ns, Parser& parser, Sink& sink) {
+    parser.Lost(side, ns, sink);
+    next_[Index(side)] = kAnywhere;
+  }
   // Where the next piece begins if nothing is missing; kAnywhere: not known.
   uint64_t Next(Side side) const { return next_[Index(side)]; }
   static constexpr uint64_t kAnywhere = ~0ull;

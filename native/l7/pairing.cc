@@ -60,7 +60,8 @@ void Pairing::Emit(const Message& message) {
 bool Pairing::Settles(const Message& message) {
   const bool asks = message.kind == Message::Kind::kRequest;
   const bool begins = asks && (message.flags & (kBegins | kNoResponse)) == kBegins;
-  if (begins && shaken_ && message.first_ns > heard_ns_ + kQuietNs) shaken_ = settling_ = false;
+  const bool quiet = heard_ns_ != 0 && message.first_ns > heard_ns_ + kQuietNs;
+  if (begins && shaken_ && quiet) shaken_ = settling_ = false;
   if (begins && count_ > 0) {
     pipelined_ = true;
     if (shaken_) {

@@ -1,5 +1,6 @@
 /**
  * A program that stands between clients and servers and answers each command with a line of JSON:
+ *   bytes PORT TARGET     passes on byte by byte
  *   record PORT TARGET    passes on and remembers what was said
  *   mux PORT {NAME: TARGET}   one port for all: who is meant is told from what comes first
  *   said PORT             what was remembered: { up, down } as hexadecimal digits
@@ -17,6 +18,17 @@ const join = (from, to, pass) => {
   from.on('data', d => pass(to, d)).on('end', () => pass(to, undefined)).on('error', () => to.destroy())
 }
 const whole = (to, d) => d === undefined ? to.end() : to.write(d)
+// one byte in a packet, and no faster than whoever reads along can follow
+const byByte = () => {
+  let turn = Promise.resolve()
+  return (to, d) => turn = turn.then(async () => {
+    if (d === undefined) return to.end()
+    for (let i = 0; i < d.length; i++) {
+      await new Promise(r => to.write(d.subarray(i, i + 1), r))
+      if (i % 32 === 31) await pause(1)
+    }
+  })
+}
 const nameOf = d => d[0] === 0x2a ? 'redis' : d[0] === 0x10 ? 'mqtt' : d[0] === 0x16 ? 'tls' : d[0] === 0x47 ? 'http1'
   : d[0] === 0x50 ? 'http2' : d.length >= 8 && d.readUInt16BE(4) === 3 || d.readUInt16BE(4) === 1234 ? 'postgres' : 'dns'
 // numbers that are the same in each run
@@ -34,6 +46,9 @@ const inPieces = async (socket, bytes, next) => {
   }
 }
 const commands = {
+  async bytes(port, target) {
+    await listen(port, s => { const t = dial(target); join(s, t, byByte()); join(t, s, byByte()) })
+  },
   async record(port, target) {
     await listen(port, s => {
       const t = dial(target), both = { up: '', down: '' }

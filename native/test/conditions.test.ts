@@ -131,6 +131,35 @@ describe.skipIf(!canCapture || !has('nft') || !has('ip'))('all protocols at once
     expectNoSecret()
   })
 
+  it('byte by byte', async () => {
+    const front = (speaker: Speaker): number => serverPort(speaker) + 1000
+    for (const speaker of here) await tell(`bytes ${front(speaker)} ${serverPort(speaker)}`)
+    const observed = start()
+    const talk = dial(front)
+    await talk.ask(0, 6)
+    await talk.end()
+    const said = end()
+    expect(observed.counters().l7).toMatchObject(nothingLost)
+    expectExactly(said, front, 6)
+    expectNoSecret()
+    expectExactly(said, serverPort, 6)
+  })
+
+  it('from the middle of the connections on', async () => {
+    const talk = dial(serverPort)
+    await talk.ask(0, 5)
+    start()
+    await talk.ask(5, 25)
+    await talk.end()
+    const said = end()
+    expectNoSecret()
+    for (const speaker of here)
+      for (const role of [client, server])
+        expect({ [speaker.name]: only(saidAt(said, role, serverPort(speaker)), speaker) }).toEqual({
+          [speaker.name]: speaker.joins ? { [speaker.joined ?? speaker.said]: 20 } : {},
+        })
+  })
+
   it('all at one port', async () => {
     const one = 9000
     const targets = Object.fromEntries(here.map(speaker => [speaker.name, serverPort(speaker)]))

@@ -120,8 +120,8 @@ void CheckLostPrefixes(const std::vector<Turn>& turns) {
       P parser;
       Listener listener;
       Feeder feeder;
-      feeder.Join(Side::kToServer);
-      feeder.Join(Side::kToClient);
+      feeder.Join(Side::kToServer, i, parser, listener);
+      feeder.Join(Side::kToClient, i, parser, listener);
       uint64_t offset[2] = {1000, 1000};
       for (size_t t = i; t < turns.size(); t++) {
         const std::string rest = turns[t].bytes.substr(t == i ? cut : 0);

@@ -61,6 +61,54 @@ TEST("l7 conversations: joined in the middle, what is seen whole is told") {
   CHECK_EQ(world.Take(1).at({"GET /orders/{id}", 200}), 1u);
 }
 
+const std::string kSet = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+
+TEST("l7 conversations: joined in the middle where order alone tells, the first request has its answer") {
+  const std::string query = std::string("Q\0\0\0\x0eSELECT 1;\0", 15), done = std::string("Z\0\0\0\5I", 6);
+  const struct {
+    std::string ask, answer, operation;
+  } kTold[] = {{kSet, "+OK\r\n", "SET"},
+               {query, std::string("C\0\0\0\x0dSELECT 1\0", 14) + done, "SELECT"},
+               {std::string("\7\0\0\0\3DO sql", 11), std::string("\7\0\0\1\0\0\0\2\0\0\0", 11), "DO"}};
+  for (const auto& told : kTold) {
+    World world;
+    world.next[{1, 0}] = 5000;
+    world.next[{1, 1}] = 90'000;
+    for (int i = 0; i < 3; i++) {
+      world.Say(1, kTo, told.ask);
+      world.Say(1, kBack, told.answer);
+    }
+    CHECK_EQ(world.Take(1)[std::make_pair(told.operation, 0u)], 3u);
+    CHECK_EQ(world.all.Counters().pairing.unpaired, 0u);
+  }
+}
+
+TEST("l7 conversations: joined in the middle, what was answered before the first request is not its answer") {
+  World world;
+  world.next[{1, 0}] = 5000;
+  world.next[{1, 1}] = 90'000;
+  world.Say(1, kBack, "+OK\r\n");
+  world.Say(1, kTo, kSet);
+  world.Say(1, kBack, "-ERR no\r\n");
+  auto told = world.Take(1);
+  CHECK_EQ(told.size(), size_t{1});
+  CHECK_EQ(told[std::make_pair("SET", 1u)], 1u);
+}
+
+TEST("l7 conversations: joined in the middle of a pipeline, nothing has another's answer") {
+  World world;
+  world.next[{1, 0}] = 5000;
+  world.next[{1, 1}] = 90'000;
+  world.Say(1, kTo, kSet);  // behind one that was not seen
+  world.Say(1, kTo, kSet);
+  world.Say(1, kBack, "-ERR of the one before\r\n");
+  world.Say(1, kBack, "+OK\r\n");
+  world.Say(1, kBack, "+OK\r\n");
+  auto told = world.Take(1);
+  CHECK_EQ(told.size(), size_t{1});
+  CHECK_EQ(told[std::make_pair("SET", kUnknownStatus)], 2u);
+}
+
 TEST("l7 conversations: what nobody knows is unknown after a few pieces, and costs nothing") {
   World world;
   for (int i = 0; i < 20; i++) world.Say(7, kTo, "\x01\x02 not known to anybody");

@@ -406,4 +406,29 @@ TEST("l7 http2: is found in the middle of a connection by the headers of a strea
   CHECK(yes < 5);
 }
 
+TEST("l7 http2: is found in the middle whatever order a request's headers stand in") {
+  const auto verdict = [](const std::string& bytes) {
+    return Classify(Side::kToServer, reinterpret_cast<const uint8_t*>(bytes.data()),
+                    std::min<size_t>(bytes.size(), 64));
+  };
+  Encoder client;
+  const Headers orders[] = {
+      {{":path", "/items/1000?token=secret"},
+       {":method", "GET"},
+       {":authority", "127.0.0.1:8080"},
+       {":scheme", "http"}},
+      {{":authority", "shop.example"}, {":path", "/a"}, {":scheme", "http"}, {":method", "PUT"}},
+      {{":path", "/a"}, {":method", "PATCH"}, {":scheme", "http"}, {":authority", "b"}},
+      {{":path", "/" + std::string(200, 'w')}, {":method", "GET"}, {":authority", "b"}, {":scheme", "http"}},
+  };
+  for (int round = 0; round < 3; round++)
+    for (const Headers& headers : orders)
+      CHECK(verdict(Frame(1, 5, 2 * round + 1, client.Block(headers))) == Verdict::kYes);
+  // The same kind twice, a path that is none, a string without an end, no field at all.
+  for (const std::string& block : {std::string("\x82\x83\x82\x83\x82"), std::string("\4\3abc\x82\x86", 7),
+                                   std::string("\4\x0a/abc\x82\x86"), std::string(20, '\xbf'),
+                                   std::string(8, '\0'), std::string("\x3f\xff\xff\xff\xff\xff\xff\x82\x86")})
+    CHECK(verdict(Frame(1, 5, 1, block)) != Verdict::kYes);
+}
+
 }  // namespace skybraid::l7::http2

@@ -197,6 +197,41 @@ TEST("l7 reader: the programs are told where a frame begins if they lost their p
   }
 }
 
+TEST("l7 reader: of a message that comes byte by byte, all that the programs would copy is copied") {
+  const auto packet = [](char sequence, const std::string& payload) {
+    return std::string{static_cast<char>(payload.size()), 0, 0, sequence} + payload;
+  };
+  const std::string zeros(23, '\0');
+  const std::string greeting = packet(0,
+                                      "\x0a"
+                                      "5.5.5-10.11.6-MariaDB" +
+                                          std::string("\0\7\0\0\0saltsalt\0\xfe\xf7", 16) +
+                                          std::string("\x21\2\0\xff\x81\x15", 6) + zeros + "saltsaltsalt");
+  const std::string login =
+      packet(1, std::string("\5\xa2\x3e\0\0\0\0\1\x21", 9) + zeros + std::string("me\0\0", 4));
+  const std::string ok("\0\0\0\2\0\0\0", 7);
+  Server s;
+  uint64_t at[2] = {0, 0};
+  const auto say = [&](bool in, const std::string& bytes) {
+    for (const char byte : bytes) {
+      sb_l7_half& half = s.Stream().half[in];
+      half.to_frame = SB_L7_LOST;  // as of connections that are not known yet
+      if (at[in] < half.skip_until)
+        s.Pass(in, at[in] + 1);
+      else
+        s.Piece(in, at[in], std::string(1, byte));
+      at[in]++;
+    }
+  };
+  say(false, greeting);
+  say(true, login);
+  say(false, packet(2, ok));
+  say(true, packet(0, "\3UPDATE items SET price = 1 WHERE id = 4711"));
+  say(false, packet(1, ok));
+  CHECK(s.Said() == (Counts{{"CONNECT 0", 1}, {"UPDATE items 0", 1}}));
+  CHECK_EQ(s.reader.Counters().conversations.pairing.unpaired, 0u);
+}
+
 TEST("l7 reader: what nobody knows is told once, then needs no copies") {
   Server s;
   const std::string noise(100, '\xfe');

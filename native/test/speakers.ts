@@ -24,6 +24,10 @@ export interface Speaker {
   /** What a line is, as it is told; what a client asks besides is not looked at. */
   readonly said: string
   readonly besides: RegExp
+  /** Whether a connection that is joined in its middle is known. */
+  readonly joins: boolean
+  /** What is told of such a one, if it is less. */
+  readonly joined?: string
 }
 
 const node = (script: string, ...args: readonly unknown[]): string[] => [
@@ -68,6 +72,7 @@ export const speakers: readonly Speaker[] = [
     answers: linesOf,
     said: 'GET /items/{id} shop.example 200',
     besides: none,
+    joins: true,
   },
   {
     name: 'http2',
@@ -79,12 +84,14 @@ export const speakers: readonly Speaker[] = [
       ),
     client: port =>
       node(`const session = require('node:http2').connect('http://127.0.0.1:${port}'), end = () => session.close()
-        const ask = path => new Promise((done, failed) => { let status; session.request({ ':method': 'GET', ':scheme': 'http', ':path': path, ':authority': 'shop.example', authorization: 'Bearer ${secret}', cookie: '${secret}' }).on('response', h => status = h[':status']).on('end', () => done(status)).on('error', failed).resume().end() })
+        const ask = path => new Promise((done, failed) => { let status; session.request({ ':path': path, ':method': 'GET', ':scheme': 'http', ':authority': 'shop.example', authorization: 'Bearer ${secret}', cookie: '${secret}' }).on('response', h => status = h[':status']).on('end', () => done(status)).on('error', failed).resume().end() })
         ${eachLine}`),
     line: i => `/items/${1000 + i}?token=${secret}`,
     answers: linesOf,
     said: 'GET /items/{id} shop.example 200',
     besides: none,
+    joins: true,
+    joined: 'GET /items/{id} 200', // the host was named before
   },
   {
     name: 'redis',
@@ -109,6 +116,7 @@ export const speakers: readonly Speaker[] = [
     answers: linesOf,
     said: 'SET 0',
     besides: none,
+    joins: true,
   },
   {
     name: 'postgres',
@@ -131,6 +139,7 @@ export const speakers: readonly Speaker[] = [
     answers: linesOf,
     said: 'SELECT items 0',
     besides: /^(CONNECT|\{tls\})/,
+    joins: true,
   },
   {
     name: 'mysql',
@@ -167,6 +176,7 @@ export const speakers: readonly Speaker[] = [
     answers: linesOf,
     said: 'SELECT items 0',
     besides: /^(CONNECT|SELECT 0|SELECT -1|INIT_DB|QUIT|SET)/,
+    joins: true,
   },
   {
     name: 'mqtt',
@@ -185,6 +195,7 @@ export const speakers: readonly Speaker[] = [
     answers: countOf('received PUBACK'),
     said: 'PUBLISH plant/{id}/heat 0',
     besides: /^(CONNECT|DISCONNECT)/,
+    joins: false,
   },
   {
     name: 'tls',
@@ -203,6 +214,7 @@ export const speakers: readonly Speaker[] = [
     answers: linesOf,
     said: 'shop.example h2 772',
     besides: none,
+    joins: true, // each line is a connection of its own
   },
   {
     name: 'dns',
@@ -235,6 +247,7 @@ export const speakers: readonly Speaker[] = [
     answers: linesOf,
     said: 'A cart.shop.example 0',
     besides: none,
+    joins: true,
   },
 ]
 

@@ -23,6 +23,7 @@ enum Type : uint8_t {
   kWindow,
   kContinuation
 };
+constexpr uint32_t kStaticEntries = 61, kPathIndex = 4;  // of HPACK
 constexpr uint8_t kEndStream = 1, kEndHeaders = 4, kPadded = 8, kHasPriority = 32;
 // Of gRPC.
 constexpr uint32_t kCancelled = 1, kPermissionDenied = 7, kResourceExhausted = 8, kInternal = 13,
@@ -62,13 +63,57 @@ bool AreFrames(const uint8_t* bytes, size_t size) {
   return at > 0;
 }
 
-// Whether a block begins as encoders begin one: a request with two of method, scheme and the like in their
-// static form among its first fields, a response with its status.
-bool BeginsBlock(Side side, const uint8_t* block, size_t size) {
-  if (size < 4) return false;
-  if (side == Side::kToClient) return block[0] >= 0x88 && block[0] <= 0x8e;
-  const auto is_static = [](uint8_t c) { return c >= 0x82 && c <= 0x87; };
-  return is_static(block[0]) && (is_static(block[1]) || is_static(block[2]) || is_static(block[3]));
+// A number of HPACK with `bits` in its first byte; false: it does not end here, or is too large to be one.
+bool ReadNumber(const uint8_t* bytes, size_t size, size_t& at, int bits, uint32_t& number) {
+  const uint32_t mask = (1u << bits) - 1;
+  if (at >= size) return false;
+  number = bytes[at++] & mask;
+  if (number < mask) return true;
+  for (int shift = 0; shift < 14 && at < size; shift += 7) {
+    number += (bytes[at] & 0x7fu) << shift;
+    if ((bytes[at++] & 0x80) == 0) return true;
+  }
+  return false;
+}
+
+// Of an index of the static table: which of a request's own fields it is, as a bit; 0: none of them.
+uint8_t OwnField(uint32_t index) {
+  static constexpr uint8_t kBits[] = {0, 1, 2, 2, 4, 4, 8, 8};
+  return index < std::size(kBits) ? kBits[index] : uint8_t{0};
+}
+
+// Whether a request's block begins as encoders begin one: two of method, path, scheme and authority by their
+// places in the static table, in any order, or a path as text. What clients refer to by later entries says
+// nothing. `length` is that of the block, of which `size` bytes are at hand.
+bool BeginsRequest(const uint8_t* block, size_t size, size_t length) {
+  constexpr int kMostFields = 5;
+  uint8_t seen = 0;
+  size_t at = 0;
+  for (int i = 0; i < kMostFields && at < size; i++) {
+    const uint8_t first = block[at];
+    const bool indexed = (first & 0x80) != 0, resizes = (first & 0xe0) == 0x20;
+    uint32_t index = 0, count = 0;
+    if (!ReadNumber(block, size, at, indexed ? 7 : (first & 0x40) != 0 ? 6 : resizes ? 5 : 4, index))
+      return false;
+    if (resizes) continue;
+    const uint8_t own = OwnField(index);
+    if (own == 0 ? index <= kStaticEntries : (seen & own) != 0) return false;
+    seen |= own;
+    if (!indexed) {
+      const bool coded = at < size && (block[at] & 0x80) != 0;
+      if (!ReadNumber(block, size, at, 7, count) || count == 0 || at + count > length) return false;
+      if (own == OwnField(kPathIndex))
+        return at < size && (coded ? (block[at] & 0xfc) == 0x60 : block[at] == '/');
+      at += count;
+    }
+    if ((seen & (seen - 1)) != 0) return true;
+  }
+  return false;
+}
+
+bool BeginsBlock(Side side, const uint8_t* block, size_t size, size_t length) {
+  if (side == Side::kToServer) return BeginsRequest(block, size, length);
+  return size >= 4 && block[0] >= 0x88 && block[0] <= 0x8e;  // a status in its static form
 }
 
 // A connection that is joined in its middle: a packet that begins with the headers of a stream.
@@ -78,7 +123,7 @@ bool BeginsStream(Side side, const uint8_t* bytes, size_t size) {
   if (bytes[3] != kHeaders || (bytes[8] & 1) == 0 || length < 4 || length > kLongestBlock) return false;
   if ((bytes[4] & (kEndHeaders | kPadded)) != kEndHeaders) return false;
   const size_t at = 9 + ((bytes[4] & kHasPriority) != 0 ? 5 : 0);
-  return size > at && BeginsBlock(side, bytes + at, size - at);
+  return size > at && length + 9 > at && BeginsBlock(side, bytes + at, size - at, length + 9 - at);
 }
 
 // RST_STREAM's code as gRPC reports it.
