@@ -6,9 +6,23 @@ export interface CapturedHandshake {
   readonly syn: bigint
   readonly synAck: bigint
   readonly ack: bigint
+  /** The server's first segment with payload, and its last with FIN. */
+  readonly reply?: bigint
+  readonly serverFin?: bigint
 }
 
-const fields = ['tcp.stream', 'frame.time_epoch', 'tcp.dstport', 'tcp.flags.syn', 'tcp.flags.ack']
+const fields = [
+  'tcp.stream',
+  'frame.time_epoch',
+  'tcp.srcport',
+  'tcp.dstport',
+  'tcp.flags.syn',
+  'tcp.flags.ack',
+  'tcp.flags.fin',
+  'tcp.len',
+]
+
+type Fields = [time: string, from: string, to: string, syn: string, ack: string, fin: string, length: string]
 
 /** Of every connection in a capture that opened in it. */
 export async function readHandshakes(file: string): Promise<CapturedHandshake[]> {
@@ -26,14 +40,18 @@ export async function readHandshakes(file: string): Promise<CapturedHandshake[]>
   const { stdout } = await runCommand(argv)
   const streams = new Map<string, Partial<CapturedHandshake>>()
   for (const line of stdout.split('\n').filter(text => text.trim() !== '')) {
-    const [stream, time, port, syn, ack] = line.split('\t') as [string, string, string, string, string]
+    const [stream, time, from, to, syn, ack, fin, length] = line.split('\t') as [string, ...Fields]
     const known = streams.get(stream) ?? {}
     const kind = isSet(syn) ? (isSet(ack) ? 'synAck' : 'syn') : 'ack'
+    const at = nanoseconds(time)
+    const isServers = Number(from) === known.serverPort
     // the first that is no SYN goes to the server: it is the end of the handshake
     streams.set(stream, {
-      [kind]: nanoseconds(time),
-      ...(kind === 'syn' && { serverPort: Number(port) }),
+      [kind]: at,
+      ...(kind === 'syn' && { serverPort: Number(to) }),
+      ...(isServers && Number(length) > 0 && { reply: at }),
       ...known,
+      ...(isServers && isSet(fin) && { serverFin: at }),
     })
   }
   return [...streams.values()].filter(
