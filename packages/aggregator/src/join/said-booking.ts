@@ -1,7 +1,7 @@
 import { Kind } from '@skybraid/shared'
 import type { EdgeBook } from '../topology/edge-book.ts'
 import type { SaidRows } from '../topology/said-rows.ts'
-import { type ConnectionStore, minuteOf } from './connection-store.ts'
+import type { ConnectionStore } from './connection-store.ts'
 import type { FlowLocator } from './flow-locator.ts'
 import type { RecordBatch } from './record-batch.ts'
 import { sideWeight } from './sampling-rate.ts'
@@ -57,11 +57,7 @@ export class SaidBooking {
   #bookRows(batch: RecordBatch): void {
     const { l7 } = batch.columns
     const rows = this.#book.said(batch.minute)
-    if (rows === undefined) {
-      this.#refuseLate(batch)
-      return
-    }
-    const cappedBefore = rows.capped
+    const cappedBefore = rows?.capped ?? 0
     let record = -1
     let flow = -1
     let edge = -1
@@ -80,12 +76,13 @@ export class SaidBooking {
       else this.#bookRow(batch, rows, row, bucketAt, flow, edge, weight)
       bucketAt += l7.u32.l7BucketCount[row]
     }
-    this.other += rows.capped - cappedBefore
+    if (rows) this.other += rows.capped - cappedBefore
   }
 
+  /** In a minute in which bookings are void there are no rows; what was said there can move all the same, later on. */
   #bookRow(
     batch: RecordBatch,
-    rows: SaidRows,
+    rows: SaidRows | undefined,
     row: number,
     bucketAt: number,
     flow: number,
@@ -94,18 +91,13 @@ export class SaidBooking {
   ): void {
     const { l7, header } = batch.columns
     const operation = header.operations[l7.u32.l7Operation[row]]
-    if (!rows.addDecoded(edge, operation, flow & 1, l7, row, bucketAt, weight)) {
+    if (rows && !rows.addDecoded(edge, operation, flow & 1, l7, row, bucketAt, weight)) {
       this.unbooked += l7.u32.l7Count[row]
       return
     }
     if (!this.#store.isMovable(flow >>> 1)) return
     const { said } = this.#store
     said.keep(flow, batch.minute, operation, l7, row, bucketAt, movableMinutes + 1)
-  }
-
-  /** Undefined rows are those of a minute that nothing can be added to, or of one in which bookings are void. */
-  #refuseLate(batch: RecordBatch): void {
-    if (batch.minute < minuteOf(batch.nowMs) - movableMinutes) this.refuse(batch)
   }
 
   #flowOf(batch: RecordBatch, i: number): number {

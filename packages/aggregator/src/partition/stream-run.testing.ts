@@ -66,7 +66,8 @@ export function minutesOf(
       range.toMs,
     )
     const sums: Record<string, number> = {}
-    for (const { id, tcp, udp } of edges) addNumbers(sums, id, { tcp, udp })
+    for (const { id, tcp, udp, http, dns, sql, redis } of edges)
+      addNumbers(sums, id, { tcp, udp, http, dns, sql, redis })
     for (const place of Object.keys(lossPlaces))
       if (completeness.lost[place]) sums[`lost ${place}`] = completeness.lost[place]
     found[minute] = sums
