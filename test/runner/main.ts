@@ -4,9 +4,9 @@ import { whyNoCluster } from '../kube/cluster/programs.ts'
 import { whyNoApiServer } from '../kube-api/api-server.ts'
 import { whyNoLab } from '../lab/why-no-lab.ts'
 import { oapObstacle } from '../oap/oap-jars.ts'
-import { kernelTestsOf } from './kernel-tests.ts'
 import { check, nativeTests, type Outcome, run, type Stage, vitest, vitestInRealTime } from './stage.ts'
 import { add, nothing } from './tally.ts'
+import { whetherRan } from './whether-ran.ts'
 
 /** Why the kernel tests cannot run here; undefined if they can. */
 function kernelObstacle(): string | undefined {
@@ -30,6 +30,8 @@ function describeOutcome({ title, tally, seconds, skip }: Outcome): string {
 mkdirSync('.cache/test', { recursive: true })
 const kernelSkip = kernelObstacle()
 const labTitle = 'kernel, lab and end-to-end tests'
+const oapSkip = oapObstacle()
+const oapTitle = 'tests against a real OAP'
 const stages: Stage[] = [
   check('format and lint', 'biome', 'ci', '.'),
   check('types', 'tsc', '-b'),
@@ -46,7 +48,7 @@ const stages: Stage[] = [
   nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
   check('hostile bytes for the parsers, 20 s each', 'make', '-j2', '-C', 'native', 'fuzz'),
   vitestInRealTime('tests of the bus', 'bus', busObstacle()),
-  vitestInRealTime('tests against a real OAP', 'oap', oapObstacle()),
+  vitestInRealTime(oapTitle, 'oap', oapSkip),
   vitestInRealTime(
     'tests against a real API server of Kubernetes',
     'kube-api',
@@ -58,9 +60,10 @@ const stages: Stage[] = [
 
 const outcomes: Outcome[] = []
 for (const stage of stages) outcomes.push(await run(stage))
-const lab = outcomes.find(({ title }) => title === labTitle)!
-const kernelTests = kernelTestsOf(kernelSkip, whyNoLab(), lab.tally)
+const tallyOf = (title: string) => outcomes.find(each => each.title === title)!.tally
+const kernelTests = whetherRan(kernelSkip, whyNoLab(), tallyOf(labTitle))
 writeFileSync('.cache/test/kernel-tests', kernelTests)
+writeFileSync('.cache/test/oap-tests', whetherRan(oapSkip, '', tallyOf(oapTitle)))
 
 const { passed, failed, skipped } = outcomes.map(outcome => outcome.tally).reduce(add, nothing)
 const lines = [
