@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { until } from '../lab/until.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { machine } from './cluster/leftovers.ts'
+import { everyObject, everythingOnNodes } from './everything.ts'
 import { type Edge, Installation } from './installation.ts'
 import { namespace } from './pods/peers.ts'
 import { access } from './scenarios/access.ts'
@@ -10,9 +12,11 @@ import { apiServer } from './scenarios/api-server.ts'
 import { freshCluster } from './scenarios/fresh-cluster.ts'
 import { manifests } from './scenarios/manifests.ts'
 import { names } from './scenarios/names.ts'
+import { policies } from './scenarios/policies.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { rollout } from './scenarios/rollout.ts'
 import { shopCounts } from './scenarios/shop.ts'
+import { threeServers } from './scenarios/three-servers.ts'
 import { upgrade } from './scenarios/upgrade.ts'
 
 // one cluster and one installation for all of it: what is installed is looked at from every side before it goes
@@ -26,13 +30,19 @@ const waits = ['--wait', '--timeout', '150s']
 let installation: Installation
 let cluster: Cluster
 let before: Awaited<ReturnType<typeof machine>>
+let beforeInstall: Awaited<ReturnType<typeof everything>>
+
+/** All objects but those of the dry runs, which are on their way out, and all that the nodes have. */
+const everything = async () => ({
+  objects: await everyObject(cluster, /^dry-run/),
+  nodes: await everythingOnNodes(cluster),
+})
 
 beforeAll(async () => {
   await Cluster.down()
   before = await machine()
   installation = await Installation.prepare()
   cluster = installation.cluster
-  await cluster.kubectl('create', 'namespace', namespace)
 })
 
 afterAll(() => Cluster.down())
@@ -41,6 +51,8 @@ freshCluster(() => cluster)
 manifests(() => installation)
 
 it('installs, every pod becomes ready, and within 90 s the shop is there by workloads, both ends of every call', async () => {
+  beforeInstall = await everything()
+  await cluster.kubectl('create', 'namespace', namespace)
   const begun = performance.now()
   const said = await installation.helm('install', ...values, ...waits)
   const next = said.slice(said.indexOf('NOTES:')).match(/^ {2}(kubectl -n skybraid [a-z-]+|helm test)\b/gm)
@@ -90,22 +102,24 @@ rollout(() => installation)
 apiServer(() => installation)
 access(() => installation)
 restarts(() => installation)
-
+policies(() => installation)
 upgrade(() => installation, values, waits)
 
-it('leaves nothing when it is uninstalled', async () => {
+it('leaves nothing in the cluster and on the nodes when it is uninstalled', async () => {
   await installation.helm('uninstall', ...waits)
-  const left = await cluster.kubectl(
-    ...['get', 'all,configmap,secret,serviceaccount,networkpolicy', '-n', 'skybraid', '-o', 'name'],
-  )
-  expect(left.split('\n').filter(l => l && !/kube-root-ca.crt|serviceaccount\/default|ci-/.test(l))).toEqual(
-    [],
-  )
-  const kinds = await cluster.kubectl(
-    ...['get', 'clusterrole,clusterrolebinding,namespace,priorityclass', '-o', 'name'],
-  )
-  expect(kinds.split('\n').filter(l => l.includes('skybraid') && l !== 'namespace/skybraid')).toEqual([])
+  await cluster.kubectl('delete', 'namespace', namespace)
+  let left: Awaited<ReturnType<typeof everything>> | undefined
+  await until(
+    'all is as it was before it was installed',
+    async () => {
+      left = await everything()
+      return isDeepStrictEqual(left, beforeInstall)
+    },
+    { timeoutMs: 60_000, everyMs: 1_000 },
+  ).catch(() => expect(left).toEqual(beforeInstall))
 })
+
+threeServers(() => installation, waits)
 
 it('leaves nothing on the machine when the cluster is taken down', async () => {
   await Cluster.down()

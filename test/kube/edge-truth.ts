@@ -64,6 +64,30 @@ export async function expectEdges(
   )
 }
 
+/** Waits until all that the client opened to the server's port is one edge, and nothing of it is missing or twice. */
+export async function expectCountedOnce(
+  installation: Installation,
+  port: number,
+  opened: number,
+): Promise<void> {
+  let seen: readonly object[] = []
+  const expected = [{ source: workload('client'), target: workload('server'), observed: 'both', opened }]
+  await until(
+    'every connection is counted once',
+    async () => {
+      const edges = await installation.topology().then(
+        answer => answer.edges,
+        () => [],
+      )
+      seen = edges
+        .filter(edge => edge.port === port)
+        .map(({ source, target, observed, tcp }) => ({ source, target, observed, opened: tcp!.opened }))
+      return isDeepStrictEqual(seen, expected)
+    },
+    { timeoutMs: 90_000, everyMs: 500 },
+  ).catch(() => expect(seen).toEqual(expected))
+}
+
 function sorted(edges: readonly TrueEdge[]): readonly TrueEdge[] {
   const key = (edge: TrueEdge) => `${edge.source} ${edge.target} ${edge.port} ${edge.via}`
   return edges.toSorted((a, b) => (key(a) < key(b) ? -1 : 1))

@@ -93,6 +93,8 @@ export class Installation {
   /** `helm COMMAND` on the release; a failure comes with what there is to see. */
   async helm(command: string, ...args: string[]): Promise<string> {
     const chartOf = ['install', 'upgrade'].includes(command) ? [chart] : []
+    // another installation has another token, and its pods other addresses
+    if (command === 'install') this.#token = this.#address = ''
     try {
       return await this.cluster.helm(command, ...release, ...chartOf, ...args)
     } catch (error) {

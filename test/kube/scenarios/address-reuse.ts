@@ -1,19 +1,13 @@
 import { expect, it } from 'vitest'
-import { nodeNamed, nodes } from '../cluster/names.ts'
+import { nodes } from '../cluster/names.ts'
 import { bothEnds, expectEdges, type TrueEdge, workload } from '../edge-truth.ts'
 import type { Installation } from '../installation.ts'
 import { namespace, type Peer, peerOf, podOf } from '../pods/peers.ts'
+import { dialPodsAtTheSameAddresses, giveNext } from '../same-addresses.ts'
 
 const node = nodes[0]!.name
 const ports = { open: 8086, closed: 8087 }
-
-/** The next pod on the node is given this address: the plug-in goes on after the one that it gave last. */
-async function giveNext({ cluster }: Installation, address: string): Promise<void> {
-  const parts = address.split('.').map(Number)
-  const before = [...parts.slice(0, 3), parts[3]! - 1].join('.')
-  const write = `printf %s ${before} > /run/cni-ipam/skykube/last_reserved_ip.0`
-  await cluster.onNode(nodeNamed(node), ['sh', '-c', write])
-}
+const rounds = 2
 
 /** Dials that are answered, and ones that are refused: of those only the address says whom they meant. */
 async function dialBoth(client: Peer, name: string, host: string, counts: readonly [number, number]) {
@@ -63,10 +57,18 @@ export function addressReuse(installed: () => Installation): void {
 
     const address = await live('before', [5, 4])
     await cluster.kubectl('-n', namespace, 'delete', 'pod', 'before')
-    await giveNext(installation, address)
+    await giveNext(installation, node, address)
     expect(await live('after', [7, 6])).toBe(address)
     await cluster.kubectl('-n', namespace, 'delete', 'pod', 'after')
     // both are gone, and each is still called what it was
     await expectEdges(installation, isMeant, expected)
+  })
+
+  it('calls none of the pods that have the same addresses by the name of another', async () => {
+    const client = await peerOf(installed().cluster, 'client')
+    const { pods, addresses, named, wrong } = await dialPodsAtTheSameAddresses(installed(), client, rounds)
+    console.log(`${pods} pods at ${addresses} addresses: ${named} named, ${wrong.length} wrong`)
+    expect(wrong).toEqual([])
+    expect(named).toBeGreaterThan(0.8 * pods)
   })
 }

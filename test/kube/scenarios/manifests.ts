@@ -2,30 +2,11 @@ import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCommand } from '../../lab/run-command.ts'
 import { chart, type Installation } from '../installation.ts'
+import { withoutServiceMonitors, withServiceMonitors } from './service-monitors.ts'
 
 const release = 'dry-run'
 const collectors = `${release}-collectors`
 const valuesFiles = readdirSync(`${chart}/ci`).filter(name => name.endsWith('-values.yaml'))
-
-/** What the Prometheus operator would bring: so much that its objects have a place. */
-const serviceMonitors = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'servicemonitors.monitoring.coreos.com' },
-  spec: {
-    group: 'monitoring.coreos.com',
-    names: { kind: 'ServiceMonitor', plural: 'servicemonitors' },
-    scope: 'Namespaced',
-    versions: [
-      {
-        name: 'v1',
-        served: true,
-        storage: true,
-        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-      },
-    ],
-  },
-}
 
 const namespaceOf = (name: string, level: string) => ({
   apiVersion: 'v1',
@@ -43,22 +24,17 @@ export function manifests(installed: () => Installation): void {
   describe('manifests', () => {
     beforeAll(async () => {
       const { cluster } = installed()
-      await cluster.apply([
-        serviceMonitors,
-        namespaceOf(release, 'restricted'),
-        namespaceOf(collectors, 'privileged'),
-      ])
+      await cluster.apply([namespaceOf(release, 'restricted'), namespaceOf(collectors, 'privileged')])
+      await withServiceMonitors(cluster)
       // with `-n` kubectl refuses what says another namespace itself
       await cluster.kubectl('config', 'set-context', '--current', `--namespace=${release}`)
-      const crd = 'crd/servicemonitors.monitoring.coreos.com'
-      await cluster.kubectl('wait', '--for=condition=Established', crd, '--timeout=30s')
     })
 
     afterAll(async () => {
       const { cluster } = installed()
       await cluster.kubectl('config', 'set-context', '--current', '--namespace=default')
       await cluster.kubectl('delete', 'namespace', release, collectors, '--wait=false')
-      await cluster.kubectl('delete', 'crd', serviceMonitors.metadata.name)
+      await withoutServiceMonitors(cluster)
     })
 
     it.each(valuesFiles)('are taken by the API server without a warning, with %s', async file => {

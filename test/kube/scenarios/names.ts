@@ -16,7 +16,7 @@ import {
 const [first, second] = nodes as [(typeof nodes)[0], (typeof nodes)[0]]
 const ports = { cluster: 8081, node: 8082, headless: 8083, bare: 8084, host: 8085 }
 // where the other scenarios dial the same pod
-const portsOfOthers = [8091, 8092, 8093]
+const portsOfOthers = [8091, 8092, 8093, 8094, 8095, 8096]
 const nodePort = 30_082
 const isOnPorts =
   (...wanted: number[]) =>

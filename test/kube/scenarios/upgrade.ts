@@ -2,10 +2,16 @@ import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { until } from '../../lab/until.ts'
 import { nodes } from '../cluster/names.ts'
+import { expectCountedOnce } from '../edge-truth.ts'
 import type { Installation } from '../installation.ts'
+import { withPoliciesEnforced } from '../pods/enforce-policies.ts'
+import { killPrograms } from '../pods/kill-programs.ts'
+import { peerOf } from '../pods/peers.ts'
+import { collectorOf, nextStart } from './restarts.ts'
 
 const program = readFileSync(new URL('../pods/publish.mjs', import.meta.url), 'utf8')
 const server = 'tls://skybraid-nats.skybraid.svc:4222'
+const port = 8094
 const subjectOf = (node: string) => `skybraid.v1.kubernetes.flow.0.${node}`
 
 interface Pods {
@@ -44,11 +50,26 @@ export function upgrade(
 ): void {
   let before: Awaited<ReturnType<typeof secrets>>
 
-  it('is upgraded while the shop goes on: then a collector may publish as its own node, and as no other', async () => {
+  const upgradeWith = (...changed: string[]) =>
+    installed().helm('upgrade', ...values, ...changed.flatMap(value => ['--set', value]), ...waits)
+
+  it('counts every connection once while it is upgraded and rolled back', async () => {
+    const installation = installed()
+    const [client, server] = await Promise.all(
+      ['client', 'server'].map(app => peerOf(installation.cluster, app)),
+    )
+    await client!.start({ name: 'upgrade', host: server!.address, port, every: 20 })
+    await upgradeWith('collector.config.log-level=debug', 'aggregator.config.log-level=debug')
+    await installation.helm('rollback', ...waits)
+    const { opened } = await client!.stop('upgrade')
+    expect(opened).toBeGreaterThan(500)
+    await expectCountedOnce(installation, port, opened)
+  })
+
+  it('is upgraded to collectors with two capabilities and a login each: one may publish as its own node, and as no other', async () => {
     const installation = installed()
     before = await secrets(installation)
-    const changed = ['global.bus.perNodeIdentity=true', 'aggregator.config.log-level=debug']
-    await installation.helm('upgrade', ...values, ...changed.flatMap(value => ['--set', value]), ...waits)
+    await upgradeWith('global.bus.perNodeIdentity=true', 'collector.capabilities.netAdmin=false')
     await until(
       'every collector reports with a login of its own',
       async () => {
@@ -69,6 +90,17 @@ export function upgrade(
       }
     }
     await installation.helm('test', '--timeout', '120s')
+  })
+
+  it('lets a collector in by its token where the policies are enforced', async () => {
+    const installation = installed()
+    const [node] = nodes
+    await withPoliciesEnforced(installation.cluster, async () => {
+      const collector = await collectorOf(installation, node!.name)
+      await killPrograms(installation, 'skybraid', '', 'app.kubernetes.io/component=bus-auth')
+      await killPrograms(installation, 'skybraid-collectors', `spec.nodeName=${node!.name}`)
+      await nextStart(installation, collector!)
+    })
   })
 
   it('is rolled back, and has kept its logins', async () => {
