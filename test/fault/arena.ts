@@ -6,6 +6,7 @@ import { until } from '../lab/until.ts'
 import { AggregatorProcess, type AggregatorSettings } from './aggregators.ts'
 import { type CollectorsSettings, type Ending, SimulatedCollectors, type Truth } from './collectors.ts'
 import { compareBounded } from './judge/bounded.ts'
+import type { DeliveredBook } from './judge/delivered-book.ts'
 import { checkBalance, compareMinutes, type Difference, differenceTable, lossOf } from './judge/judge.ts'
 import { apiWitness, coreWitness, type Witness } from './judge/witness.ts'
 import { type Finding, finding, type Size, within } from './scenario.ts'
@@ -107,7 +108,7 @@ function perFlush(nodes: Readonly<Record<string, number>>): number {
 }
 
 export interface Verdict {
-  /** Records lost by place; then no counter may be above the truth. Without it, all must be equal. */
+  /** Records lost by place; then counters must be what was delivered. Without it, what was invented. */
   readonly lost?: Readonly<Record<string, number>>
   /** Minute from which on nothing was lost any more. */
   readonly exactFrom?: number
@@ -132,8 +133,8 @@ export async function judgeStream(
 ): Promise<Finding[]> {
   const { truth } = await truthOf(parties)
   const startMs = Math.min(...Object.keys(truth).map(Number)) * 60_000
-  const core = await foldStream(url, cluster, startMs)
-  return judge(coreWitness(core, Date.now), parties, verdict)
+  const { core, delivered } = await foldStream(url, cluster, startMs)
+  return judge(coreWitness(core, Date.now), parties, { ...verdict, delivered })
 }
 
 /** Waits until an aggregator has taken in everything that the parties made, or says what is missing. */
@@ -234,20 +235,21 @@ async function truthOf(parties: readonly Party[]): Promise<Truth> {
   }
 }
 
-export async function judge(
+async function judge(
   witness: Witness,
   parties: readonly Party[],
-  verdict: Verdict = {},
+  verdict: Verdict & { readonly delivered?: DeliveredBook } = {},
 ): Promise<Finding[]> {
-  const { lost, exactFrom } = verdict
+  const { lost, exactFrom, delivered } = verdict
   const truth = await truthOf(parties)
   const encoded = encodedBy(parties)
   const problems = checkBalance({ encoded, ...(lost && { lost }) }, await witness.ingest())
   const balance = finding('identities hold', problems.join('; ') || 'all', problems.length === 0)
   if (lost === undefined) return [...(await judgeEdges(witness, truth)), balance]
-  const bounds = { oneSided: truth.oneSided, ...(exactFrom !== undefined && { exactFrom }) }
+  if (delivered === undefined) throw new Error('what was delivered is in the stream alone')
+  const bounds = { oneSided: truth.oneSided, delivered, ...(exactFrom !== undefined && { exactFrom }) }
   const differences = await compareBounded(truth.truth, witness, bounds)
-  return [compared(`no counter of ${sizeOf(truth)} above what was invented`, differences), balance]
+  return [compared(`counters of ${sizeOf(truth)} as delivered`, differences), balance]
 }
 
 async function judgeEdges(witness: Witness, all: Truth): Promise<Finding[]> {

@@ -20,9 +20,10 @@ What happens when parts of skybraid die, hang or are cut off, as measured by \`n
 
 Simulated collectors invent connections and remember every one of them: both ends on different nodes, addresses rewritten on the way, openings, ends, failures, long-lived connections, retransmissions, UDP.
 They are real collectors but for the kernel: the invented records come in as the addon would hand them over, and go through intake, spool and publisher to a real nats-server.
-Each scenario ends with a quiet phase, after which a judge compares every counter of every edge in every minute with what was invented: no edge that nobody invented, every counter right, or its loss counted exactly at a named place ([flow-record.md](flow-record.md#where-records-can-be-lost)).
+Each scenario ends with a quiet phase, after which a judge compares every counter of every edge in every minute with what was invented: no edge that nobody invented, nothing in minutes in which nobody invented anything, every counter right, or its loss counted exactly at a named place ([flow-record.md](flow-record.md#where-records-can-be-lost)).
+Where records were lost, every counter of every end must be the sum of exactly those records that came.
 
-A short form of these scenarios is part of \`npm test\`, in which limits of time are ten times as long, for machines of any kind; \`npm run test:fault -- --write\` runs all of them and writes this page, with \`--short\` in the short form, with \`--only\` some of them.
+A short form of these scenarios is part of \`npm test\`, in which a limit of time fails at three times as long, for machines of any kind; \`npm run test:fault -- --write\` runs all of them and writes this page, with \`--short\` in the short form, with \`--only\` some of them.
 `
 
 /**

@@ -12,7 +12,8 @@ export interface Difference {
   readonly seen: number
 }
 
-const known = new Set(truthNames)
+/** Nobody invents a connection that only its server would see; there are some where records are lost. */
+const known = new Set([...truthNames, 'tcp.openedServerOnly'])
 
 /**
  * Compares every counter of every edge of every minute with the truth, edges that should not be there included. One that
@@ -25,13 +26,47 @@ export async function compareMinutes(
 ): Promise<Difference[]> {
   const differences: Difference[] = []
   const begun = new Set(oneSided)
-  for (const minute of Object.keys(truth)
-    .map(Number)
-    .sort((a, b) => a - b)) {
-    for (const edge of Object.keys(truth[minute])) begun.add(edge)
+  for (const minute of minutesOf(truth)) {
+    const wanted = truth[minute] ?? {}
+    for (const edge of Object.keys(wanted)) begun.add(edge)
     const seen = countersByEdge(await witness.edges(minute * 60_000, (minute + 1) * 60_000))
-    differences.push(...compareMinute(minute, truth[minute], seen.counters))
+    differences.push(...compareMinute(minute, wanted, seen.counters))
     differences.push(...notBegun(minute, seen.openOnly, begun))
+  }
+  return [...differences, ...(await outside(truth, witness, begun))]
+}
+
+/** Every minute from the first to the last of a truth, also those in which nobody invented anything. */
+export function minutesOf(truth: Told): number[] {
+  const [first, last] = endsOf(truth)
+  return Array.from({ length: last - first + 1 }, (_, n) => first + n)
+}
+
+function endsOf(truth: Told): readonly [first: number, last: number] {
+  const minutes = Object.keys(truth).map(Number)
+  return [Math.min(...minutes), Math.max(...minutes)]
+}
+
+/** Around those minutes there is nothing but what stayed open. */
+const outsideMinutes = 30
+
+export async function outside(
+  truth: Told,
+  witness: Witness,
+  begun: ReadonlySet<string>,
+): Promise<Difference[]> {
+  const [first, last] = endsOf(truth)
+  const differences: Difference[] = []
+  for (const [from, to, mayBeOpen] of [
+    [first - outsideMinutes, first, new Set<string>()],
+    [last + 1, last + 1 + outsideMinutes, begun],
+  ] as const) {
+    const { counters, openOnly } = countersByEdge(await witness.edges(from * 60_000, to * 60_000))
+    const minute = `${clock(from)}-${clock(to)}`
+    for (const [edge, seen] of Object.entries(counters))
+      for (const [counter, value] of Object.entries(seen))
+        differences.push({ minute, edge, counter, truth: 0, seen: value })
+    differences.push(...notBegun(from, openOnly, mayBeOpen))
   }
   return differences
 }

@@ -10,7 +10,9 @@ describe('faults of the bus, the short set', () => {
       `${scenario.name}${obstacle === undefined ? '' : ` (${obstacle})`}`,
       { timeout: 900_000 },
       async () => {
-        expect(brokenOnes(await scenario.run('short'))).toBe('')
+        const findings = await scenario.run('short')
+        for (const { what, seen } of findings) if (what.endsWith(' s')) console.info(`${what}: ${seen}`)
+        expect(brokenOnes(findings)).toBe('')
       },
     )
   }
