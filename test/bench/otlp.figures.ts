@@ -1,7 +1,6 @@
 import { exportConfigSchema } from '../../packages/aggregator/src/config.ts'
 import { booksForExports, type ExportConfig } from '../../packages/aggregator/src/export/export-books.ts'
 import { encodeSeries } from '../../packages/aggregator/src/export/otlp/otlp-requests.ts'
-import { createSeriesLedger } from '../../packages/aggregator/src/export/otlp/series-ledger.ts'
 import { createEntityIndex } from '../../packages/aggregator/src/resolve/entity-index.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
 import type { Figure, Measurement } from './figure.ts'
@@ -30,7 +29,6 @@ function cpuMs(): number {
 /** What the export adds: the same minutes closed with and without it, in turn. */
 function measure(): readonly Figure[] {
   const books = booksForExports(optionsOf(), false)!
-  const ledger = createSeriesLedger()
   const index = createEntityIndex()
   books.onDelta(index)
   const listeners = { onFinal: books.onFinal!, onSaid: books.onSaid }
@@ -56,7 +54,7 @@ function measure(): readonly Figure[] {
         .drain(nowMs)
         .flatMap(({ otlp = [] }) => otlp)
       const span = { startMs: nowMs - minuteMs, endMs: nowMs, sender: 'bench', version: '0' }
-      const requests = [...encodeSeries(ledger.settle(taken, nowMs), span)]
+      const requests = [...encodeSeries(taken, span)]
       told.points = requests.reduce((sum, { points }) => sum + points, 0)
       told.bytes = requests.reduce((sum, { body }) => sum + body.length, 0)
     })

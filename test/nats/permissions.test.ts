@@ -137,18 +137,26 @@ describe('an aggregator with the documented permissions', () => {
     const second = createExportNotes(await as('aggregator'), 'prod', streamSettings(), 'second')
     const begun = await first.begin(1)
     expect(first.lastError()).toBeUndefined()
-    expect(begun).toEqual({ note: undefined, unsettled: 0 })
-    expect(await first.note(1, { takenAt: 70, markedAt: 60, clockMs: 1_000 })).toBe('noted')
-    expect(await first.note(1, { takenAt: 90, markedAt: 80, clockMs: 2_000 })).toBe('noted')
-    first.settle(1)
+    expect(begun).toEqual({ note: undefined, unsettled: 0, unsettledRequests: 0 })
+    const noteAt = (takenAt: number, clockMs: number) => ({
+      takenAt,
+      markedAt: takenAt - 10,
+      clockMs,
+      owedRequests: 3,
+      owedConnections: 1,
+    })
+    expect(await first.note(1, noteAt(70, 1_000), 20)).toBe('noted')
+    expect(await first.note(1, noteAt(90, 2_000), 30)).toBe('noted')
+    first.settle(1, 20)
     await first.flush()
     // of the two takes one is settled
     expect(await second.begin(1)).toEqual({
-      note: { takenAt: 90, markedAt: 80, clockMs: 2_000 },
+      note: noteAt(90, 2_000),
       unsettled: 1,
+      unsettledRequests: 30,
     })
-    expect(await first.note(1, { takenAt: 99, markedAt: 95, clockMs: 3_000 })).toBe('lost')
-    expect(await second.note(1, { takenAt: 100, markedAt: 95, clockMs: 3_000 })).toBe('noted')
+    expect(await first.note(1, noteAt(99, 3_000), 1)).toBe('lost')
+    expect(await second.note(1, noteAt(100, 3_000), 1)).toBe('noted')
     expect([first.lastError(), second.lastError()]).toEqual([undefined, undefined])
   })
 

@@ -280,7 +280,8 @@ describe.skipIf(typeof python === 'string')(`a receiver of OpenTelemetry that is
       points: { sent: points.length, refused: 0, unknown: 0, dropped: 0 },
       queued: { points: 0 },
       series: { folded: 0 },
-      overstated: 0,
+      overstated: { requests: 0, connections: 0 },
+      owed: { requests: 0, connections: 0 },
       unnamed: 0,
     })
   })

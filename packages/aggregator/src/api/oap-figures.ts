@@ -35,8 +35,14 @@ export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
   }
 }
 
-export function notesFigures({ unknownBefore, without, lastError }: NonNullable<OapStatus['notes']>) {
-  return { unknownBefore, without: [...without], ...(lastError !== undefined && { lastError }) }
+export function notesFigures(notes: NonNullable<OapStatus['notes']>) {
+  const { unknownBefore, unknownRequestsBefore, without, lastError } = notes
+  return {
+    unknownBefore,
+    unknownRequestsBefore,
+    without: [...without],
+    ...(lastError !== undefined && { lastError }),
+  }
 }
 
 export function leftOutByReason({ leftOut, foldedNames }: OapStatus): Record<string, number> {

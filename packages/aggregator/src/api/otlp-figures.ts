@@ -13,7 +13,7 @@ export function otlpFigures(status: OtlpStatus): Static<typeof otlpStatusSchema>
     points: { ...points },
     queue: { ...queued, ...(oldestQueuedMs !== undefined && { oldestSeconds: oldestQueuedMs / 1000 }) },
     series: { known: series.series, limit: series.limit, folded: series.folded },
-    leftOut: { unnamed: status.unnamed, overstated: status.overstated },
+    leftOut: { unnamed: status.unnamed, overstated: { ...status.overstated }, owed: { ...status.owed } },
     ...(status.notes && { notes: notesFigures(status.notes) }),
   }
 }

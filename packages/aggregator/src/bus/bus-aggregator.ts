@@ -161,6 +161,7 @@ export async function startBusAggregator(options: BusAggregatorOptions): Promise
         topology: core.topology,
         notes: createExportNotes(bus.link, config.cluster, config, owner),
         bookOf: books.renew,
+        overstated: books.otlpOverstated,
         nowMs: Date.now,
         takeNow: exported.takeNow,
       })

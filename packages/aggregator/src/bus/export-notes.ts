@@ -11,18 +11,29 @@ export interface ExportNote {
   readonly markedAt: number
   /** The partition's clock at the take: minutes may have closed since the message before it. */
   readonly clockMs: number
+  /** What OpenTelemetry was told too much by then, which nobody makes up for once this process is gone. */
+  readonly owedRequests: number
+  readonly owedConnections: number
+}
+
+/** A partition as its former owner left it. */
+export interface FormerNote {
+  readonly note: ExportNote | undefined
+  /** Takes of which nobody knows whether they arrived, and the requests that OpenTelemetry was told in them. */
+  readonly unsettled: number
+  readonly unsettledRequests: number
 }
 
 export interface ExportNotes {
   /**
-   * Takes a partition over from whoever exported it before: their notes are refused from here on. `unsettled` are takes
-   * of which nobody knows whether they arrived. Undefined if the bus does not answer in time.
+   * Takes a partition over from whoever exported it before: their notes are refused from here on. Undefined if the bus
+   * does not answer in time.
    */
-  begin(partition: number): Promise<{ note: ExportNote | undefined; unsettled: number } | undefined>
-  /** Writes a take down. 'lost': somebody else exports the partition now. 'unsure': not heard of in time. */
-  note(partition: number, note: ExportNote): Promise<'noted' | 'lost' | 'unsure'>
-  /** What became of the oldest take that was not settled is known. */
-  settle(partition: number): void
+  begin(partition: number): Promise<FormerNote | undefined>
+  /** Writes a take of so many requests down. 'lost': somebody else exports the partition now. 'unsure': not heard of in time. */
+  note(partition: number, note: ExportNote, requests: number): Promise<'noted' | 'lost' | 'unsure'>
+  /** What became of a take of so many requests is known. */
+  settle(partition: number, requests: number): void
   /** Waits until what was settled is written. */
   flush(): Promise<void>
   /** What went wrong last. */
@@ -33,6 +44,8 @@ interface Stored extends ExportNote {
   readonly owner: string
   readonly taken: number
   readonly settled: number
+  readonly takenRequests: number
+  readonly settledRequests: number
 }
 
 interface Own {
@@ -111,14 +124,7 @@ export function createExportNotes(
         const last = there === null ? undefined : storedOf(there.string())
         const own: Own = {
           revision: there?.revision ?? 0,
-          stored: {
-            takenAt: last?.takenAt ?? 0,
-            markedAt: last?.markedAt ?? 0,
-            clockMs: last?.clockMs ?? 0,
-            owner,
-            taken: 0,
-            settled: 0,
-          },
+          stored: { ...(last ? noteOf(last) : nothingNoted), owner, ...noneTaken },
           unsure: [],
           isLost: false,
           writing: Promise.resolve(),
@@ -126,28 +132,41 @@ export function createExportNotes(
         if ((await write(kv, partition, own, own.stored)) === 'lost')
           throw new Error('somebody else noted something at the same moment')
         known.set(partition, own)
-        const { takenAt, markedAt, clockMs } = own.stored
         // of its own takes this process knows itself what became of them
-        const unsettled = last && last.owner !== owner ? Math.max(0, last.taken - last.settled) : 0
-        return { note: last && { takenAt, markedAt, clockMs }, unsettled }
+        const former = last && last.owner !== owner ? last : noneTaken
+        return {
+          note: last && noteOf(last),
+          unsettled: Math.max(0, former.taken - former.settled),
+          unsettledRequests: Math.max(0, former.takenRequests - former.settledRequests),
+        }
       })
     },
-    async note(partition, note) {
+    async note(partition, note, requests) {
       const own = known.get(partition)
       if (own === undefined || own.isLost) return 'lost'
       return inTurn(own, async () => {
         const outcome = await trying(kv =>
-          write(kv, partition, own, { ...own.stored, ...note, taken: own.stored.taken + 1 }),
+          write(kv, partition, own, {
+            ...own.stored,
+            ...note,
+            taken: own.stored.taken + 1,
+            takenRequests: own.stored.takenRequests + requests,
+          }),
         )
         own.isLost ||= outcome === 'lost'
         return outcome ?? 'unsure'
       })
     },
-    settle(partition) {
+    settle(partition, requests) {
       const own = known.get(partition)
       if (own === undefined || own.isLost) return
       void inTurn(own, async () => {
-        const stored = { ...own.stored, settled: Math.min(own.stored.taken, own.stored.settled + 1) }
+        const { taken, settled, takenRequests, settledRequests } = own.stored
+        const stored = {
+          ...own.stored,
+          settled: Math.min(taken, settled + 1),
+          settledRequests: Math.min(takenRequests, settledRequests + requests),
+        }
         // the next write tells it too
         own.stored = stored
         own.isLost ||= (await trying(kv => write(kv, partition, own, stored))) === 'lost'
@@ -160,6 +179,13 @@ export function createExportNotes(
   }
 }
 
+const nothingNoted: ExportNote = { takenAt: 0, markedAt: 0, clockMs: 0, owedRequests: 0, owedConnections: 0 }
+const noneTaken = { taken: 0, settled: 0, takenRequests: 0, settledRequests: 0 }
+
+function noteOf({ takenAt, markedAt, clockMs, owedRequests, owedConnections }: Stored): ExportNote {
+  return { takenAt, markedAt, clockMs, owedRequests, owedConnections }
+}
+
 function keyOf(partition: number): string {
   return `partition.${partition}`
 }
@@ -167,10 +193,12 @@ function keyOf(partition: number): string {
 /** Undefined for what is none of ours. */
 function storedOf(text: string): Stored | undefined {
   try {
-    const stored = JSON.parse(text) as Stored
-    const { takenAt, markedAt, clockMs, taken, settled } = stored
-    const numbers = [takenAt, markedAt, clockMs, taken, settled]
-    return numbers.every(n => Number.isSafeInteger(n) && n >= 0) ? stored : undefined
+    const { owner, ...told } = JSON.parse(text) as Stored
+    const { takenAt, markedAt, clockMs, taken, settled, ...later } = told
+    const required = { takenAt, markedAt, clockMs, taken, settled }
+    const stored = { ...nothingNoted, ...noneTaken, ...required, ...later }
+    const isSane = Object.values(stored).every(n => Number.isSafeInteger(n) && n >= 0)
+    return isSane && typeof owner === 'string' ? { ...stored, owner } : undefined
   } catch {
     return undefined
   }

@@ -1,6 +1,8 @@
 import type { Drained } from '../export/export-books.ts'
 import type { MinuteTake } from '../export/oap/interval/export-book.ts'
 import { mergeTakes } from '../export/oap/interval/merge-takes.ts'
+import type { Overstated } from '../export/otlp/series-ledger.ts'
+import { operationShape } from '../export/otlp/series-shape.ts'
 import type { ExportSource, Taken } from '../export/take-exports.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { ExportNote, ExportNotes } from './export-notes.ts'
@@ -31,8 +33,9 @@ export interface PartitionClock {
 }
 
 export interface ExportsStatus {
-  /** Takes of former owners that were never settled. */
+  /** Takes of former owners that were never settled, and the requests that OpenTelemetry was told in them. */
   readonly unknownBefore: number
+  readonly unknownRequestsBefore: number
   /** Partitions that are not exported from here though they are booked here, because no note can be had. */
   readonly without: readonly number[]
   readonly lastError: string | undefined
@@ -42,6 +45,8 @@ export interface PartitionExportsDeps {
   readonly topology: Pick<Topology, 'markDeltas' | 'takeDeltas'>
   readonly notes: ExportNotes
   readonly bookOf: (partition: number) => Drained
+  /** Gets what former owners told OpenTelemetry too much and can't make up for any more. */
+  readonly overstated: Overstated
   readonly nowMs: () => number
   /** Has the exporter take what one partition has. */
   readonly takeNow: (partition: number) => Promise<void>
@@ -58,13 +63,28 @@ interface Part {
   carried: MinuteTake[]
 }
 
+/** Of one partition. */
+interface OneTake {
+  readonly minutes: readonly MinuteTake[]
+  readonly requests: number
+}
+
 const attemptsPerRound = 3
+
+/** Requests that OpenTelemetry is told. */
+function requestsIn(minutes: readonly MinuteTake[]): number {
+  let requests = 0
+  for (const { otlp = [] } of minutes)
+    for (const { series, sums } of otlp) if (series.shape === operationShape) requests += sums[0]
+  return requests
+}
 
 export function createPartitionExports(deps: PartitionExportsDeps): PartitionExports {
   const { topology, notes, nowMs } = deps
   const parts = new Map<number, Part>()
   const without = new Set<number>()
   let unknownBefore = 0
+  let unknownRequestsBefore = 0
 
   /** Rows are now as they were when they were taken the last time: what they hold by now is out already. */
   function passReplay(partition: number, part: Part, sequence: number): void {
@@ -77,7 +97,7 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     if (sequence <= replay.takenAt) return
     part.clock.advance(replay.clockMs)
     topology.takeDeltas(partition)
-    part.book.drain(nowMs())
+    part.book.pass(nowMs())
     part.replay = undefined
   }
 
@@ -85,7 +105,7 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     return [...parts].filter(([p, { replay }]) => replay === undefined && (only === undefined || p === only))
   }
 
-  async function takeOne(partition: number, part: Part): Promise<readonly MinuteTake[] | undefined> {
+  async function takeOne(partition: number, part: Part): Promise<OneTake | undefined> {
     topology.takeDeltas(partition)
     const drained = part.book.drain(nowMs())
     if (drained.length === 0 && part.carried.length === 0) return undefined
@@ -93,23 +113,26 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     part.carried = [...all]
     const { position: takenAt, markedAt } = part
     const clockMs = Math.max(0, part.clock.nowMs() ?? 0)
-    const outcome = await notes.note(partition, { takenAt, markedAt, clockMs })
+    const { requests: owedRequests, connections: owedConnections } = part.book.owed()
+    const note = { takenAt, markedAt, clockMs, owedRequests, owedConnections }
+    const requests = requestsIn(all)
+    const outcome = await notes.note(partition, note, requests)
     if (outcome === 'unsure') return undefined
     part.carried = []
-    if (outcome === 'noted') return all
+    if (outcome === 'noted') return { minutes: all, requests }
     parts.delete(partition)
     return undefined
   }
 
   async function take(only: number | undefined): Promise<Taken> {
     const taken = await Promise.all(
-      live(only).map(async ([partition, part]) => ({ partition, minutes: await takeOne(partition, part) })),
+      live(only).map(async ([partition, part]) => ({ partition, one: await takeOne(partition, part) })),
     )
-    const noted = taken.filter(({ minutes }) => minutes !== undefined)
+    const noted = taken.flatMap(({ partition, one }) => (one ? { partition, ...one } : []))
     return {
-      minutes: mergeTakes(noted.map(({ minutes }) => minutes!)),
+      minutes: mergeTakes(noted.map(({ minutes }) => minutes)),
       settled() {
-        for (const { partition } of noted) notes.settle(partition)
+        for (const { partition, requests } of noted) notes.settle(partition, requests)
       },
     }
   }
@@ -134,6 +157,9 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
       }
       without.delete(partition)
       unknownBefore += begun.unsettled
+      unknownRequestsBefore += begun.unsettledRequests
+      deps.overstated.requests += begun.note?.owedRequests ?? 0
+      deps.overstated.connections += begun.note?.owedConnections ?? 0
       parts.set(partition, {
         book: deps.bookOf(partition),
         clock,
@@ -171,6 +197,11 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     lose(partition) {
       parts.delete(partition)
     },
-    status: () => ({ unknownBefore, without: [...without], lastError: notes.lastError() }),
+    status: () => ({
+      unknownBefore,
+      unknownRequestsBefore,
+      without: [...without],
+      lastError: notes.lastError(),
+    }),
   }
 }

@@ -5,8 +5,9 @@ import { noPairs } from './oap/interval/packed-pairs.ts'
 import { noPairCounts } from './oap/interval/pair-book.ts'
 import type { ExportFigures } from './oap/oap-exporter.ts'
 import type { OapConfig } from './oap/options.ts'
-import { createOtlpBook, type OtlpBook, type OtlpLeftOut } from './otlp/otlp-book.ts'
+import { createOtlpBook, type OtlpBook, type OtlpLeftOut, type SeriesAmounts } from './otlp/otlp-book.ts'
 import { createOtlpEnds, type OtlpEnds } from './otlp/otlp-end.ts'
+import { addOverstated, noneOverstated, type Overstated } from './otlp/series-ledger.ts'
 import { createSeriesTable, type SeriesTable } from './otlp/series-table.ts'
 import type { OtlpConfig } from './otlp-push/options.ts'
 
@@ -16,6 +17,10 @@ export type ExportConfig = OapConfig & OtlpConfig
 export interface Drained {
   /** What was added since the last time, one entry per minute, the older first. */
   drain(nowMs: number): readonly MinuteTake[]
+  /** The same, where all of it was taken before, by whoever booked the partition then. */
+  pass(nowMs: number): void
+  /** What OpenTelemetry was told too much, and is to be made up for. */
+  owed(): Overstated
 }
 
 /** The books of what is exported. Made before the core, which fills them. */
@@ -33,6 +38,10 @@ export interface ExportBooks extends ExportFigures {
   /** Of OpenTelemetry; undefined where it is not fed. */
   readonly series: SeriesTable | undefined
   readonly otlpLeftOut: Readonly<OtlpLeftOut>
+  /** What OpenTelemetry was told too much, without more to take it from. */
+  readonly otlpOverstated: Overstated
+  /** What may still be made up for. */
+  otlpOwed(): Overstated
 }
 
 /** Undefined where nothing is exported. */
@@ -42,6 +51,7 @@ export function booksForExports(config: ExportConfig, isPartitioned: boolean): E
   if (!isForOap && !isForOtlp) return undefined
   const counts = noPairCounts()
   const leftOut = { unnamed: 0 }
+  const overstated = noneOverstated()
   const series = isForOtlp ? createSeriesTable(config.otlpSeries) : undefined
   const books = new Map<number, ExportBook>()
   const otlpBooks = new Map<number, OtlpBook>()
@@ -53,7 +63,7 @@ export function booksForExports(config: ExportConfig, isPartitioned: boolean): E
     return book
   }
   const newBook = () => createExportBook({ names: known(names), counts, withFigures: config.oapMetrics })
-  const newOtlpBook = () => createOtlpBook({ ends: known(ends), series: known(series), leftOut })
+  const newOtlpBook = () => createOtlpBook({ ends: known(ends), series: known(series), leftOut, overstated })
   const numberOf = (partition: number) => (isPartitioned ? partition : 0)
   const of = (partition: number) =>
     books.get(numberOf(partition)) ?? entered(books, numberOf(partition), newBook())
@@ -62,7 +72,14 @@ export function booksForExports(config: ExportConfig, isPartitioned: boolean): E
 
   const drained = (partition: number): Drained => {
     const [own, otlp] = [isForOap ? of(partition) : undefined, isForOtlp ? otlpOf(partition) : undefined]
-    return { drain: nowMs => withOtlp(own?.drain(nowMs) ?? [], otlp) }
+    return {
+      drain: nowMs => withOtlp(own?.drain(nowMs) ?? [], otlp?.drain(nowMs) ?? [], nowMs),
+      pass(nowMs) {
+        own?.drain(nowMs)
+        otlp?.pass()
+      },
+      owed: () => otlp?.owed() ?? noneOverstated(),
+    }
   }
   return {
     of,
@@ -74,6 +91,12 @@ export function booksForExports(config: ExportConfig, isPartitioned: boolean): E
     },
     series,
     otlpLeftOut: leftOut,
+    otlpOverstated: overstated,
+    otlpOwed() {
+      const sum = noneOverstated()
+      for (const book of otlpBooks.values()) addOverstated(sum, book.owed())
+      return sum
+    },
     leftOut: () => counts,
     foldedNames: () => names?.folded() ?? 0,
     onFinal:
@@ -100,14 +123,15 @@ function known<T>(made: T | undefined): T {
   return made
 }
 
-/** Minutes as they were, those of OpenTelemetry in their place. */
-function withOtlp(minutes: readonly MinuteTake[], otlp: OtlpBook | undefined): readonly MinuteTake[] {
-  const more = otlp?.drain()
-  if (more === undefined || more.size === 0) return minutes
-  const all = new Map(minutes.map(each => [each.unixMinute, each]))
-  for (const [unixMinute, amounts] of more)
-    all.set(unixMinute, { ...(all.get(unixMinute) ?? emptyTake(unixMinute)), otlp: amounts })
-  return [...all.values()].sort((a, b) => a.unixMinute - b.unixMinute)
+/** Minutes as they were, and what OpenTelemetry is told, which goes by no minute, with the latest of them. */
+function withOtlp(
+  minutes: readonly MinuteTake[],
+  otlp: readonly SeriesAmounts[],
+  nowMs: number,
+): readonly MinuteTake[] {
+  if (otlp.length === 0) return minutes
+  const last = minutes.at(-1) ?? emptyTake(Math.floor(nowMs / 60_000))
+  return [...minutes.slice(0, -1), { ...last, otlp }]
 }
 
 function emptyTake(unixMinute: number): MinuteTake {

@@ -61,6 +61,8 @@ export function openExports(
       version,
       series: books.series,
       leftOut: books.otlpLeftOut,
+      overstated: books.otlpOverstated,
+      owed: books.otlpOwed,
     })
   const oap =
     config.oap.length > 0 || config.oapDryRun

@@ -40,7 +40,7 @@ export function createSaidDeltas(isWaiting: (edge: EdgeId) => boolean): SaidDelt
 
   function tellRow(said: SaidRows, given: Given, row: number, minute: number, onSaid: OnSaid): void {
     const first = row * saidSumCount
-    if (said.sums[first] === given.sums[first]) return
+    if (!isChanged(said, given, first)) return
     const sums = new Float64Array(saidSumCount)
     for (let i = 0; i < saidSumCount; i++) {
       sums[i] = said.sums[first + i] - given.sums[first + i]
@@ -62,6 +62,12 @@ export function createSaidDeltas(isWaiting: (edge: EdgeId) => boolean): SaidDelt
       sums,
       buckets,
     })
+  }
+
+  /** What was taken back and what came may be as many requests, and not the same bytes. */
+  function isChanged(said: SaidRows, given: Given, first: number): boolean {
+    for (let i = first; i < first + saidSumCount; i++) if (said.sums[i] !== given.sums[i]) return true
+    return false
   }
 
   function tell({ said, minute }: OpenMinute, isFinal: boolean, onSaid: OnSaid): void {

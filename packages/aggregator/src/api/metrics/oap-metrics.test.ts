@@ -37,7 +37,7 @@ const status: OapStatus = {
   foldedNames: 1187,
   pods: 1193,
   podsTurnedAway: 1213,
-  notes: { unknownBefore: 1201, without: [7, 8, 9], lastError: 'no bucket' },
+  notes: { unknownBefore: 1201, unknownRequestsBefore: 0, without: [7, 8, 9], lastError: 'no bucket' },
 }
 
 const numbersIn = (value: unknown): number[] =>

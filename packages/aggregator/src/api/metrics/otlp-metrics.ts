@@ -6,12 +6,18 @@ export function writeOtlpMetrics(out: MetricSet, status: OtlpStatus): void {
   out.family('skybraid_otlp_connected', 'gauge', '1 while the receiver answers.')(status.isConnected ? 1 : 0)
   const points = out.family('skybraid_otlp_points_total', 'counter', 'Points, by what became of them.')
   for (const [result, count] of Object.entries(status.points)) points(count, { result })
-  if (status.notes)
+  if (status.notes) {
     out.family(
       'skybraid_otlp_intervals_unknown_before_total',
       'counter',
       'Intervals that former owners of partitions took, and of which nobody knows the rest.',
     )(status.notes.unknownBefore)
+    out.family(
+      'skybraid_otlp_requests_unknown_before_total',
+      'counter',
+      'Requests in those intervals.',
+    )(status.notes.unknownRequestsBefore)
+  }
   out.family('skybraid_otlp_queued_points', 'gauge', 'Points that wait.')(status.queued.points)
   out.family('skybraid_otlp_queued_bytes', 'gauge', 'Their bytes.')(status.queued.bytes)
   out.family(
@@ -32,5 +38,13 @@ export function writeOtlpMetrics(out: MetricSet, status: OtlpStatus): void {
     'By how much sums differ from those of /topology, by reason.',
   )
   leftOut(status.unnamed, { reason: 'unnamed' })
-  leftOut(status.overstated, { reason: 'overstated' })
+  leftOut(status.overstated.requests, { reason: 'overstated_requests' })
+  leftOut(status.overstated.connections, { reason: 'overstated_connections' })
+  const owed = out.family(
+    'skybraid_otlp_owed',
+    'gauge',
+    'Told and taken back: as much less is told of what comes.',
+  )
+  owed(status.owed.requests, { of: 'requests' })
+  owed(status.owed.connections, { of: 'connections' })
 }

@@ -6,6 +6,9 @@ export const exportNotesSchema = Type.Object(
     unknownBefore: Type.Integer({
       description: 'intervals that former owners of partitions took, and of which nobody knows the rest',
     }),
+    unknownRequestsBefore: Type.Integer({
+      description: 'requests in them that were for OpenTelemetry',
+    }),
     without: Type.Array(Type.Integer(), {
       description: 'partitions booked here that are not exported, because the bus takes no notes',
     }),

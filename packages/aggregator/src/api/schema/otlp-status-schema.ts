@@ -3,6 +3,10 @@ import { exportNotesSchema } from './export-notes-schema.ts'
 
 const strict = { additionalProperties: false } as const
 
+function overstatedSchema(description: string) {
+  return Type.Object({ requests: Type.Integer(), connections: Type.Integer() }, { ...strict, description })
+}
+
 /** The export to OpenTelemetry in `/status`; mirrors OtlpStatus in export/otlp-push/otlp-status.ts. */
 export const otlpStatusSchema = Type.Object(
   {
@@ -38,7 +42,8 @@ export const otlpStatusSchema = Type.Object(
     leftOut: Type.Object(
       {
         unnamed: Type.Integer({ description: 'figures of entities that nobody knows any more' }),
-        overstated: Type.Integer({ description: 'told, then taken back, with nothing to take them from' }),
+        overstated: overstatedSchema('told, then taken back, with nothing to take them from'),
+        owed: overstatedSchema('told, then taken back: as much less is told of what comes'),
       },
       { ...strict, description: 'where the sums differ from those of /topology' },
     ),

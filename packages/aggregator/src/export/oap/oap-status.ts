@@ -38,6 +38,7 @@ export interface OapStatus {
   readonly notes?:
     | {
         readonly unknownBefore: number
+        readonly unknownRequestsBefore: number
         readonly without: readonly number[]
         readonly lastError: string | undefined
       }

@@ -3,7 +3,7 @@ import type { MinuteTake } from '../oap/interval/export-book.ts'
 import type { MetricsRequest } from '../otlp/metrics-writer.ts'
 import type { OtlpLeftOut } from '../otlp/otlp-book.ts'
 import { encodeSeries } from '../otlp/otlp-requests.ts'
-import { createSeriesLedger } from '../otlp/series-ledger.ts'
+import { mergeAmounts, type Overstated } from '../otlp/series-ledger.ts'
 import type { SeriesTable } from '../otlp/series-table.ts'
 import type { ExportSink } from '../take-exports.ts'
 import type { OtlpConfig } from './options.ts'
@@ -18,6 +18,8 @@ export interface OtlpExporterDeps {
   readonly version: string
   readonly series: SeriesTable
   readonly leftOut: Readonly<OtlpLeftOut>
+  readonly overstated: Readonly<Overstated>
+  readonly owed: () => Overstated
   readonly log: FastifyBaseLogger
   readonly nowMs: () => number
   readonly random: () => number
@@ -36,16 +38,12 @@ export function startOtlpExporter(deps: OtlpExporterDeps): OtlpExporter {
   const { config, series, log, nowMs } = deps
   const connection = createOtlpConnection(config)
   const sender = startOtlpSender({ connection, limits, log, nowMs, random: deps.random })
-  const ledger = createSeriesLedger()
   let startMs = nowMs()
 
   /** Spans of one sender follow each other: receivers take a span that goes back for a mistake. */
   function encode(minutes: readonly MinuteTake[]): MetricsRequest[] {
     const endMs = Math.max(startMs + 1, nowMs())
-    const told = ledger.settle(
-      minutes.flatMap(({ otlp = [] }) => otlp),
-      endMs,
-    )
+    const told = mergeAmounts(minutes.flatMap(({ otlp = [] }) => otlp))
     const span = { startMs, endMs, sender: deps.sender, version: deps.version }
     startMs = endMs
     series.forget(endMs)
@@ -59,7 +57,8 @@ export function startOtlpExporter(deps: OtlpExporterDeps): OtlpExporter {
       address: connection.address,
       ...sender.state(),
       series: series.counts(),
-      overstated: ledger.overstated,
+      overstated: { ...deps.overstated },
+      owed: deps.owed(),
       unnamed: deps.leftOut.unnamed,
     }),
     close() {

@@ -3,6 +3,7 @@ import type { DeltaEdge, FinalRow } from '../../topology/partition-deltas.ts'
 import type { SaidDelta } from '../../topology/said-deltas.ts'
 import { SaidFlag, saidSums, unknownStatus } from '../../topology/said-rows.ts'
 import type { OtlpEnds } from './otlp-end.ts'
+import { createSeriesLedger, type Overstated } from './series-ledger.ts'
 import { type TransportShape, tcpShape, udpShape } from './series-shape.ts'
 import type { Series, SeriesTable } from './series-table.ts'
 
@@ -21,8 +22,12 @@ export interface OtlpBook {
   addSaid(edge: DeltaEdge, unixMinute: number, said: SaidDelta): void
   /** A row of a minute, or of corrections to one, that is written no more. */
   addFinal(edge: DeltaEdge, unixMinute: number, row: FinalRow): void
-  /** What was added since the last time, by minute. */
-  drain(): Map<number, readonly SeriesAmounts[]>
+  /** What was added since the last time and can be told. */
+  drain(nowMs: number): readonly SeriesAmounts[]
+  /** What was added since the last time was told before, by whoever booked the partition then. */
+  pass(): void
+  /** What was told too much, and is to be made up for. */
+  owed(): Overstated
 }
 
 /** Figures in no series, by reason. */
@@ -32,6 +37,7 @@ export interface OtlpLeftOut {
 }
 
 export interface OtlpBookOptions {
+  readonly overstated: Overstated
   readonly ends: OtlpEnds
   readonly series: SeriesTable
   readonly leftOut: OtlpLeftOut
@@ -41,16 +47,12 @@ const udpProtocol = 2
 /** The sums of times are the last of `saidSums`. */
 const timesFrom = saidSums.indexOf('firstByteUs')
 
-export function createOtlpBook({ ends, series, leftOut }: OtlpBookOptions): OtlpBook {
-  let minutes = new Map<number, Map<Series, SeriesAmounts>>()
+export function createOtlpBook({ ends, series, leftOut, overstated }: OtlpBookOptions): OtlpBook {
+  let all = new Map<Series, SeriesAmounts>()
+  const ledger = createSeriesLedger(overstated)
   const latencies = createLatencySums()
 
-  function amountsOf(of: Series, unixMinute: number): SeriesAmounts {
-    let all = minutes.get(unixMinute)
-    if (all === undefined) {
-      all = new Map()
-      minutes.set(unixMinute, all)
-    }
+  function amountsOf(of: Series): SeriesAmounts {
     const kept = all.get(of)
     if (kept !== undefined) return kept
     const fresh = noAmounts(of)
@@ -80,7 +82,7 @@ export function createOtlpBook({ ends, series, leftOut }: OtlpBookOptions): Otlp
     const both = isSeen ? endsOf(edge, unixMinute) : undefined
     if (both === undefined) return
     const of = series.transport(both[side], both[1 - side], side === 1, shape)
-    const { sums, histograms } = amountsOf(of, unixMinute)
+    const { sums, histograms } = amountsOf(of)
     for (const [i, counter] of shape.counters.entries())
       if (counter[side] >= 0) sums[i] += counters[offset + counter[side]]
     for (const [i, from] of shape.from.entries()) {
@@ -103,7 +105,7 @@ export function createOtlpBook({ ends, series, leftOut }: OtlpBookOptions): Otlp
         status: isUnanswered ? undefined : status,
         outcome: (flags & SaidFlag.error) !== 0 ? 'error' : isUnanswered ? 'unanswered' : 'ok',
       })
-      const amounts = amountsOf(of, unixMinute)
+      const amounts = amountsOf(of)
       const counted = (flags & SaidFlag.timeless) === 0 ? sums.length : timesFrom
       for (let i = 0; i < counted; i++) amounts.sums[i] += sums[i]
       if (counted === timesFrom) return
@@ -116,11 +118,16 @@ export function createOtlpBook({ ends, series, leftOut }: OtlpBookOptions): Otlp
       addSide(edge, unixMinute, 0, shape, row)
       addSide(edge, unixMinute, 1, shape, row)
     },
-    drain() {
-      const drained = new Map([...minutes].map(([minute, all]) => [minute, [...all.values()]]))
-      minutes = new Map()
-      return drained
+    drain(nowMs) {
+      const told = ledger.settle([...all.values()], nowMs)
+      all = new Map()
+      return told
     },
+    pass() {
+      all = new Map()
+      ledger.clear()
+    },
+    owed: ledger.owed,
   }
 }
 

@@ -1,5 +1,22 @@
 import { addTo, noAmounts, type SeriesAmounts } from './otlp-book.ts'
+import { operationShape } from './series-shape.ts'
 import type { Series } from './series-table.ts'
+
+/** What was told and then taken back, without more to take it from. */
+export interface Overstated {
+  requests: number
+  /** Flows of UDP too. */
+  connections: number
+}
+
+export function noneOverstated(): Overstated {
+  return { requests: 0, connections: 0 }
+}
+
+export function addOverstated(to: Overstated, more: Overstated): void {
+  to.requests += more.requests
+  to.connections += more.connections
+}
 
 /** Amounts that can be sent: none is negative, each is whole. */
 export interface SeriesLedger {
@@ -8,8 +25,10 @@ export interface SeriesLedger {
    * kept until more comes.
    */
   settle(taken: readonly SeriesAmounts[], nowMs: number): SeriesAmounts[]
-  /** Events that were told and then taken back, without more to take them from. */
-  readonly overstated: number
+  /** What was taken back and waits for more to come. */
+  owed(): Overstated
+  /** What was owed is no matter of this ledger any more. */
+  clear(): void
 }
 
 interface Owed {
@@ -20,45 +39,61 @@ interface Owed {
 /** Longer than a minute can be corrected. */
 const oweMs = 20 * 60_000
 
-/** Sums of OpenTelemetry only rise: where a booking moved to another edge, what follows is less by as much. */
-export function createSeriesLedger(): SeriesLedger {
+/**
+ * Sums of OpenTelemetry only rise: where a booking moved to another edge, what follows is less by as much. What nothing
+ * follows to is counted in `overstated` in the end.
+ */
+export function createSeriesLedger(overstated: Overstated): SeriesLedger {
   const owed = new Map<Series, Owed>()
-  let overstated = 0
 
   function forget(nowMs: number): void {
     for (const [series, { amounts, sinceMs }] of owed) {
       if (nowMs - sinceMs <= oweMs) continue
-      overstated -= Math.min(0, ...amounts.sums)
+      addEvents(overstated, amounts)
       owed.delete(series)
     }
   }
 
   return {
-    get overstated() {
-      return overstated
+    owed() {
+      const sum = noneOverstated()
+      for (const { amounts } of owed.values()) addEvents(sum, amounts)
+      return sum
     },
+    clear: () => owed.clear(),
     settle(taken, nowMs) {
-      const told = new Map<Series, SeriesAmounts>()
-      for (const amounts of taken) {
-        const { series } = amounts
-        const sum = told.get(series)
-        if (sum !== undefined) {
-          addAmounts(sum, amounts)
-          continue
-        }
-        const before = owed.get(series)
+      const told = mergeAmounts(taken)
+      for (const amounts of told) {
+        const before = owed.get(amounts.series)
         if (before !== undefined) addAmounts(amounts, before.amounts)
-        told.set(series, amounts)
       }
-      for (const [series, amounts] of told) {
+      for (const amounts of told) {
+        const { series } = amounts
         const rest = takeNegative(amounts)
         if (rest === undefined) owed.delete(series)
         else owed.set(series, { amounts: rest, sinceMs: owed.get(series)?.sinceMs ?? nowMs })
       }
       forget(nowMs)
-      return [...told.values()]
+      return told
     },
   }
+}
+
+function addEvents(into: Overstated, { series, sums }: SeriesAmounts): void {
+  const events = Math.max(0, -sums[series.shape.eventsAt])
+  if (series.shape === operationShape) into.requests += events
+  else into.connections += events
+}
+
+/** As one for each series. The amounts are its own from then on. */
+export function mergeAmounts(all: readonly SeriesAmounts[]): SeriesAmounts[] {
+  const merged = new Map<Series, SeriesAmounts>()
+  for (const amounts of all) {
+    const sum = merged.get(amounts.series)
+    if (sum === undefined) merged.set(amounts.series, amounts)
+    else addAmounts(sum, amounts)
+  }
+  return [...merged.values()]
 }
 
 function addAmounts(into: SeriesAmounts, from: SeriesAmounts): void {

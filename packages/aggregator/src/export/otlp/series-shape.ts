@@ -23,6 +23,8 @@ export interface SeriesShape {
   /** Sets shapes apart. */
   readonly name: string
   readonly sumCount: number
+  /** Which of the sums counts what happened: requests, or what was opened. */
+  readonly eventsAt: number
   /** Those of the sums that are not only part of a histogram. */
   readonly metrics: readonly SumMetric[]
   readonly histograms: readonly HistogramShape[]
@@ -43,6 +45,7 @@ const operationSums: readonly Sum[] = [
 export const operationShape: SeriesShape = {
   name: 'operation',
   sumCount: operationSums.length,
+  eventsAt: 0,
   metrics: metricsOf(operationSums, ''),
   histograms: [{ perSecond: 1e6, sumAt: 3 }],
 }
@@ -127,6 +130,7 @@ function transportShape(
   return {
     name: protocol,
     sumCount: counted.length,
+    eventsAt: counted.findIndex(([what]) => what.endsWith('.opened')),
     metrics: metricsOf(counted, `skybraid.${protocol}.`),
     counters: counted.map(([, , , client, server]) => [indexOf(client), indexOf(server)] as const),
     histograms,

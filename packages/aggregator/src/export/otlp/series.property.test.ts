@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { noAmounts, type SeriesAmounts } from './otlp-book.ts'
 import type { OtlpEnd } from './otlp-end.ts'
 import { distributionOf } from './otlp-requests.ts'
-import { createSeriesLedger } from './series-ledger.ts'
+import { createSeriesLedger, noneOverstated } from './series-ledger.ts'
 import { operationShape, tcpShape } from './series-shape.ts'
 import { createSeriesTable, type Series } from './series-table.ts'
 
@@ -75,7 +75,7 @@ describe('what is taken back', () => {
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 20 }), steps => {
-        const ledger = createSeriesLedger()
+        const ledger = createSeriesLedger(noneOverstated())
         const told = { count: 0, samples: [0, 0, 0, 0] }
         const take = (amounts: SeriesAmounts) => {
           for (const { sums, histograms } of ledger.settle([amounts], 0)) {
@@ -97,12 +97,13 @@ describe('what is taken back', () => {
   })
 
   it('is counted once nothing more can come', () => {
-    const ledger = createSeriesLedger()
+    const overstated = noneOverstated()
+    const ledger = createSeriesLedger(overstated)
     ledger.settle([amountsOf(-7, [])], 1_000)
     ledger.settle([], 1_201_000)
-    expect(ledger.overstated).toBe(0)
+    expect([overstated, ledger.owed()]).toEqual([noneOverstated(), { requests: 7, connections: 0 }])
     ledger.settle([], 1_201_001)
-    expect(ledger.overstated).toBe(7)
+    expect([overstated, ledger.owed()]).toEqual([{ requests: 7, connections: 0 }, noneOverstated()])
   })
 })
 
