@@ -168,13 +168,24 @@ export function createIngest(options: IngestOptions): Ingest {
 
   function nodeOf(header: BatchHeader, nowMs: number): NodeLog | undefined {
     const known = nodes.get(header.node)
-    if (known !== undefined) return known
+    if (known !== undefined) return stillNumbered(known)
     if (nodes.size >= maxNodes) forgetSilentNode(nowMs)
     const index = nodes.size < maxNodes ? names.node(header.node) : -1
     if (index < 0) return undefined
     const node = new NodeLog(header.node, index, ordinals, limits)
     addNode(node)
     return node
+  }
+
+  /** A node that was silent for long has another number by now; undefined if there is none left. */
+  function stillNumbered(node: NodeLog): NodeLog | undefined {
+    const index = names.node(node.name)
+    if (index === node.index) return node
+    if (index < 0) return undefined
+    const again = NodeLog.restored(node.state(), index, ordinals, limits)
+    addNode(again)
+    if (again.current) join.restarted(index, again.name, again.current.ordinal)
+    return again
   }
 
   function addNode(node: NodeLog): void {

@@ -140,6 +140,41 @@ describe('createEntityIndex', () => {
   })
 })
 
+describe('nodes of an index', () => {
+  it('come and go, far more than there may be at a time, and none is taken for another', () => {
+    const index = createEntityIndex({ maxNodes: 8 })
+    const stays = index.node('stays')
+    const used = index.ofOwner(index.node('used'), { ...none, process: 'p' })
+    for (let round = 0; round < 20; round++) {
+      const name = `n${round}`
+      const node = index.node(name)
+      const id = index.ofOwner(node, { ...none, process: 'p' })
+      expect(index.entity(id)?.host).toBe(name)
+      index.learnLocal(node, id, 0, 0, v4MappedWord, v4(10, 0, 0, round), 1_000)
+      index.sweep(each => each === used)
+      expect(index.node('stays')).toBe(stays)
+      index.sweep(each => each === used)
+      // whoever still knows the number gets nothing under another's name
+      expect(index.ofOwner(node, { ...none, process: 'p' })).toBe(-1)
+      const seen = index.ofAddress(stays, 0, 0, v4MappedWord, v4(10, 0, 0, round), 2_000)
+      expect(index.knowledge(seen, 2_000).localTo).toBeUndefined()
+      index.node('stays')
+    }
+    expect(index.entity(used)?.host).toBe('used')
+    expect(index.stats()).toMatchObject({ nodes: 2, capped: 0, isCrowded: false })
+  })
+
+  it('are refused while all are in use, and counted', () => {
+    const index = createEntityIndex({ maxNodes: 2 })
+    index.node('a')
+    index.node('b')
+    expect([index.node('c'), index.stats()]).toMatchObject([-1, { nodes: 2, capped: 1, isCrowded: true }])
+    index.sweep(() => false)
+    index.sweep(() => false)
+    expect(index.node('c')).toBeGreaterThan(0)
+  })
+})
+
 describe('addressText', () => {
   it('writes every address so that it reads back the same', () => {
     const bytes = fc.oneof(

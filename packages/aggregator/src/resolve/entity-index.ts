@@ -14,6 +14,7 @@ import type { KubeIdentity } from './kube-identity.ts'
 import { createLocalAddresses } from './local-addresses.ts'
 import { createNameHistory, type NameVersion } from './name-history.ts'
 import type { NameSource } from './name-source.ts'
+import { createNodeTable } from './node-table.ts'
 
 export interface EntityIndexOptions {
   /** Entities of both kinds that may be known at a time. */
@@ -58,9 +59,19 @@ export interface EntityIndex extends EntitySource {
   /** Equal for two calls if and only if no name and no ownership changed between them for times up to `atMs`. */
   revisionAt(atMs: number): number
   revision(): number
-  /** Frees entities that neither `isUsed` keeps nor anybody looked up since the previous sweep. */
+  /** Frees entities and nodes that neither `isUsed` keeps nor anybody looked up since the previous sweep. */
   sweep(isUsed: (id: EntityId) => boolean): void
-  stats(): { readonly entities: number; readonly capped: number; readonly localRefused: number }
+  stats(): EntityStats
+}
+
+export interface EntityStats {
+  readonly entities: number
+  readonly nodes: number
+  /** Most of the nodes that there may be are there. */
+  readonly isCrowded: boolean
+  /** How often there was no room for an entity or a node. */
+  readonly capped: number
+  readonly localRefused: number
 }
 
 const noGroup: Group = { id: 'outside/-', kind: 'outside', name: '', parent: '', foundBy: 'address' }
@@ -77,8 +88,7 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
     nameChanges.add(Number.NEGATIVE_INFINITY),
   )
   const locals = createLocalAddresses(options.maxLocalAddresses ?? 65_536)
-  const nodeNames: string[] = ['']
-  const nodeIndexes = new Map<string, NodeIndex>([['', 0]])
+  const nodes = createNodeTable(maxNodes)
   const entities: (Entity | undefined)[] = []
   const entityNode: NodeIndex[] = []
   const addressWords: number[] = []
@@ -93,14 +103,9 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
   let capped = 0
 
   function node(name: string): NodeIndex {
-    const known = nodeIndexes.get(name)
-    if (known !== undefined) return known
-    if (nodeNames.length > maxNodes) {
-      capped++
-      return -1
-    }
-    nodeIndexes.set(name, nodeNames.length)
-    return nodeNames.push(name) - 1
+    const index = nodes.index(name)
+    if (index < 0) capped++
+    return index
   }
 
   function add(
@@ -144,7 +149,8 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
       touch(known)
       return known
     }
-    const host = nodeNames[nodeIndex]
+    const host = nodes.name(nodeIndex)
+    if (host === undefined) return -1
     const entity: Entity = { kind: 'process', host, process, unit, containerId, podUid, cgroup, address: '' }
     const id = add(entity, nodeIndex, 0, 0, 0, 0)
     if (id >= 0) owners.set(key, id)
@@ -191,16 +197,15 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
       touch(known)
       return known
     }
-    const id = addAddress(nodeIndex, w0, w1, w2, w3)
+    const host = nodes.name(nodeIndex)
+    if (host === undefined) return -1
+    const entity = addressEntity(host, addressText(w0, w1, w2, w3))
+    const id = add(entity, nodeIndex, w0, w1, w2, w3)
     if (id < 0) return -1
     uses.begin(id, head, claim, isBrief, atMs)
     if (uses.since(id) > 0) entities[id] = { ...entities[id]!, sinceMs: uses.since(id) }
     if (head < 0) addresses.add(nodeIndex, w0, w1, w2, w3, id)
     return id
-  }
-
-  function addAddress(nodeIndex: NodeIndex, w0: number, w1: number, w2: number, w3: number): EntityId {
-    return add(addressEntity(nodeNames[nodeIndex], addressText(w0, w1, w2, w3)), nodeIndex, w0, w1, w2, w3)
   }
 
   /** An address that an earlier process had as an entity of its own: what it was called then is all there is to know. */
@@ -246,7 +251,8 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
       : source?.isClaimed(w[at], w[at + 1], w[at + 2], w[at + 3])
         ? -1
         : locals.ownerOf(entityNode[id], w[at], w[at + 1], w[at + 2], w[at + 3], atMs)
-    return { ...(dns && { dns }), ...(owner >= 0 && { localTo: nodeNames[owner] }), ...(kube && { kube }) }
+    const localTo = nodes.name(owner)
+    return { ...(dns && { dns }), ...(localTo !== undefined && { localTo }), ...(kube && { kube }) }
   }
 
   /** Known to be no pod's: a pod's addresses are in use on its node as well, and are not the node's. */
@@ -364,8 +370,17 @@ export function createEntityIndex(options: EntityIndexOptions = {}): EntityIndex
           free.push(id)
         }
       touched.fill(0)
+      const nodesInUse = new Set<NodeIndex>()
+      for (let id = 0; id < entities.length; id++) if (entities[id]) nodesInUse.add(entityNode[id])
+      nodes.sweep(nodesInUse)
     },
-    stats: () => ({ entities: entities.length - free.length, capped, localRefused: locals.refused() }),
+    stats: () => ({
+      entities: entities.length - free.length,
+      nodes: nodes.size(),
+      isCrowded: nodes.isCrowded(),
+      capped,
+      localRefused: locals.refused(),
+    }),
   }
 
   function releasable(id: EntityId, isUsed: (id: EntityId) => boolean): boolean {

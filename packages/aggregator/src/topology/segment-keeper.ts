@@ -66,7 +66,8 @@ export function createSegmentKeeper(deps: SegmentKeeperDeps): SegmentKeeper {
     // what is being packed holds edges that no segment shows yet
     if (nowMinute - sweptMinute < sweepMinutes || work.length > 0) return
     sweptMinute = nowMinute
-    if (edges.inUse <= deps.sweepAbove && index.stats().entities <= deps.sweepAbove) return
+    const { entities, isCrowded } = index.stats()
+    if (edges.inUse <= deps.sweepAbove && entities <= deps.sweepAbove && !isCrowded) return
     const isUsed = new Uint8Array(edges.limit)
     archive.forEachEdge(e => {
       isUsed[e] = 1
