@@ -21,6 +21,7 @@ export interface Exported {
   readonly sent: { readonly intervals: number }
   readonly queue: { readonly intervals: number; readonly droppedIntervals: number }
   readonly unknown: { readonly intervals: number }
+  readonly metrics: { readonly unknown: number }
   readonly refused: Record<string, number>
   readonly notes: { readonly unknownBefore: number; readonly without: readonly number[] }
 }

@@ -144,12 +144,12 @@ export function startOapSender(deps: SenderDeps): OapSender {
     const answer = await to.send(encodeInterval(interval, options, encoded))
     if (answer.code === OapCode.ok) {
       if (encoded.messages > 0) succeed(to)
-      // what was refused altogether is counted as that alone
-      if (encoded.messages > 0 || Object.keys(encoded.refused).length === 0) counts.intervals++
       counts.messages += encoded.messages
       counts.logs += encoded.logs
       countRefused(encoded)
       await sendMetrics(interval, to)
+      // what was refused altogether is counted as that alone
+      if (encoded.messages > 0 || Object.keys(encoded.refused).length === 0) counts.intervals++
       interval.settled?.()
       return
     }
