@@ -13,9 +13,9 @@ import type { BatchOrigin } from '../join/record-batch.ts'
 import type { IngestStatus } from '../topology/answer.ts'
 import type { BootLog } from './boot-log.ts'
 import { BootOrdinals } from './boot-ordinals.ts'
-import type { IngestState } from './ingest-state.ts'
+import type { IngestState, NodeState } from './ingest-state.ts'
 import { type IngestFigures, ingestStatus } from './ingest-status.ts'
-import { NodeLog } from './node-log.ts'
+import { NodeLog, tokenOf } from './node-log.ts'
 import { lostAtCollector } from './node-status.ts'
 
 /** The part of the join that the ingest drives. */
@@ -131,10 +131,14 @@ export function createIngest(options: IngestOptions): Ingest {
 
   for (const each of state?.nodes ?? []) {
     const index = nodes.size < maxNodes ? names.node(each.name) : -1
-    if (index < 0) continue
-    const node = NodeLog.restored(each, index, ordinals, limits)
+    if (index >= 0) restore(each, index)
+  }
+
+  function restore(from: NodeState, index: number): NodeLog {
+    const node = NodeLog.restored(from, index, ordinals, limits)
     addNode(node)
-    if (node.current) join.restarted(index, each.name, node.current.ordinal)
+    if (node.current) join.restarted(index, from.name, node.current.ordinal)
+    return node
   }
 
   function lose(place: LossPlace, records: number): void {
@@ -181,11 +185,7 @@ export function createIngest(options: IngestOptions): Ingest {
   function stillNumbered(node: NodeLog): NodeLog | undefined {
     const index = names.node(node.name)
     if (index === node.index) return node
-    if (index < 0) return undefined
-    const again = NodeLog.restored(node.state(), index, ordinals, limits)
-    addNode(again)
-    if (again.current) join.restarted(index, again.name, again.current.ordinal)
-    return again
+    return index < 0 ? undefined : restore(node.state(), index)
   }
 
   function addNode(node: NodeLog): void {
@@ -392,11 +392,6 @@ export function createIngest(options: IngestOptions): Ingest {
       join: join.counts(),
     }),
   }
-}
-
-/** A node's name as it stands in a subject. */
-function tokenOf(node: string): string {
-  return node.replaceAll('.', '_')
 }
 
 function lossKey(node: NodeLog, boot: BootLog): string {

@@ -73,3 +73,8 @@ export class NodeLog {
     return boot
   }
 }
+
+/** A node's name as it stands in a subject. */
+export function tokenOf(node: string): string {
+  return node.replaceAll('.', '_')
+}

@@ -3,18 +3,10 @@ import type { DeltaEdge, FinalRow } from '../../topology/partition-deltas.ts'
 import type { SaidDelta } from '../../topology/said-deltas.ts'
 import { SaidFlag, saidSums, unknownStatus } from '../../topology/said-rows.ts'
 import type { OtlpEnds } from './otlp-end.ts'
+import { addTo, noAmounts, type SeriesAmounts } from './series-amounts.ts'
 import { createSeriesLedger, type Overstated } from './series-ledger.ts'
 import { type TransportShape, tcpShape, udpShape } from './series-shape.ts'
 import type { Series, SeriesTable } from './series-table.ts'
-
-/** What a series grew by. Negative where something was taken back. */
-export interface SeriesAmounts {
-  readonly series: Series
-  /** In the order of the shape's sums. */
-  readonly sums: Float64Array
-  /** Samples by bucket slot, in the order of the shape's histograms. */
-  readonly histograms: readonly Map<number, number>[]
-}
 
 /** What of a partition goes to OpenTelemetry, from wherever in the aggregator it is booked. */
 export interface OtlpBook {
@@ -129,17 +121,4 @@ export function createOtlpBook({ ends, series, leftOut, overstated }: OtlpBookOp
     },
     owed: ledger.owed,
   }
-}
-
-export function noAmounts(series: Series): SeriesAmounts {
-  const { sumCount, histograms } = series.shape
-  return {
-    series,
-    sums: new Float64Array(sumCount),
-    histograms: histograms.map(() => new Map<number, number>()),
-  }
-}
-
-export function addTo(histogram: Map<number, number>, slot: number, count: number): void {
-  if (count !== 0) histogram.set(slot, (histogram.get(slot) ?? 0) + count)
 }

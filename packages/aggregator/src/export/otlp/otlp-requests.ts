@@ -6,7 +6,7 @@ import {
   type MetricsRequest,
   type MetricsWriter,
 } from './metrics-writer.ts'
-import type { SeriesAmounts } from './otlp-book.ts'
+import type { SeriesAmounts } from './series-amounts.ts'
 import { type HistogramShape, secondsShift } from './series-shape.ts'
 
 export interface RequestSpan {

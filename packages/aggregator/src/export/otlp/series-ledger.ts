@@ -1,4 +1,4 @@
-import { addTo, noAmounts, type SeriesAmounts } from './otlp-book.ts'
+import { addTo, noAmounts, type SeriesAmounts } from './series-amounts.ts'
 import { operationShape } from './series-shape.ts'
 import type { Series } from './series-table.ts'
 

@@ -1,6 +1,6 @@
 import type { DeltaEdge, FinalRow } from '../../../topology/partition-deltas.ts'
 import type { SaidDelta } from '../../../topology/said-deltas.ts'
-import type { SeriesAmounts } from '../../otlp/otlp-book.ts'
+import type { SeriesAmounts } from '../../otlp/series-amounts.ts'
 import { type BookedOperation, bookedOperation, httpRequestsOf } from './booked-operation.ts'
 import type { EndNames } from './end-names.ts'
 import { createFigureBook, type EndFigures } from './figure-book.ts'
