@@ -35,7 +35,7 @@ export interface CaptureCounters {
   readonly storageRefused: number
   /** Datagrams whose flow found no room in the kernel's map. */
   readonly udpMapFull: number
-  /** Rows of flows that found no room in the table; what they counted comes with the flow's end. */
+  /** Flows that found no room in the table, each once; what they counted comes with their end. */
   readonly flowTableFull: number
   readonly adopted: number
   readonly keyUnsettled: number
@@ -48,6 +48,8 @@ export interface CaptureCounters {
   /** Records of connections that sampling leaves out; part of recordsEncoded. */
   readonly recordsSampledOut: number
   readonly dnsMalformed: number
+  /** Answers of name servers that no question of their socket was waiting for: they name nothing. */
+  readonly dnsUnasked: number
   /** State changes that happened within the handling of another one, which the kernel does not show. */
   readonly stateChangesMissed: number
   /** Ends among them that were found afterwards, while their sockets were still there. */

@@ -23,7 +23,7 @@ enum sb_row_kind {
 	SB_ROW_TCP_FAILED = 3,  /* ring: a dial that never connected */
 	SB_ROW_TCP_HALF_OPEN = 4, /* ring: the listener's view of a dial that never completed */
 	SB_ROW_UDP = 5,         /* reading of a UDP flow */
-	SB_ROW_DNS = 6,         /* ring: head of an answer from port 53 */
+	SB_ROW_DNS = 6,         /* ring: head of a question to port 53, or of an answer from it */
 	SB_ROW_CGROUP = 7,      /* ring: a cgroup was made */
 };
 
@@ -99,9 +99,9 @@ struct sb_udp_row {
 };
 
 struct sb_dns_row {
-	struct sb_head head; /* remote is the server that answered */
+	struct sb_head head; /* remote is the name server */
 	__u32 length;        /* bytes captured */
-	__u32 pad;
+	__u32 sent;          /* 1: a question, 0: an answer */
 	__u8 message[SB_DNS_BYTES];
 };
 

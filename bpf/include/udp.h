@@ -225,9 +225,9 @@ static __noinline void sb_udp_take_place(struct sb_udp_flow *flow, const struct 
 	}
 }
 
-/* The head of an answer from a name server, for the names of outside addresses. */
-SB_INLINE void sb_dns_answer(struct __sk_buff *skb, const struct sb_datagram *datagram, const struct sb_udp_key *key,
-			     const struct sb_udp_flow *flow)
+/* The head of a question to a name server or of its answer, for the names of outside addresses. */
+SB_INLINE void sb_dns_message(struct __sk_buff *skb, const struct sb_datagram *datagram, const struct sb_udp_key *key,
+			      const struct sb_udp_flow *flow, bool in)
 {
 	__u64 length = datagram->payload_bytes;
 	struct sb_dns_row *row;
@@ -253,7 +253,7 @@ SB_INLINE void sb_dns_answer(struct __sk_buff *skb, const struct sb_datagram *da
 	row->head.netns = flow->netns;
 	row->head.tgid = flow->tgid;
 	__builtin_memcpy(row->head.comm, flow->comm, SB_COMM_LEN);
-	row->pad = 0;
+	row->sent = !in;
 	if (length > SB_DNS_BYTES)
 		length = SB_DNS_BYTES;
 	/* Older verifiers want to see both bounds right here, on the full register. */
@@ -281,14 +281,14 @@ SB_INLINE struct sb_udp_flow *sb_udp_flow_of(struct __sk_buff *skb, const struct
 	return flow;
 }
 
-/* What name servers say. Not inlined: a program and all it calls have 512 bytes of stack, older kernels round up more. */
+/* What name servers are asked and say. Not inlined: a program and all it calls have 512 bytes of stack, older kernels round up more. */
 static __noinline void sb_udp_read(struct __sk_buff *skb, const struct sb_datagram *datagram,
 				   const struct sb_udp_key *key, const struct sb_udp_flow *flow, bool in)
 {
 	if (!flow)
 		return;
-	if (in && datagram->source_port == SB_DNS_PORT)
-		sb_dns_answer(skb, datagram, key, flow);
+	if (key->remote_port == SB_DNS_PORT)
+		sb_dns_message(skb, datagram, key, flow, in);
 	sb_l7_on_datagram(skb, key, flow, datagram->header_bytes, datagram->payload_bytes, in);
 }
 

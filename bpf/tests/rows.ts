@@ -32,6 +32,8 @@ export interface Row {
   readonly bytesReceived: number
   readonly datagramsSent: number
   readonly datagramsReceived: number
+  /** Of a message to or from a name server: 1 if it was sent. */
+  readonly sent: number
   readonly message: string
 }
 

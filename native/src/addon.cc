@@ -205,6 +205,7 @@ class CaptureObject final : public Napi::ObjectWrap<CaptureObject> {
     set("recordsMerged", c.flows.merged);
     set("recordsSampledOut", c.flows.sampled_out);
     set("dnsMalformed", c.dns_malformed);
+    set("dnsUnasked", c.dns_unasked);
     set("stateChangesMissed", c.kernel[SB_C_MISSED]);
     set("endsMadeUpFor", c.kernel[SB_C_MADE_UP_FOR]);
     set("dialsFull", c.kernel[SB_C_DIALS_FULL]);

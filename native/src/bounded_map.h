@@ -28,6 +28,10 @@ class BoundedMap {
     return young_.emplace(key, std::move(value)).first->second;
   }
 
+  void Forget(const Key& key) {
+    if (young_.erase(key) == 0) old_.erase(key);
+  }
+
   size_t Size() const { return young_.size() + old_.size(); }
 
  private:

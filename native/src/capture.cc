@@ -274,8 +274,17 @@ void Capture::OnUdp(const sb_udp_row& row) {
 void Capture::OnDns(const sb_dns_row& row) {
   const bool cut = row.length >= SB_DNS_BYTES;
   const size_t length = std::min<size_t>(row.length, SB_DNS_BYTES);
+  if (row.sent != 0) {
+    if (ParseDnsQuestion(row.message, length, question_))
+      questions_.Ask(row.head.cookie, question_, row.head.read_ns);
+    return;
+  }
   switch (ParseDnsAnswer(row.message, length, cut, answer_)) {
     case DnsOutcome::kAnswer:
+      if (!questions_.Answer(row.head.cookie, answer_.question, row.head.read_ns)) {
+        ++dns_unasked_;
+        return;
+      }
       return names_.Add(answer_, clock_.ToUnixMs(row.head.read_ns));
     case DnsOutcome::kMalformed:
       ++dns_malformed_;
@@ -391,6 +400,7 @@ void Capture::Publish() {
   counters.ring_consumed = ring_consumed_;
   counters.open_flows = table_.OpenFlows();
   counters.dns_malformed = dns_malformed_;
+  counters.dns_unasked = dns_unasked_;
   if (l7_) counters.l7 = l7_->Counters();
   const std::lock_guard<std::mutex> lock(mutex_);
   published_ = counters;

@@ -14,6 +14,7 @@
 #include "batch_encoder.h"
 #include "cgroup_paths.h"
 #include "dns_names.h"
+#include "dns_questions.h"
 #include "flow_table.h"
 #include "kernel_source.h"
 #include "l7_reader.h"
@@ -38,6 +39,7 @@ struct CaptureCounters {
   uint64_t ring_consumed = 0;
   uint64_t open_flows = 0;
   uint64_t dns_malformed = 0;
+  uint64_t dns_unasked = 0;  // answers that no question of their socket was waiting for
   L7Counters l7;
 };
 
@@ -144,6 +146,9 @@ class Capture final : private RowSink {
 
   uint64_t ring_consumed_ = 0;
   uint64_t dns_malformed_ = 0;
+  uint64_t dns_unasked_ = 0;
+  DnsQuestions questions_;
+  DnsQuestion question_;
   DnsAnswer answer_;
   std::thread thread_;
 };

@@ -135,11 +135,25 @@ DnsOutcome ReadAnswers(const Message& m, size_t at, size_t count, bool cut, cons
   return answer.count == 0 ? DnsOutcome::kNothing : DnsOutcome::kAnswer;
 }
 
+// Reads the only question of a message and moves behind it. `name` is what answers are compared with.
+DnsOutcome ReadQuestion(const Message& m, size_t& at, Name& name, DnsQuestion& question) {
+  if (m.U16(4) != 1) return DnsOutcome::kMalformed;
+  at = kHeaderBytes;
+  if (ReadName(m, at, name) != Read::kOk || at + 4 > m.length) return DnsOutcome::kMalformed;
+  const uint16_t question_class = m.U16(at + 2);
+  question.id = m.U16(0);
+  question.type = m.U16(at);
+  at += 4;
+  if (question_class != kInternet) return DnsOutcome::kNothing;
+  question.name = Printable(name);
+  return question.name.empty() ? DnsOutcome::kNothing : DnsOutcome::kAnswer;  // the root has no addresses
+}
+
 }  // namespace
 
 DnsOutcome ParseDnsAnswer(const uint8_t* message, size_t length, bool cut, DnsAnswer& answer) {
   answer.count = 0;
-  answer.name.clear();
+  answer.question.name.clear();
   const Message m{message, length};
   if (length < kHeaderBytes) return DnsOutcome::kMalformed;
   const uint16_t flags = m.U16(2);
@@ -147,18 +161,21 @@ DnsOutcome ParseDnsAnswer(const uint8_t* message, size_t length, bool cut, DnsAn
   const bool is_query_kind = (flags & 0x7800) == 0;
   const bool shortened = cut || (flags & 0x0200) != 0;
   if (!is_answer || !is_query_kind || (flags & 0x000F) != 0) return DnsOutcome::kNothing;
-  if (m.U16(4) != 1) return DnsOutcome::kMalformed;
-  size_t at = kHeaderBytes;
-  Name question;
-  if (ReadName(m, at, question) != Read::kOk || at + 4 > length) return DnsOutcome::kMalformed;
-  const uint16_t question_class = m.U16(at + 2);
-  at += 4;
-  if (question_class != kInternet) return DnsOutcome::kNothing;
-  answer.name = Printable(question);
-  if (answer.name.empty()) return DnsOutcome::kNothing;  // the root has no addresses
-  const DnsOutcome outcome = ReadAnswers(m, at, m.U16(6), shortened, question, answer);
+  size_t at;
+  Name name;
+  const DnsOutcome asked = ReadQuestion(m, at, name, answer.question);
+  if (asked != DnsOutcome::kAnswer) return asked;
+  const DnsOutcome outcome = ReadAnswers(m, at, m.U16(6), shortened, name, answer);
   if (outcome != DnsOutcome::kAnswer) answer.count = 0;
   return outcome;
+}
+
+bool ParseDnsQuestion(const uint8_t* message, size_t length, DnsQuestion& question) {
+  const Message m{message, length};
+  if (length < kHeaderBytes || (m.U16(2) & 0xF800) != 0) return false;
+  size_t at;
+  Name name;
+  return ReadQuestion(m, at, name, question) == DnsOutcome::kAnswer;
 }
 
 }  // namespace skybraid

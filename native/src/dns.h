@@ -18,8 +18,18 @@ enum class DnsOutcome {
   kMalformed,  // not a DNS answer
 };
 
+struct DnsQuestion {
+  uint16_t id = 0;
+  uint16_t type = 0;
+  std::string name;  // lower case, without the last dot, safe to print
+
+  bool operator==(const DnsQuestion& other) const {
+    return id == other.id && type == other.type && name == other.name;
+  }
+};
+
 struct DnsAnswer {
-  std::string name;  // what was asked: lower case, without the last dot, safe to print
+  DnsQuestion question;
   struct Address {
     sb_addr address;  // IPv4 as ::ffff:a.b.c.d
     uint32_t ttl_seconds;
@@ -30,5 +40,8 @@ struct DnsAnswer {
 
 // `cut`: the message was longer than what was captured; what is there still counts.
 DnsOutcome ParseDnsAnswer(const uint8_t* message, size_t length, bool cut, DnsAnswer& answer);
+
+// False: not a question for the addresses, or anything else, of one name.
+bool ParseDnsQuestion(const uint8_t* message, size_t length, DnsQuestion& question);
 
 }  // namespace skybraid

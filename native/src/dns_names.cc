@@ -15,7 +15,7 @@ std::string Encode(const DnsAnswer& answer, const DnsAnswer::Address& a, uint64_
   std::string message;
   const bool v4 = IsV4(a.address);
   wire::PutBytes(message, 1, a.address.bytes + (v4 ? 12 : 0), v4 ? 4 : 16);
-  wire::PutString(message, 2, answer.name);
+  wire::PutString(message, 2, answer.question.name);
   if (a.ttl_seconds != 0) {
     wire::PutTag(message, 3, wire::kVarint);
     wire::PutVarint(message, a.ttl_seconds);

@@ -215,7 +215,7 @@ TEST("encoder: frames are full, not merely small enough") {
 TEST("encoder: a record brings the name of what it talks to, new names go to every partition once") {
   Bench b(2);
   DnsAnswer answer;
-  answer.name = "shop.test";
+  answer.question.name = "shop.test";
   answer.count = 1;
   answer.addresses[0] = {rows::V4(10, 0, 0, 2), 30};
   b.names.Add(answer, 77);

@@ -312,7 +312,7 @@ TEST("capture: after the kernel hid a state change, connections that vanished ar
   CheckVanishedAreClosed(SB_C_MISSED);
 }
 
-TEST("capture: a DNS answer names an address, a broken one is counted") {
+TEST("capture: a DNS answer names an address if it was asked for, a broken one is counted") {
   Bench b;
   b.RunTo(10 * kSecond, 10 * kSecond);
   const std::string message(
@@ -324,6 +324,13 @@ TEST("capture: a DNS answer names an address, a broken one is counted") {
   row.head = rows::Head(SB_ROW_DNS, 9, 10 * kSecond);
   row.length = static_cast<uint32_t>(message.size());
   memcpy(row.message, message.data(), message.size());
+  sb_dns_row question = row;
+  question.sent = 1;
+  question.length = 24;
+  question.message[2] = question.message[7] = 0;  // no answer, and none in it
+  b.script.dns.push_back(question);
+  b.script.dns.push_back(row);
+  row.message[4 + 9] = 'b';  // nobody asked for b.test
   b.script.dns.push_back(row);
   row.length = 7;
   b.script.dns.push_back(row);
@@ -336,7 +343,8 @@ TEST("capture: a DNS answer names an address, a broken one is counted") {
   REQUIRE_EQ(b.flushes[0][0].Count(21), 1u);
   CHECK(b.flushes[0][0].fields.at(21)[0].find("a.test") != std::string::npos);
   CHECK_EQ(b.capture->Counters().dns_malformed, 1u);
-  CHECK_EQ(b.capture->Counters().ring_consumed, 4u);
+  CHECK_EQ(b.capture->Counters().dns_unasked, 1u);
+  CHECK_EQ(b.capture->Counters().ring_consumed, 6u);
 }
 
 TEST("capture: a container that is gone when it is first read keeps its name") {

@@ -59,9 +59,17 @@ describe.skipIf(skip !== undefined)('names from real DNS answers', () => {
       .trim()
       .split('\n')
 
+  /** What is connected to at a port, as the map shows it. */
+  const nodeAt = (port: number) => {
+    const nowMs = Date.now()
+    const range = { fromMs: nowMs - 120_000, toMs: nowMs + 120_000, groupBy: 'process' as const, limit: 100 }
+    const { nodes, edges } = observer!.core.reader.topology(range, nowMs)
+    const edge = edges.find(e => e.port === port)
+    return nodes.find(node => node.id === edge?.target)
+  }
+
   it('name outside addresses, IPv4 and IPv6, by the name that was asked for', async () => {
     observer = await Observer.start(stage.cgroup)
-    const { core } = observer
     const outside = stage.peer('server', { outside: true })
     const client = stage.peer('client')
     expect(ask('www.example', 'A')).toEqual(['shop.example.', Net.server])
@@ -78,27 +86,36 @@ describe.skipIf(skip !== undefined)('names from real DNS answers', () => {
       await client.run(`tcp c${family} ${family}`, `connect c${family} ${address} 744${family}`)
       await client.run(`close c${family}`)
     }
-    const nowMs = Date.now()
-    const names = () => {
-      const range = {
-        fromMs: nowMs - 120_000,
-        toMs: nowMs + 120_000,
-        groupBy: 'process' as const,
-        limit: 100,
-      }
-      const { nodes, edges } = core.reader.topology(range, Date.now())
-      const byPort = (port: number) => {
-        const edge = edges.find(e => e.port === port)
-        return nodes.find(node => node.id === edge?.target)
-      }
-      return [byPort(7444), byPort(7446)]
-    }
     const [v4, v6] = await until('both edges', () => {
-      const found = names()
+      const found = [nodeAt(7444), nodeAt(7446)]
       return found[0] !== undefined && found[1] !== undefined ? found : undefined
     })
     expect(v4).toMatchObject({ kind: 'outside', name: 'www.example', foundBy: 'dns' })
     expect(v6).toMatchObject({ kind: 'outside', name: 'shop.example', foundBy: 'dns' })
-    expect(observer.collector.status().flows.dnsMalformed).toBe(0)
+    expect(observer.collector.status().flows).toMatchObject({ dnsMalformed: 0, dnsUnasked: 0 })
+  })
+
+  it('name nothing where nobody asked, whoever sends them from port 53', async () => {
+    observer = await Observer.start(stage.cgroup)
+    const { collector } = observer
+    const client = stage.peer('client')
+    await client.run('udp u 4', `bind u ${Net.client} 7451`)
+    const forge = `const socket = require('node:dgram').createSocket('udp4')
+      socket.bind(53, () => socket.send(Buffer.from('${forged}', 'hex'), 7451, '${Net.client}', () => socket.close()))`
+    stage.in('router', `${process.execPath} -e "${forge}"`)
+    await client.run('receive-one u')
+    await until('the answer to be read', () => collector.status().flows.dnsUnasked === 1)
+    const outside = stage.peer('server', { outside: true })
+    await outside.run('tcp l 4', `bind l ${Net.server} 7452`, 'listen l 8')
+    await client.run('tcp c 4', `connect c ${Net.server} 7452`, 'close c')
+    const node = await until('the edge', () => nodeAt(7452))
+    expect(node).toMatchObject({ kind: 'outside', name: Net.server })
   })
 })
+
+/** An answer as a name server gives it: payments.internal is at Net.server. */
+const forged = [
+  '123481800001000100000000',
+  '087061796d656e747308696e7465726e616c0000010001',
+  `c00c000100010000003c0004${Buffer.from(Net.server.split('.').map(Number)).toString('hex')}`,
+].join('')

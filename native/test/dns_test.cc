@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "dns_names.h"
+#include "dns_questions.h"
 #include "rows.h"
 
 namespace skybraid {
@@ -55,7 +56,7 @@ TEST("dns: addresses of a name") {
   const std::string bytes = Header(2) + Question("Shop.Example.COM") + Resource(kToQuestion, 1, kV4, 60) +
                             Resource(kToQuestion, 28, v6, 90);
   CHECK(Parse(bytes, answer) == DnsOutcome::kAnswer);
-  CHECK_EQ(answer.name, "shop.example.com");
+  CHECK_EQ(answer.question.name, "shop.example.com");
   REQUIRE_EQ(answer.count, 2u);
   const sb_addr expected = rows::V4(10, 1, 2, 3);
   CHECK(memcmp(&answer.addresses[0].address, &expected, 16) == 0);
@@ -69,8 +70,58 @@ TEST("dns: an alias chain gives the addresses to the question's name") {
       Header(3) + Question("www.a.test") + Resource(kToQuestion, 5, NameBytes("lb.b.test")) +
       Resource(NameBytes("LB.b.test"), 5, NameBytes("x.c.test")) + Resource(NameBytes("x.c.test"), 1, kV4);
   CHECK(Parse(bytes, answer) == DnsOutcome::kAnswer);
-  CHECK_EQ(answer.name, "www.a.test");
+  CHECK_EQ(answer.question.name, "www.a.test");
   CHECK_EQ(answer.count, 1u);
+}
+
+TEST("dns: a question, and what is none") {
+  DnsQuestion question;
+  const auto parse = [&question](const std::string& bytes) {
+    return ParseDnsQuestion(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), question);
+  };
+  CHECK(parse(Header(0, 0x0100) + Question("Shop.Example.COM", 28)));
+  CHECK_EQ(question.id, 0x1234u);
+  CHECK_EQ(question.type, 28u);
+  CHECK_EQ(question.name, "shop.example.com");
+  DnsAnswer answer;
+  CHECK(Parse(Header(1) + Question("SHOP.example.com", 28) + Resource(kToQuestion, 1, kV4), answer) ==
+        DnsOutcome::kAnswer);
+  CHECK(answer.question == question);
+  CHECK(!parse(Header(0, 0x8180) + Question("a.test")));     // an answer
+  CHECK(!parse(Header(0, 0x2800) + Question("a.test")));     // an update
+  CHECK(!parse(Header(0, 0x0100, 2) + Question("a.test")));  // two at once
+  CHECK(!parse(Header(0, 0x0100) + Question("")));           // the root
+  CHECK(!parse(Header(0, 0x0100) + NameBytes("a.test")));
+  CHECK(!parse("\x12\x34"));
+}
+
+TEST("dns: one answer to a question that is open, on its socket, and no other") {
+  DnsQuestions questions;
+  const DnsQuestion asked{7, 1, "a.test"};
+  constexpr uint64_t kAt = 1'000'000'000;
+  CHECK(!questions.Answer(1, asked, kAt));
+  questions.Ask(1, asked, kAt);
+  CHECK(!questions.Answer(2, asked, kAt));
+  CHECK(!questions.Answer(1, {8, 1, "a.test"}, kAt));
+  CHECK(!questions.Answer(1, {7, 28, "a.test"}, kAt));
+  CHECK(!questions.Answer(1, {7, 1, "b.test"}, kAt));
+  CHECK(questions.Answer(1, asked, kAt + 1));
+  CHECK(!questions.Answer(1, asked, kAt + 2));
+  questions.Ask(1, asked, kAt);
+  questions.Ask(1, asked, 2 * kAt);  // sent again
+  CHECK_EQ(questions.Size(), 1u);
+  CHECK(questions.Answer(1, asked, 2 * kAt + DnsQuestions::kPatienceNs));
+  questions.Ask(1, asked, kAt);
+  CHECK(!questions.Answer(1, asked, kAt + DnsQuestions::kPatienceNs + 1));
+}
+
+TEST("dns: open questions are bounded, the latest are kept") {
+  DnsQuestions questions;
+  for (uint32_t i = 0; i < 100'000; i++) questions.Ask(i, {1, 1, "a.test"}, 1);
+  CHECK(questions.Size() <= DnsQuestions::kMaxOpen + 2);
+  CHECK(questions.Answer(99'999, {1, 1, "a.test"}, 2));
+  CHECK(questions.Answer(99'000, {1, 1, "a.test"}, 2));
+  CHECK(!questions.Answer(0, {1, 1, "a.test"}, 2));
 }
 
 TEST("dns: records of other names are ignored") {
@@ -128,7 +179,7 @@ TEST("dns: hostile letters are made safe") {
   const std::string name = std::string(1, static_cast<char>(label.size())) + label + NameBytes("test");
   CHECK(Parse(Header(1) + name + U16(1) + U16(1) + Resource(kToQuestion, 1, kV4), answer) ==
         DnsOutcome::kAnswer);
-  CHECK_EQ(answer.name, "a\xEF\xBF\xBD[31m\xEF\xBF\xBD?b?c.test");
+  CHECK_EQ(answer.question.name, "a\xEF\xBF\xBD[31m\xEF\xBF\xBD?b?c.test");
 }
 
 TEST("dns: addresses are bounded") {
@@ -158,7 +209,7 @@ TEST("dns names: the newest answer names an address, and memory is bounded") {
   DnsAnswer answer;
   answer.count = 1;
   for (uint32_t i = 0; i < 50'000; i++) {
-    answer.name = "n" + std::to_string(i);
+    answer.question.name = "n" + std::to_string(i);
     answer.addresses[0] = {
         rows::V4(10, static_cast<uint8_t>(i >> 16), static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)),
         60};
@@ -168,7 +219,7 @@ TEST("dns names: the newest answer names an address, and memory is bounded") {
   DnsNames::Entry* entry = names.Find(newest);
   CHECK(entry != nullptr && entry->message.find("n49999") != std::string::npos);
   CHECK(names.Find(rows::V4(10, 0, 0, 0)) == nullptr);
-  answer.name = "other";
+  answer.question.name = "other";
   names.Add(answer, 2000);
   CHECK(names.Find(newest)->message.find("other") != std::string::npos);
 }

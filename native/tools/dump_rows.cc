@@ -71,7 +71,7 @@ class Printer final : public RowSink {
 
   void OnDns(const sb_dns_row& row) override {
     Head(row.head);
-    printf(",\"length\":%u,\"message\":\"", row.length);
+    printf(",\"sent\":%u,\"length\":%u,\"message\":\"", row.sent, row.length);
     for (uint32_t i = 0; i < row.length && i < SB_DNS_BYTES; i++) printf("%02x", row.message[i]);
     printf("\"}\n");
   }

@@ -51,7 +51,7 @@ int main() {
   STRUCT(sb_dns_row);
   FIELD(sb_dns_row, head);
   FIELD(sb_dns_row, length);
-  FIELD(sb_dns_row, pad);
+  FIELD(sb_dns_row, sent);
   FIELD(sb_dns_row, message);
   STRUCT(sb_l7_half);
   FIELD(sb_l7_half, end);

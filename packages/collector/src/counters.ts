@@ -56,6 +56,7 @@ export const noCounters: CaptureCounters = {
   recordsMerged: 0,
   recordsSampledOut: 0,
   dnsMalformed: 0,
+  dnsUnasked: 0,
   stateChangesMissed: 0,
   endsMadeUpFor: 0,
   dialsFull: 0,
