@@ -45,18 +45,21 @@ FlowTable::FlowTable(const FlowTableOptions& options)
     : options_(options),
       slots_(options.max_flows),
       half_open_(options.max_half_open),
+      refused_(options.max_refused),
       closed_(kClosedMemory, 0) {}
 
 size_t FlowTable::ClosedIndex(uint64_t flow_id) const { return Mix64(flow_id) & (kClosedMemory - 1); }
 
 // ---- rows
 
-uint32_t FlowTable::Insert(uint64_t hash) {
+uint32_t FlowTable::Insert(uint64_t hash, uint64_t id) {
   const uint32_t slot = slots_.Insert(hash);
-  if (slot == kNone)
-    ++counters_.full;
-  else
+  if (slot == kNone) {
+    if (refused_.Note(id, sweep_)) ++counters_.full;
+  } else {
+    refused_.Forget(id);
     ++open_;
+  }
   return slot;
 }
 
@@ -74,7 +77,8 @@ void FlowTable::AddTcp(const sb_tcp_row& row, uint64_t wall_ms, uint32_t reason)
     case SB_ROW_TCP_FAILED:
       return AddEnd(row, wall_ms, FlowState::kFailed, reason);
     case SB_ROW_TCP_HALF_OPEN:
-      if (!half_open_.Note(row, wall_ms, reason)) ++counters_.full;
+      // its repetitions come with higher numbers
+      if (!half_open_.Note(row, wall_ms, reason) && row.retransmitted_segments <= 1) ++counters_.full;
       return;
   }
 }
@@ -88,7 +92,7 @@ void FlowTable::AddReading(const sb_tcp_row& row, uint64_t wall_ms) {
   half_open_.Forget(row);
   uint32_t slot = slots_.FindTcp(flow_id);
   if (slot == kNone) {
-    slot = Insert(Mix64(flow_id));
+    slot = Insert(Mix64(flow_id), flow_id);
     if (slot == kNone) return;
     StartTcp(slots_.At(slot), row);
   }
@@ -121,7 +125,10 @@ void FlowTable::AddEnd(const sb_tcp_row& row, uint64_t wall_ms, FlowState state,
   half_open_.Forget(row);
   const uint32_t slot = slots_.FindTcp(flow_id);
   Flow unknown{};
-  if (slot == kNone) StartTcp(unknown, row);
+  if (slot == kNone) {
+    StartTcp(unknown, row);
+    refused_.Forget(flow_id);
+  }
   Flow& flow = slot == kNone ? unknown : slots_.At(slot);
   SettleMinute(flow, wall_ms);
   Advance(flow, CountersOf(row), true);
@@ -137,8 +144,9 @@ void FlowTable::AddUdp(const sb_udp_row& row, uint64_t wall_ms) {
   const bool gone = (head.flags & SB_F_GONE) != 0;
   uint32_t slot = slots_.FindUdp(hash, head);
   Flow lone{};
+  if (gone) refused_.Forget(UdpSpeechId(head.generation));
   if (slot == kNone && !gone) {
-    slot = Insert(hash);
+    slot = Insert(hash, UdpSpeechId(head.generation));
     if (slot == kNone) return;
   }
   Flow& flow = slot == kNone ? lone : slots_.At(slot);
@@ -428,6 +436,7 @@ void FlowTable::EndSweep(uint64_t now_ns, uint64_t wall_ms) {
     NoteClosed(flow.flow_id);
     Remove(slot);
   }
+  refused_.EndSweep(sweep_);
 }
 
 void FlowTable::Take(std::vector<FlowRecord>& into) {

@@ -15,6 +15,7 @@
 #include "flow_slots.h"
 #include "half_open.h"
 #include "record.h"
+#include "refused_flows.h"
 
 namespace skybraid {
 
@@ -24,13 +25,14 @@ struct FlowTableOptions {
   uint64_t announce_ns = 300'000'000'000ull;  // an open flow that did not
   uint64_t udp_idle_ns = 60'000'000'000ull;   // without a datagram a UDP flow ends
   uint32_t max_half_open = 1u << 14;
+  uint32_t max_refused = 1u << 17;  // open flows without room that are remembered
 };
 
 struct FlowTableCounters {
   uint64_t made = 0;         // records, those merged included
   uint64_t merged = 0;       // records joined with the flow's previous, not yet taken one
   uint64_t sampled_out = 0;  // records of connections that are not in the sample
-  uint64_t full = 0;         // rows of new flows that found no room
+  uint64_t full = 0;         // flows that found no room, each once
   uint64_t after_close = 0;  // rows of a connection that had already closed
   uint64_t regressed = 0;    // rows with a counter smaller than before: that counter was held
 };
@@ -91,7 +93,7 @@ class FlowTable {
     uint64_t wall_ms;
   };
 
-  uint32_t Insert(uint64_t hash);
+  uint32_t Insert(uint64_t hash, uint64_t id);
   void Remove(uint32_t slot);
 
   void AddReading(const sb_tcp_row& row, uint64_t wall_ms);
@@ -123,6 +125,7 @@ class FlowTable {
   FlowTableCounters counters_;
   FlowSlots slots_;
   HalfOpenDials half_open_;
+  RefusedFlows refused_;
   std::vector<FlowRecord> out_;
   std::vector<Muted> muted_;
   std::vector<uint64_t> closed_;  // flow ids closed lately, by hash: readings of them come too late

@@ -67,7 +67,8 @@ TEST("flow table: half-open dials are bounded") {
   for (uint32_t i = 0; i < 100; i++) {
     sb_tcp_row half = Tcp(SB_ROW_TCP_HALF_OPEN, 0, kSecond);
     half.dialler_isn = i;
-    b.Add(half);
+    for (half.retransmitted_segments = 1; half.retransmitted_segments < 4; half.retransmitted_segments++)
+      b.Add(half);
   }
   CHECK_EQ(b.table.Counters().full, 90u);
   b.Collect(500 * kSecond);

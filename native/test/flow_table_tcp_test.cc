@@ -209,13 +209,14 @@ TEST("flow table: idle connections announce themselves once an interval, spread"
   CHECK(most < 12);
 }
 
-TEST("flow table: a full table counts, and a closing still gets through with everything") {
+TEST("flow table: a full table counts each flow once, and a closing still gets through with everything") {
   FlowTableOptions options = FlowBench::Unannounced();
   options.max_flows = 1;
   FlowBench b(options);
   b.Add(Reading(1, kSecond, 10, 1));
   b.Add(Reading(2, kSecond, 10, 1));
   b.Add(Reading(3, kSecond, 10, 1));
+  for (uint64_t i = 2; i < 10; i++) b.Add(Reading(2, kSecond + i, 10 * i, 1));
   CHECK_EQ(b.Take().size(), 1u);
   CHECK_EQ(b.table.Counters().full, 2u);
   b.Add(Closing(2, 2 * kSecond, 500, 5), 1);
@@ -224,6 +225,58 @@ TEST("flow table: a full table counts, and a closing still gets through with eve
   CHECK(Has(records[0], kind::kFirst));
   CHECK_EQ(records[0].delta[kBytesSent], 500u);
   CHECK_EQ(b.table.OpenFlows(), 1u);
+  b.Add(Closing(1, 3 * kSecond, 20, 2), 1);
+  b.Add(Reading(3, 4 * kSecond, 20, 2));  // finds room now
+  CHECK_EQ(b.table.OpenFlows(), 1u);
+  CHECK_EQ(b.table.Counters().full, 2u);
+}
+
+TEST("flow table: what found no room is forgotten when it ends, seen or not") {
+  FlowTableOptions options = FlowBench::Unannounced();
+  options.max_flows = options.max_refused = 2;
+  FlowBench b(options);
+  b.Add(Reading(1, kSecond, 10, 1));
+  b.Add(Reading(2, kSecond, 10, 1));
+  for (uint64_t i = 3; i < 9; i++) {
+    b.Add(Reading(i, kSecond, 10, 1));
+    b.Add(Reading(i, kSecond + 1, 20, 2));
+    b.Add(Closing(i, kSecond + 2, 30, 3), 1);
+  }
+  CHECK_EQ(b.table.Counters().full, 6u);
+  for (uint64_t i = 10; i < 12; i++) b.Add(Reading(i, 2 * kSecond, 10, 1));
+  CHECK_EQ(b.table.Counters().full, 8u);
+  for (int sweep = 0; sweep < 2; sweep++) {
+    b.table.BeginSweep();
+    for (uint64_t i = 1; i < 3; i++) b.Add(Reading(i, 3 * kSecond, 10, 1));
+    b.table.EndSweep(3 * kSecond, rows::WallMs(3 * kSecond));
+  }
+  for (uint64_t i = 12; i < 14; i++) {
+    b.Add(Reading(i, 4 * kSecond, 10, 1));
+    b.Add(Reading(i, 4 * kSecond + 1, 20, 2));
+  }
+  CHECK_EQ(b.table.Counters().full, 10u);
+}
+
+TEST(
+    "flow table: a connection that is older and finds no room says at its end that it was there, and no "
+    "more") {
+  FlowTableOptions options = FlowBench::Unannounced();
+  options.max_flows = 1;
+  FlowBench b(options);
+  b.Add(Reading(1, kSecond, 10, 1));
+  sb_tcp_row row = Reading(2, kSecond, 1000, 1);
+  row.head.flags |= SB_F_ADOPTED;
+  b.Add(row);
+  b.Take();
+  row = Closing(2, 2 * kSecond, 1500, 2);
+  row.head.flags |= SB_F_ADOPTED;
+  b.Add(row, 1);
+  const auto records = b.Take();
+  REQUIRE_EQ(records.size(), 1u);
+  CHECK(Has(records[0], kind::kAdopted));
+  CHECK_EQ(records[0].delta[kBytesSent], 0u);
+  CHECK_EQ(records[0].total[kBytesSent], 1500u);
+  CHECK_EQ(b.table.Counters().full, 1u);
 }
 
 TEST("flow table: a socket that dials again makes another flow") {
