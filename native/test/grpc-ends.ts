@@ -11,7 +11,7 @@ const packageOfGrpc = join(import.meta.dirname, '..', '..', 'packages', 'aggrega
  * Both ends of gRPC: `serve` answers the port; `call PORT METHOD COUNT AT-ONCE DEADLINE-MS` answers how often each
  * status came. Hang without a deadline is cancelled by the client.
  */
-const script = `
+export const grpcScript = `
 const grpc = require('node:module').createRequire(${JSON.stringify(packageOfGrpc)})('@grpc/grpc-js')
 const service = 'shop.v1.Cart', secret = ${JSON.stringify(secret)}
 const same = bytes => bytes
@@ -74,6 +74,6 @@ export type Tell = (command: string) => Promise<unknown>
 
 /** An end in the group, of the Node library or of Python's. */
 export function startGrpc(group: ObservedGroup, python: Python | undefined): Tell {
-  if (python === undefined) return group.run(script)
+  if (python === undefined) return group.run(grpcScript)
   return group.converse(python.path, join(import.meta.dirname, 'grpc_end.py'), secret)
 }

@@ -16,7 +16,7 @@ export interface Speaker {
   /** The server's program; what it needs is made in the folder. */
   readonly server: (folder: string, port: number) => readonly string[]
   /** Before the first client. */
-  readonly prepare?: (group: ObservedGroup, port: number) => Promise<unknown>
+  readonly prepare?: (group: Pick<ObservedGroup, 'output'>, port: number) => Promise<unknown>
   readonly client: (port: number) => readonly string[]
   readonly line: (i: number) => string
   /** How many answers are in what the client printed. */
