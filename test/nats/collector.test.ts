@@ -87,6 +87,17 @@ describe('a collector on the bus', () => {
     expect(all.stored[2].data.length + all.stored[3].data.length).toBe(other.bus.status().payloadBytes)
   })
 
+  it('does not compress a few records', async () => {
+    const one = await running()
+    one.flush(1)
+    await published(one)
+    await expectAll(one)
+    const { stored } = await streamContent(one.link)
+    expect(stored.map(({ encoding }) => encoding)).toEqual(['raw', 'raw'])
+    const { batchBytes, payloadBytes } = one.bus.status()
+    expect(payloadBytes).toBe(batchBytes)
+  })
+
   it('captures before there is a bus, and publishes when it comes', async () => {
     const scripted = await scriptedCollector()
     for (let n = 0; n < 20; n++) scripted.flush()

@@ -172,9 +172,13 @@ export function createJetStreamPublisher(options: JetStreamPublisherOptions): Je
   }
 }
 
+/** Less is not compressed: of a few records it takes as long as to publish them, and saves a hundred bytes or two. */
+const fewBytes = 512
+
 /** Compressed once: compressing again could give other bytes with another version of the library. */
-function prepareMessage(message: BusMessage, cluster: string, encoding: FlowEncoding): Prepared {
+function prepareMessage(message: BusMessage, cluster: string, configured: FlowEncoding): Prepared {
   const { head, partition, data } = message
+  const encoding = data.length < fewBytes ? 'raw' : configured
   if (head === undefined) throw new BusRefusal('other', 'A batch without its head cannot be published.')
   const list = flowHeaders({ ...head, partition, encoding })
   const own = headers()
