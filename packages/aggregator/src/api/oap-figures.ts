@@ -36,13 +36,8 @@ export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
 }
 
 export function notesFigures(notes: NonNullable<OapStatus['notes']>) {
-  const { unknownBefore, unknownRequestsBefore, without, lastError } = notes
-  return {
-    unknownBefore,
-    unknownRequestsBefore,
-    without: [...without],
-    ...(lastError !== undefined && { lastError }),
-  }
+  const { without, lastError, ...counts } = notes
+  return { ...counts, without: [...without], ...(lastError !== undefined && { lastError }) }
 }
 
 export function leftOutByReason({ leftOut, foldedNames }: OapStatus): Record<string, number> {

@@ -30,14 +30,19 @@ export interface ExportNotes {
    * does not answer in time.
    */
   begin(partition: number): Promise<FormerNote | undefined>
-  /** Writes a take of so many requests down. 'lost': somebody else exports the partition now. 'unsure': not heard of in time. */
-  note(partition: number, note: ExportNote, requests: number): Promise<'noted' | 'lost' | 'unsure'>
-  /** What became of a take of so many requests is known. */
-  settle(partition: number, requests: number): void
+  /**
+   * Writes a take of so many requests down; it is settled once it is known what became of it. 'lost': somebody else
+   * exports the partition now. 'unsure': not heard of in time.
+   */
+  note(partition: number, note: ExportNote, requests: number): Promise<NotedTake | 'lost' | 'unsure'>
   /** Waits until what was settled is written. */
   flush(): Promise<void>
   /** What went wrong last. */
   lastError(): string | undefined
+}
+
+export interface NotedTake {
+  settled(): void
 }
 
 interface Stored extends ExportNote {
@@ -73,9 +78,6 @@ export function createExportNotes(
 
   function opened(): Promise<KV> {
     bucket ??= openBucket(link, exportBucket(cluster), settings)
-    bucket.catch(() => {
-      bucket = undefined
-    })
     return bucket
   }
 
@@ -86,6 +88,8 @@ export function createExportNotes(
         return await work(await opened())
       } catch (error) {
         lastError = error instanceof Error ? error.message : String(error)
+        // the bucket itself may be gone, with the server that kept it
+        bucket = undefined
         await new Promise(go => setTimeout(go, 250))
       }
     }
@@ -101,6 +105,11 @@ export function createExportNotes(
       own.unsure.push(text)
       if (!(error instanceof JetStreamApiError) || error.code !== wrongLastSequence) throw error
       const there = await kv.get(keyOf(partition))
+      // the bucket was made anew, and nobody has noted anything of this partition in it
+      if (there === null && own.revision > 0) {
+        own.revision = 0
+        return write(kv, partition, own, stored)
+      }
       if (there === null || !own.unsure.includes(there.string())) return 'lost'
       own.revision = there.revision
       if (there.string() !== text) return write(kv, partition, own, stored)
@@ -116,19 +125,32 @@ export function createExportNotes(
     return done
   }
 
+  /** What became of a take of so many requests is known. */
+  function settle(partition: number, own: Own, requests: number): void {
+    // of takes from before somebody else had the partition nobody keeps count any more
+    if (own.isLost || known.get(partition) !== own) return
+    void inTurn(own, async () => {
+      const { taken, settled, takenRequests, settledRequests } = own.stored
+      const stored = {
+        ...own.stored,
+        settled: Math.min(taken, settled + 1),
+        settledRequests: Math.min(takenRequests, settledRequests + requests),
+      }
+      // the next write tells it too
+      own.stored = stored
+      own.isLost ||= (await trying(kv => write(kv, partition, own, stored))) === 'lost'
+    })
+  }
+
   return {
     async begin(partition) {
-      await known.get(partition)?.writing
+      const before = known.get(partition)
+      await before?.writing
       return trying(async kv => {
         const there = await kv.get(keyOf(partition))
         const last = there === null ? undefined : storedOf(there.string())
-        const own: Own = {
-          revision: there?.revision ?? 0,
-          stored: { ...(last ? noteOf(last) : nothingNoted), owner, ...noneTaken },
-          unsure: [],
-          isLost: false,
-          writing: Promise.resolve(),
-        }
+        const own = last && last.owner === owner && before ? before : unwritten(last, owner)
+        Object.assign(own, { revision: there?.revision ?? 0, unsure: [], isLost: false })
         if ((await write(kv, partition, own, own.stored)) === 'lost')
           throw new Error('somebody else noted something at the same moment')
         known.set(partition, own)
@@ -154,22 +176,9 @@ export function createExportNotes(
           }),
         )
         own.isLost ||= outcome === 'lost'
-        return outcome ?? 'unsure'
-      })
-    },
-    settle(partition, requests) {
-      const own = known.get(partition)
-      if (own === undefined || own.isLost) return
-      void inTurn(own, async () => {
-        const { taken, settled, takenRequests, settledRequests } = own.stored
-        const stored = {
-          ...own.stored,
-          settled: Math.min(taken, settled + 1),
-          settledRequests: Math.min(takenRequests, settledRequests + requests),
-        }
-        // the next write tells it too
-        own.stored = stored
-        own.isLost ||= (await trying(kv => write(kv, partition, own, stored))) === 'lost'
+        return outcome === 'noted'
+          ? { settled: () => settle(partition, own, requests) }
+          : (outcome ?? 'unsure')
       })
     },
     async flush() {
@@ -184,6 +193,17 @@ const noneTaken = { taken: 0, settled: 0, takenRequests: 0, settledRequests: 0 }
 
 function noteOf({ takenAt, markedAt, clockMs, owedRequests, owedConnections }: Stored): ExportNote {
   return { takenAt, markedAt, clockMs, owedRequests, owedConnections }
+}
+
+/** To go on from what somebody noted last. */
+function unwritten(last: Stored | undefined, owner: string): Own {
+  return {
+    revision: 0,
+    stored: { ...(last ? noteOf(last) : nothingNoted), owner, ...noneTaken },
+    unsure: [],
+    isLost: false,
+    writing: Promise.resolve(),
+  }
 }
 
 function keyOf(partition: number): string {

@@ -5,7 +5,7 @@ import type { Overstated } from '../export/otlp/series-ledger.ts'
 import { operationShape } from '../export/otlp/series-shape.ts'
 import type { ExportSource, Taken } from '../export/take-exports.ts'
 import type { Topology } from '../topology/topology.ts'
-import type { ExportNote, ExportNotes } from './export-notes.ts'
+import type { ExportNote, ExportNotes, NotedTake } from './export-notes.ts'
 
 /** Exports of the partitions that are booked here: each from where it was exported to, by whomever. */
 export interface PartitionExports {
@@ -20,6 +20,8 @@ export interface PartitionExports {
   caughtUp(partition: number): void
   /** Resolves once everything up to here is noted, so that a round may make it part of closed minutes. */
   beforeRound(partition: number): Promise<void>
+  /** The bus took what only the partition's owner may append: where notes are missing, they are tried for again. */
+  owned(partition: number): void
   /** Somebody else has it. */
   lose(partition: number): void
   status(): ExportsStatus
@@ -38,6 +40,8 @@ export interface ExportsStatus {
   readonly unknownRequestsBefore: number
   /** Partitions that are not exported from here though they are booked here, because no note can be had. */
   readonly without: readonly number[]
+  /** How often something was thrown away for want of a note. */
+  readonly unnoted: number
   readonly lastError: string | undefined
 }
 
@@ -61,15 +65,20 @@ interface Part {
   markedAt: number
   /** Taken, and not noted yet. */
   carried: MinuteTake[]
+  /** Without, what there is of it is thrown away. */
+  hasNotes: boolean
+  isBeginning: boolean
 }
 
 /** Of one partition. */
 interface OneTake {
   readonly minutes: readonly MinuteTake[]
-  readonly requests: number
+  readonly noted: NotedTake
 }
 
 const attemptsPerRound = 3
+/** What waits for a note is kept as long as what waits for a receiver. */
+const longestCarriedMinutes = 15
 
 /** Requests that OpenTelemetry is told. */
 function requestsIn(minutes: readonly MinuteTake[]): number {
@@ -85,6 +94,7 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
   const without = new Set<number>()
   let unknownBefore = 0
   let unknownRequestsBefore = 0
+  let unnoted = 0
 
   /** Rows are now as they were when they were taken the last time: what they hold by now is out already. */
   function passReplay(partition: number, part: Part, sequence: number): void {
@@ -102,7 +112,16 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
   }
 
   function live(only: number | undefined): [number, Part][] {
-    return [...parts].filter(([p, { replay }]) => replay === undefined && (only === undefined || p === only))
+    return [...parts].filter(
+      ([p, { hasNotes, replay }]) => hasNotes && replay === undefined && (only === undefined || p === only),
+    )
+  }
+
+  /** What there is of a partition whose takes cannot be noted must not pile up. */
+  function throwAway(partition: number, part: Part): void {
+    topology.takeDeltas(partition)
+    if (part.book.drain(nowMs()).length + part.carried.length > 0) unnoted++
+    part.carried = []
   }
 
   async function takeOne(partition: number, part: Part): Promise<OneTake | undefined> {
@@ -110,31 +129,61 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     const drained = part.book.drain(nowMs())
     if (drained.length === 0 && part.carried.length === 0) return undefined
     const all = mergeTakes([part.carried, drained])
-    part.carried = [...all]
+    const minutes = all.slice(-longestCarriedMinutes)
+    if (minutes.length < all.length) unnoted++
+    part.carried = minutes
     const { position: takenAt, markedAt } = part
     const clockMs = Math.max(0, part.clock.nowMs() ?? 0)
     const { requests: owedRequests, connections: owedConnections } = part.book.owed()
     const note = { takenAt, markedAt, clockMs, owedRequests, owedConnections }
-    const requests = requestsIn(all)
-    const outcome = await notes.note(partition, note, requests)
-    if (outcome === 'unsure') return undefined
+    const noted = await notes.note(partition, note, requestsIn(minutes))
+    if (noted === 'unsure') return undefined
+    if (noted === 'lost') {
+      part.hasNotes = false
+      without.add(partition)
+      return undefined
+    }
     part.carried = []
-    if (outcome === 'noted') return { minutes: all, requests }
-    parts.delete(partition)
-    return undefined
+    return { minutes, noted }
   }
 
   async function take(only: number | undefined): Promise<Taken> {
-    const taken = await Promise.all(
-      live(only).map(async ([partition, part]) => ({ partition, one: await takeOne(partition, part) })),
-    )
-    const noted = taken.flatMap(({ partition, one }) => (one ? { partition, ...one } : []))
+    for (const [partition, part] of parts)
+      if (!part.hasNotes && !part.isBeginning) throwAway(partition, part)
+    const taken = await Promise.all(live(only).map(([partition, part]) => takeOne(partition, part)))
+    const all = taken.filter(one => one !== undefined)
     return {
-      minutes: mergeTakes(noted.map(({ minutes }) => minutes)),
+      minutes: mergeTakes(all.map(({ minutes }) => minutes)),
       settled() {
-        for (const { partition, requests } of noted) notes.settle(partition, requests)
+        for (const { noted } of all) noted.settled()
       },
     }
+  }
+
+  /** Goes on from where it was exported to, by whomever. */
+  async function begin(partition: number, part: Part): Promise<void> {
+    part.isBeginning = true
+    const begun = await notes.begin(partition)
+    part.isBeginning = false
+    if (parts.get(partition) !== part) return
+    if (begun === undefined) {
+      without.add(partition)
+      return
+    }
+    unknownBefore += begun.unsettled
+    unknownRequestsBefore += begun.unsettledRequests
+    const { takenAt = 0, markedAt = 0 } = begun.note ?? {}
+    // what was read already cannot be told from what was taken before
+    if (part.position > 0 && part.position >= takenAt) throwAway(partition, part)
+    else {
+      deps.overstated.requests += begun.note?.owedRequests ?? 0
+      deps.overstated.connections += begun.note?.owedConnections ?? 0
+      part.replay = begun.note && { ...begun.note, isMarked: false }
+      part.position = takenAt
+      part.markedAt = markedAt
+    }
+    part.hasNotes = true
+    without.delete(partition)
   }
 
   return {
@@ -149,25 +198,22 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
       flush: notes.flush,
     },
     async begin(partition, clock) {
-      parts.delete(partition)
-      const begun = await notes.begin(partition)
-      if (begun === undefined) {
-        without.add(partition)
-        return
-      }
-      without.delete(partition)
-      unknownBefore += begun.unsettled
-      unknownRequestsBefore += begun.unsettledRequests
-      deps.overstated.requests += begun.note?.owedRequests ?? 0
-      deps.overstated.connections += begun.note?.owedConnections ?? 0
-      parts.set(partition, {
+      const part: Part = {
         book: deps.bookOf(partition),
         clock,
-        replay: begun.note && { ...begun.note, isMarked: false },
-        position: begun.note?.takenAt ?? 0,
-        markedAt: begun.note?.markedAt ?? 0,
+        replay: undefined,
+        position: 0,
+        markedAt: 0,
         carried: [],
-      })
+        hasNotes: false,
+        isBeginning: false,
+      }
+      parts.set(partition, part)
+      await begin(partition, part)
+    },
+    owned(partition) {
+      const part = parts.get(partition)
+      if (part !== undefined && !part.hasNotes && !part.isBeginning) void begin(partition, part)
     },
     before(partition, sequence) {
       const part = parts.get(partition)
@@ -189,18 +235,20 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
     async beforeRound(partition) {
       for (let attempt = 0; attempt < attemptsPerRound; attempt++) {
         const part = parts.get(partition)
-        if (part === undefined || part.replay !== undefined) return
+        if (part === undefined || !part.hasNotes || part.replay !== undefined) return
         await deps.takeNow(partition)
         if (part.carried.length === 0) return
       }
     },
     lose(partition) {
       parts.delete(partition)
+      without.delete(partition)
     },
     status: () => ({
       unknownBefore,
       unknownRequestsBefore,
       without: [...without],
+      unnoted,
       lastError: notes.lastError(),
     }),
   }

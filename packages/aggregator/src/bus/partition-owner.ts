@@ -144,7 +144,10 @@ export function createPartitionOwner(options: PartitionOwnerOptions): PartitionO
           if (by !== own) return
           const outcome = await appender.append(bytes)
           heardAt = performance.now()
-          if (outcome === 'appended') continue
+          if (outcome === 'appended') {
+            exports?.owned(partition)
+            continue
+          }
           if (outcome === 'rejected') {
             rejectedAppends++
             if (by === own) lose('an append was refused')

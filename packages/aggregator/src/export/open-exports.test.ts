@@ -40,3 +40,31 @@ it('a file of the options for OAP that cannot be used is told at the start', asy
   )
   await open([...to, '--oap-token-file', file])!.close()
 })
+
+it('a minute that closes while names are missing waits a moment for them, and is taken all the same', async () => {
+  const taken: (number | undefined)[] = []
+  const source = {
+    mark: () => undefined,
+    async take(only?: number) {
+      taken.push(only)
+      return { minutes: [], settled: () => undefined }
+    },
+    flush: () => Promise.resolve(),
+  }
+  const loaded = loadConfig(exportConfigSchema, { args: ['--oap-dry-run'], env: {} })
+  if (loaded.help || !loaded.ok) throw new Error('options')
+  const config = loaded.config as ExportConfig
+  let nowMs = 0
+  const exports = openExports(config, booksForExports(config, true), () => source, {
+    log: pino({ level: 'silent' }),
+    // 20 times it is asked whether to wait on
+    nowMs: () => (nowMs += 500),
+    version: '0',
+    hasNames: () => false,
+  })!
+  await exports.takeNow(3)
+  expect(taken).toEqual([3])
+  expect(nowMs).toBeGreaterThan(10_000)
+  await exports.close()
+  expect(taken).toEqual([3])
+})

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SkybraidError } from '@skybraid/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Core } from '../core.ts'
@@ -86,6 +87,8 @@ export function openExports(
 
 /** What was told under a wrong name cannot be taken back: at the start it is better told a moment later. */
 const longestHoldMs = 60_000
+/** A minute that closes waits for names no longer than this: what is not taken before, nobody could take afterwards. */
+const longestRoundHoldMs = 10_000
 
 function heldUntil(hasNames: () => boolean, source: ExportSource, nowMs: () => number): ExportSource {
   const until = nowMs() + longestHoldMs
@@ -96,7 +99,12 @@ function heldUntil(hasNames: () => boolean, source: ExportSource, nowMs: () => n
   }
   return {
     mark: () => (free() ? source.mark() : undefined),
-    take: async only => (free() ? source.take(only) : { minutes: [], settled: () => undefined }),
+    async take(only) {
+      if (only !== undefined)
+        for (const endMs = nowMs() + longestRoundHoldMs; !free() && nowMs() < endMs; ) await sleep(50)
+      else if (!free()) return { minutes: [], settled: () => undefined }
+      return source.take(only)
+    },
     flush: source.flush,
   }
 }

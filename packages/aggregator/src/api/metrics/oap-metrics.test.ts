@@ -19,6 +19,7 @@ const status: OapStatus = {
     unknownLogs: 1033,
     metricPoints: 1039,
     unknownMetricPoints: 1049,
+    droppedMetricPoints: 1223,
     announced: 1051,
     announceFailures: 1061,
     refused: { bad_amount: 1063, too_many_events: 1069 },
@@ -37,7 +38,13 @@ const status: OapStatus = {
   foldedNames: 1187,
   pods: 1193,
   podsTurnedAway: 1213,
-  notes: { unknownBefore: 1201, unknownRequestsBefore: 0, without: [7, 8, 9], lastError: 'no bucket' },
+  notes: {
+    unknownBefore: 1201,
+    unknownRequestsBefore: 0,
+    unnoted: 1217,
+    without: [7, 8, 9],
+    lastError: 'no bucket',
+  },
 }
 
 const numbersIn = (value: unknown): number[] =>
@@ -52,7 +59,7 @@ it('has every figure that /status has of OAP, once', () => {
   writeOapMetrics(out, status)
   const lines = out.toString().split('\n')
   const { notes, ...figures } = oapFigures(status)
-  const missing = [...numbersIn(figures), notes!.unknownBefore, notes!.without.length].filter(
+  const missing = [...numbersIn(figures), notes!.unknownBefore, notes!.unnoted, notes!.without.length].filter(
     figure => lines.filter(line => line.endsWith(` ${figure}`)).length !== 1,
   )
   expect(missing).toEqual([])

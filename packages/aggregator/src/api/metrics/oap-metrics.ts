@@ -20,11 +20,14 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   intervals(sent?.intervals ?? 0, { result: 'sent' })
   intervals(sent?.unknownIntervals ?? 0, { result: 'unknown' })
   intervals(queue.droppedIntervals, { result: 'dropped' })
-  if (status.notes) intervals(status.notes.unknownBefore, { result: 'unknown_before' })
+  if (status.notes) {
+    intervals(status.notes.unknownBefore, { result: 'unknown_before' })
+    intervals(status.notes.unnoted, { result: 'unnoted' })
+  }
   out.family(
     'skybraid_oap_dropped_pairs_total',
     'counter',
-    'Pairs of instances in the intervals dropped.',
+    'Pairs of instances and groups of requests in the intervals dropped.',
   )(queue.droppedPairs)
   out.family('skybraid_oap_messages_total', 'counter', 'Messages that OAP read.')(sent?.messages ?? 0)
   const logs = out.family('skybraid_oap_logs_total', 'counter', 'Logs, by what became of them.')
@@ -55,6 +58,7 @@ export function writeOapMetrics(out: MetricSet, status: OapStatus): void {
   )
   points(sent?.metricPoints ?? 0, { result: 'sent' })
   points(sent?.unknownMetricPoints ?? 0, { result: 'unknown' })
+  points(sent?.droppedMetricPoints ?? 0, { result: 'dropped' })
   out.family(
     'skybraid_oap_http_sampling_factor',
     'gauge',

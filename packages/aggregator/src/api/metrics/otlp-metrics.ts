@@ -17,6 +17,11 @@ export function writeOtlpMetrics(out: MetricSet, status: OtlpStatus): void {
       'counter',
       'Requests in those intervals.',
     )(status.notes.unknownRequestsBefore)
+    out.family(
+      'skybraid_otlp_intervals_unnoted_total',
+      'counter',
+      'How often what there was of a partition was thrown away, because the bus took no note of it.',
+    )(status.notes.unnoted)
   }
   out.family('skybraid_otlp_queued_points', 'gauge', 'Points that wait.')(status.queued.points)
   out.family('skybraid_otlp_queued_bytes', 'gauge', 'Their bytes.')(status.queued.bytes)

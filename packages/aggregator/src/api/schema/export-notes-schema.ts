@@ -12,6 +12,10 @@ export const exportNotesSchema = Type.Object(
     without: Type.Array(Type.Integer(), {
       description: 'partitions booked here that are not exported, because the bus takes no notes',
     }),
+    unnoted: Type.Integer({
+      description:
+        'how often what there was of a partition was thrown away, because the bus took no note of it',
+    }),
     lastError: Type.Optional(Type.String()),
   },
   {

@@ -36,7 +36,7 @@ export const oapStatusSchema = Type.Object(
         bytes: Type.Integer(),
         oldestSeconds: Type.Optional(Type.Number({ description: 'age of the oldest that waits' })),
         droppedIntervals: Type.Integer({ description: 'waited too long, or found no room' }),
-        droppedPairs: Type.Integer(),
+        droppedPairs: Type.Integer({ description: 'pairs and groups of requests in them' }),
       },
       strict,
     ),
@@ -53,7 +53,11 @@ export const oapStatusSchema = Type.Object(
       strict,
     ),
     metrics: Type.Object(
-      { sent: Type.Integer(), unknown: Type.Integer() },
+      {
+        sent: Type.Integer(),
+        unknown: Type.Integer(),
+        dropped: Type.Integer({ description: 'never sent, or to an OAP without a receiver for them' }),
+      },
       { ...strict, description: 'points of OpenTelemetry metrics (--oap-metrics)' },
     ),
     notes: Type.Optional(exportNotesSchema),

@@ -30,6 +30,7 @@ export const OapCode = {
   denied: status.PERMISSION_DENIED,
   unimplemented: status.UNIMPLEMENTED,
   unauthenticated: status.UNAUTHENTICATED,
+  internal: status.INTERNAL,
   /** None of gRPC: nothing was asked, because a file of the options cannot be used. */
   unusable: -1,
 } as const
@@ -131,6 +132,8 @@ function stream(
   return new Promise(resolve => {
     let isOver = false
     let isStalled = false
+    /** The messages could not be made. */
+    let broken: Error | undefined
     let sent = 0
     let wake = () => {}
     const call = client.makeClientStreamRequest(
@@ -143,7 +146,8 @@ function stream(
         isOver = true
         clearTimeout(stalled)
         wake()
-        resolve({ ...answerOf(error), isStalled, messages: sent })
+        if (broken) resolve({ code: status.INTERNAL, details: broken.message, isStalled, messages: sent })
+        else resolve({ ...answerOf(error), isStalled, messages: sent })
       },
     )
     const stalled = setTimeout(() => {
@@ -166,7 +170,10 @@ function stream(
       stalled.refresh()
       if (!isOver) call.end()
     }
-    write().catch((error: unknown) => call.destroy(error as Error))
+    write().catch((error: Error) => {
+      broken = error
+      call.cancel()
+    })
   })
 }
 

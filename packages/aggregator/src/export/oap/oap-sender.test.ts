@@ -138,33 +138,61 @@ describe('sender', () => {
     expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
   })
 
-  it('waits where streams with messages are denied though empty ones are not, and loses nothing', async () => {
+  it('sends once, too, where streams with messages are denied though empty ones are not, and pauses long', async () => {
     const fake = await fakeOap()
     const { sender, queue, push, waits } = sendTo([fake.address])
     fake.breakAfter = { messages: 1, code: status.PERMISSION_DENIED, always: true }
-    push(1)
-    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(2), patience)
-    expect(waits.slice(0, 3)).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
+    for (let i = 0; i < 3; i++) push(1)
+    await vi.waitFor(() => expect(waits.length).toBe(3), patience)
+    expect(waits).toEqual([1, 2, 3].map(failures => [failures, 'lasting']))
     fake.breakAfter = undefined
+    push(1)
     await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
-    expect(sender.counts).toMatchObject({ messages: 1, unknownIntervals: 0 })
+    expect(sender.counts).toMatchObject({ messages: 1, unknownIntervals: 3, unknownLogs: 3 })
+    // a proxy that denies in the middle may have let the first ones through
+    expect(fake.messages).toBe(4)
     expect(queue.counts()).toMatchObject({ intervals: 0, droppedIntervals: 0 })
   })
 
-  it('counts what it refused once, however often the interval was turned away', async () => {
+  it('counts what it refused, of intervals that broke as well', async () => {
     const fake = await fakeOap()
-    const { sender, push, waits } = sendTo([fake.address])
-    fake.breakAfter = { messages: 1, code: status.PERMISSION_DENIED, always: true }
+    const { sender, push } = sendTo([fake.address])
     push(2, undefined, 3)
-    await vi.waitFor(() => expect(waits.length).toBeGreaterThan(1), patience)
-    expect(sender.counts.refused).toEqual({})
-    fake.breakAfter = undefined
     await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
     expect(sender.counts.refused).toEqual({ no_name: 3 })
     fake.breakAfter = { messages: 1, code: status.UNAVAILABLE }
     push(2, undefined, 4)
     await vi.waitFor(() => expect(sender.counts.unknownIntervals).toBe(1), patience)
     expect(sender.counts.refused).toEqual({ no_name: 7 })
+  })
+
+  it('goes on after an interval that cannot be written, and counts it', async () => {
+    const fake = await fakeOap()
+    const { sender, queue, push, waits } = sendTo([fake.address])
+    const settled = vi.fn()
+    const [local, remote] = [end('client'), end('server')]
+    const pairs = packPairs([{ role: 0, local, remote, amounts: new Float64Array(amountCount).fill(1) }])
+    const unixMinute = Math.floor(Date.now() / 60_000)
+    queue.push({ unixMinute, takenMs: Date.now(), pairs: { ...pairs, ends: [] }, http: [], settled })
+    push(2)
+    await vi.waitFor(() => expect(sender.counts.intervals).toBe(1), patience)
+    expect(sender.counts).toMatchObject({ messages: 2, unknownIntervals: 1 })
+    expect(sender.state().lastError).toMatch(/this is a bug/)
+    expect(settled).toHaveBeenCalledTimes(1)
+    expect(waits).toEqual([[1, 'brief']])
+    expect(fake.model.broken).toEqual([])
+  })
+
+  it('counts points of metrics as dropped where nobody takes any', async () => {
+    const fake = await fakeOap()
+    const { sender, queue } = sendTo([fake.address])
+    const unixMinute = Math.floor(Date.now() / 60_000)
+    const figures = figuresOfOne(unixMinute)
+    queue.push({ unixMinute, takenMs: Date.now(), pairs: noPairs, http: [], figures })
+    sender.wake()
+    await vi.waitFor(() => expect(sender.counts.droppedMetricPoints).toBe(1), patience)
+    expect(sender.counts.unknownMetricPoints).toBe(0)
+    expect(sender.state().lastError).toMatch(/takes no OpenTelemetry metrics/)
   })
 
   it('calls it a bug where OAP cuts the stream at a message that is too long, and sends it once', async () => {

@@ -42,6 +42,8 @@ export interface SenderCounts {
   /** Points of metrics that OAP took, and those of which nobody knows: they are never sent again, either. */
   metricPoints: number
   unknownMetricPoints: number
+  /** Points that were never sent because their interval broke, or that nobody was there to take. */
+  droppedMetricPoints: number
   announced: number
   announceFailures: number
   readonly refused: EncodeCounts['refused']
@@ -77,6 +79,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
     unknownLogs: 0,
     metricPoints: 0,
     unknownMetricPoints: 0,
+    droppedMetricPoints: 0,
     announced: 0,
     announceFailures: 0,
     refused: {},
@@ -153,9 +156,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
       interval.settled?.()
       return
     }
-    // turned away at the door: not one message was read, so this was an opening that failed
-    if (isTurnedAway(answer)) queue.unshift(interval)
-    else giveUp(interval, answer, await countsOf(interval, options))
+    giveUp(interval, answer, await countsOf(interval, options))
     // what waits must not be lost in the same way at once
     await fail(answer)
   }
@@ -177,7 +178,7 @@ export function startOapSender(deps: SenderDeps): OapSender {
     counts.unknownLogs += whole.logs
     countRefused(whole)
     for (const { points } of encodeFigures(interval, deps.nowMs(), counts))
-      counts.unknownMetricPoints += points
+      counts.droppedMetricPoints += points
     interval.settled?.()
     log.warn(
       { minute: interval.unixMinute, code },
@@ -185,12 +186,23 @@ export function startOapSender(deps: SenderDeps): OapSender {
     )
   }
 
+  /** One that cannot be handled must not take those behind it along. */
+  async function loseOne(interval: QueuedInterval, error: Error): Promise<void> {
+    counts.unknownIntervals++
+    interval.settled?.()
+    log.error({ err: error, minute: interval.unixMinute }, 'an interval could not be sent to OAP')
+    const details = `an interval could not be written; this is a bug: ${error.message}`
+    await fail({ code: OapCode.internal, details, isStalled: false, messages: 0 })
+  }
+
   async function sendMetrics(interval: QueuedInterval, to: OapConnection): Promise<void> {
     for (const { request, points } of encodeFigures(interval, deps.nowMs(), counts)) {
       const answer = await to.call('metrics', request)
       if (answer.code === OapCode.ok) counts.metricPoints += points
       else {
-        counts.unknownMetricPoints += points
+        // nobody there who could have counted them
+        if (answer.code === OapCode.unimplemented) counts.droppedMetricPoints += points
+        else counts.unknownMetricPoints += points
         lastError = `${to.address}: ${explainMetrics(answer)}`
       }
     }
@@ -222,7 +234,8 @@ export function startOapSender(deps: SenderDeps): OapSender {
         const to = await open()
         if (to === undefined) return
         const interval = queue.shift(deps.nowMs())
-        if (interval !== undefined) await sendOne(interval, to)
+        if (interval !== undefined)
+          await sendOne(interval, to).catch(error => loseOne(interval, error as Error))
         if (connection !== undefined && queue.oldestMs() === undefined) await announce(connection)
       }
       if (isClosing) return
@@ -293,10 +306,6 @@ function troubleOf({ code }: OapAnswer): Trouble {
     OapCode.unusable,
   ]
   return lasting.includes(code) ? 'lasting' : 'brief'
-}
-
-function isTurnedAway(answer: OapAnswer): boolean {
-  return troubleOf(answer) === 'lasting'
 }
 
 /** What a gRPC code means here, in words. */

@@ -20,6 +20,7 @@ export interface OapStatus {
         readonly unknownLogs: number
         readonly metricPoints: number
         readonly unknownMetricPoints: number
+        readonly droppedMetricPoints: number
         readonly announced: number
         readonly announceFailures: number
         readonly refused: EncodeCounts['refused']
@@ -40,6 +41,7 @@ export interface OapStatus {
         readonly unknownBefore: number
         readonly unknownRequestsBefore: number
         readonly without: readonly number[]
+        readonly unnoted: number
         readonly lastError: string | undefined
       }
     | undefined

@@ -1,4 +1,5 @@
 import type { OapInterval } from './access-log.ts'
+import { type PackedRequests, packRequests, unpackRequests } from './packed-requests.ts'
 
 export interface QueuedInterval extends OapInterval {
   /** When it was taken. */
@@ -23,20 +24,23 @@ export interface QueueCounts {
 /** Intervals that wait for OAP, in order. What does not fit goes, the oldest first, and is counted. */
 export interface IntervalQueue {
   push(interval: QueuedInterval): void
-  /** Puts back what could not be sent. */
-  unshift(interval: QueuedInterval): void
   shift(nowMs: number): QueuedInterval | undefined
   /** When the oldest was taken; undefined if none waits. */
   oldestMs(): number | undefined
   counts(): QueueCounts
 }
 
-const bytesPerEnd = 16
-const bytesPerRequestGroup = 200
+interface Waiting extends Omit<QueuedInterval, 'http'> {
+  readonly http: PackedRequests
+}
+
+/** Of a reference to an end, a text. */
+const bytesPerReference = 16
+const bytesPerOddRequests = 400
 const bytesPerFigures = 700
 
 export function createIntervalQueue({ maxAgeMs, maxBytes }: QueueLimits): IntervalQueue {
-  const waiting: QueuedInterval[] = []
+  const waiting: Waiting[] = []
   let bytes = 0
   let droppedIntervals = 0
   let droppedPairs = 0
@@ -46,7 +50,7 @@ export function createIntervalQueue({ maxAgeMs, maxBytes }: QueueLimits): Interv
     if (oldest === undefined) return
     bytes -= sizeOf(oldest)
     droppedIntervals++
-    droppedPairs += oldest.pairs.count + oldest.http.length
+    droppedPairs += oldest.pairs.count + oldest.http.count + oldest.http.odd.length
     oldest.settled?.()
   }
 
@@ -57,26 +61,25 @@ export function createIntervalQueue({ maxAgeMs, maxBytes }: QueueLimits): Interv
 
   return {
     push(interval) {
-      waiting.push(interval)
-      bytes += sizeOf(interval)
+      const packed = { ...interval, http: packRequests(interval.http) }
+      waiting.push(packed)
+      bytes += sizeOf(packed)
       makeRoom(interval.takenMs)
-    },
-    unshift(interval) {
-      waiting.unshift(interval)
-      bytes += sizeOf(interval)
     },
     shift(nowMs) {
       makeRoom(nowMs)
       const oldest = waiting.shift()
-      if (oldest !== undefined) bytes -= sizeOf(oldest)
-      return oldest
+      if (oldest === undefined) return undefined
+      bytes -= sizeOf(oldest)
+      return { ...oldest, http: unpackRequests(oldest.http) }
     },
     oldestMs: () => waiting[0]?.takenMs,
     counts: () => ({ intervals: waiting.length, bytes, droppedIntervals, droppedPairs }),
   }
 }
 
-function sizeOf({ pairs, http, figures = [] }: OapInterval): number {
-  const others = http.length * bytesPerRequestGroup + figures.length * bytesPerFigures
-  return pairs.bytes.length + pairs.ends.length * bytesPerEnd + others
+function sizeOf({ pairs, http, figures = [] }: Waiting): number {
+  const references = pairs.ends.length + http.ends.length + http.texts.length
+  const others = http.odd.length * bytesPerOddRequests + figures.length * bytesPerFigures
+  return pairs.bytes.length + http.bytes.length + references * bytesPerReference + others
 }
