@@ -12,7 +12,7 @@ import { whyNoLab } from '../lab/why-no-lab.ts'
 import { eventually } from './eventually.ts'
 import { Oap } from './oap.ts'
 import { oapObstacle } from './oap-jars.ts'
-import { OapReader, oapEntity } from './oap-reader.ts'
+import { endpointEntity, OapReader, oapEntity } from './oap-reader.ts'
 import { type Figure, type SideTruth, Truth, type TruthEnd } from './truth.ts'
 
 const missing = whyNoLab() || (oapObstacle() ?? '')
@@ -36,7 +36,7 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     // so that a packet is a segment, whoever counts
     await Promise.all(lab.spec.pods.map(({ name }) => lab.offload(name, 'off')))
     product = await Product.start(lab, { args: ['--oap', oap.address] })
-  }, 300_000)
+  }, 600_000)
 
   afterAll(async () => {
     await product?.stop()
@@ -47,6 +47,17 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
   const podOf = (name: string, program = 'peer'): TruthEnd => {
     const pod = lab.spec.pods.find(p => p.name === name)!
     return { service: `${program}.${pod.containerId.slice(0, 12)}`, pod: pod.node }
+  }
+
+  /** What goes on must fit into its minute: so many seconds of it must be left at the beginning, or the next is waited for. */
+  async function withinMinute<T>(
+    seconds: number,
+    work: () => Promise<T>,
+  ): Promise<{ minute: number; result: T }> {
+    const minute = await minuteWith(seconds)
+    const result = await work()
+    expect(Math.floor(Date.now() / 60_000), 'the traffic fits in its minute').toBe(minute)
+    return { minute, result }
   }
 
   /** So many seconds of the running minute must be left, otherwise waits for the next one. */
@@ -91,17 +102,19 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     const faults = await Promise.all(
       [up, down].map(way => lab.fault({ ...way, packets: 'data', hit: { every: 7 } })),
     )
-    const minute = await minuteWith(25)
     const seen = await countIn([from, to], port, async () => {
-      const client = await dial(lab, from, v4, port, ['send:1000', 'recv'], ['--count', String(count)])
-      expect(client).toMatchObject({ opened: count, failed: 0, broken: 0 })
-      await server.servedAll(count)
+      const { minute, result } = await withinMinute(30, async () => {
+        const dialled = await dial(lab, from, v4, port, ['send:1000', 'recv'], ['--count', String(count)])
+        await server.servedAll(count)
+        return dialled
+      })
+      expect(result).toMatchObject({ opened: count, failed: 0, broken: 0 })
       await joined(port, count)
-      return client
+      return { minute, client: result }
     })
-    expect(Math.floor(Date.now() / 60_000), 'the traffic fits in its minute').toBe(minute)
     await Promise.all(faults.map(fault => fault.remove()))
-    const { result: client, handshakes } = seen
+    const { result, handshakes } = seen
+    const { minute, client } = result
     expect(handshakes.map(each => each.length)).toEqual([count, count])
     const ends = { opened: count, closed: count }
     truth.add(minute, podOf(from), podOf(to), {
@@ -133,7 +146,7 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
         const areWhole = found.every(f => f.observed === 'both' && f.state === 'closed')
         return found.length === count && areWhole && found
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 180_000 },
     )
   }
 
@@ -156,19 +169,20 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
       Array<string>(4).fill('/slow'),
     ]
     const asked = sum(rounds.map(paths => paths.length))
-    const minute = await minuteWith(30)
     const seen = await countIn([from, to], port, async () => {
-      const times: CurlTimes[] = []
-      for (const paths of rounds) times.push(...(await curl(from, lab.addresses(to).v4, port, paths)))
+      const { minute, result: times } = await withinMinute(30, async () => {
+        const all: CurlTimes[] = []
+        for (const paths of rounds) all.push(...(await curl(from, lab.addresses(to).v4, port, paths)))
+        return all
+      })
       const requests = await until('nginx has written its log', async () => {
         const written = await nginx.requests()
         return written.length === asked && written
       })
       await joined(port, rounds.length)
-      return { times, requests }
+      return { minute, times, requests }
     })
-    expect(Math.floor(Date.now() / 60_000), 'the traffic fits in its minute').toBe(minute)
-    const { requests, times } = seen.result
+    const { minute, requests, times } = seen.result
     const { connections, bytesReceived, bytesSent } = nginxTotals(requests)
     expect([connections, times.length]).toEqual([rounds.length, asked])
     const ends = { opened: connections, closed: connections }
@@ -203,6 +217,8 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     })
     expect(sum(requests.map(({ seconds }) => seconds))).toBeGreaterThan(1)
     addRequests(minute, client, server, requests, times)
+    for (const path of rounds.flat())
+      truth.addEndpoint(minute, server, `GET:${path === '/1k' ? '/{id}' : path}`)
   }
 
   function addRequests(
@@ -268,12 +284,12 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     await converse('a1', 'b1', 7601, 40)
     await converse('a2', 'b1', 7602, 7)
     await askNginx('a2', 'b3', 7604)
-    const minute = await minuteWith(20)
     const before = await namespaceCounters(lab, 'a3')
-    const refused = await dial(lab, 'a3', lab.addresses('b2').v4, 7699, [], ['--count', '5'])
+    const { minute, result: refused } = await withinMinute(20, () =>
+      dial(lab, 'a3', lab.addresses('b2').v4, 7699, [], ['--count', '5']),
+    )
     expect(refused).toMatchObject({ opened: 0, failed: 5 })
     const segments = segmentsOf(counted(before, await namespaceCounters(lab, 'a3')))
-    expect(Math.floor(Date.now() / 60_000), 'the traffic fits in its minute').toBe(minute)
     truth.add(
       minute,
       podOf('a3'),
@@ -284,7 +300,7 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
     )
     await minuteWith(60)
     await converse('b1', 'a1', 7603, 11)
-  }, 300_000)
+  }, 600_000)
 
   it('are there, equal to what the ends and their kernels counted, and nothing else is', async () => {
     const reader = new OapReader(oap)
@@ -309,11 +325,27 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
       expect(nodes).toEqual([...new Set([...truth.calls.keys()].flatMap(call => call.split(' > ')))].sort())
     })
     await eventually(async () => expect(await reader.services()).toEqual([...truth.services].sort()))
-    const endpoints = await reader.endpoints(podOf('b3', 'nginx').service)
-    expect(endpoints).toEqual(['GET:/broken', 'GET:/missing', 'GET:/moved', 'GET:/slow', 'GET:/{id}'])
+    for (const service of truth.services) {
+      const own = (all: Iterable<string>) =>
+        [...all].filter(each => each.startsWith(`${service} | `)).map(each => each.slice(service.length + 3))
+      await eventually(async () => {
+        expect(await reader.endpoints(service)).toEqual(own(truth.endpoints.keys()).sort())
+        expect(await reader.instances(service, firstMinute, lastMinute)).toEqual(own(truth.instances).sort())
+      })
+    }
+    await eventually(async () => {
+      const found = new Map<string, number>()
+      for (const text of truth.endpoints.keys()) {
+        const at = text.indexOf(' | ')
+        const entity = endpointEntity(text.slice(0, at), text.slice(at + 3))
+        for (const [key, value] of await reader.series(entity, firstMinute, lastMinute))
+          if (key.includes('_endpoint_http_call_cpm @')) found.set(key, value)
+      }
+      expect(Object.fromEntries([...found].sort())).toEqual(truth.endpointCalls())
+    })
     const status = await product.get<{ oap: object }>('/status')
     expect(status.oap).toMatchObject({ connected: true, unknown: { intervals: 0 }, refused: {} })
-  }, 300_000)
+  }, 600_000)
 })
 
 /** Of everything in a pod: what is sent again counts as sent, as its sockets count it. */

@@ -23,6 +23,7 @@ import {
 import { createOapConnection, OapCode } from '../../packages/aggregator/src/export/oap/oap-connection.ts'
 import { type OapConfig, oapConfigSchema } from '../../packages/aggregator/src/export/oap/options.ts'
 import { loadConfig } from '../../packages/shared/src/index.ts'
+import { until } from '../lab/until.ts'
 import { eventually } from './eventually.ts'
 import { Oap } from './oap.ts'
 import { oapObstacle } from './oap-jars.ts'
@@ -169,7 +170,7 @@ describe.skipIf(missing !== '')(`the fake OAP and the real one ${missing}`, () =
   beforeAll(async () => {
     real = await Oap.start()
     fake = await FakeOap.start()
-  }, 300_000)
+  }, 600_000)
 
   afterAll(async () => {
     fake?.stop()
@@ -180,7 +181,9 @@ describe.skipIf(missing !== '')(`the fake OAP and the real one ${missing}`, () =
     minute = Math.floor(Date.now() / 60_000)
     for (const address of [real.address, fake.address]) {
       const connection = createOapConnection(address, optionsOf([]))
-      expect((await connection.probe()).code).toBe(OapCode.ok)
+      await until('it takes a stream', async () => (await connection.probe()).code === OapCode.ok, {
+        timeoutMs: 120_000,
+      })
       for (const interval of intervals(minute)) {
         const counts = noCounts()
         const options = { node: 'node-a', cluster: '', nowMs: Date.now() }

@@ -62,7 +62,7 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
 
   beforeAll(async () => {
     oap = await Oap.start()
-  }, 300_000)
+  }, 600_000)
 
   afterAll(async () => {
     await exporter?.close()

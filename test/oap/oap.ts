@@ -32,7 +32,7 @@ const rules = fileURLToPath(new URL('../../helm/skybraid/files/oap', import.meta
 const logs = fileURLToPath(new URL('../../.cache/oap', import.meta.url))
 const mainClass = 'org.apache.skywalking.oap.server.starter.OAPServerStartUp'
 /** On a busy machine; a quiet one takes 10 s. */
-const bootMs = 170_000
+const bootMs = 240_000
 const live = new Set<Oap>()
 
 process.on('exit', () => {

@@ -94,7 +94,7 @@ describe.skipIf(missing !== '')(`what the access log has no place for, in a real
       nowMs: Date.now,
       version: '0',
     })!
-  }, 300_000)
+  }, 600_000)
 
   afterAll(async () => {
     await exporter?.close()

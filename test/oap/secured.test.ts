@@ -43,7 +43,7 @@ describe.skipIf(missing !== '')(`a real OAP that asks for a token and a certific
     client = await ours.issue('client')
     stranger = await others.issue('stranger')
     oap = await Oap.start({ token, tls: { ...(await ours.issue('server')), ca: ours.ca } })
-  }, 300_000)
+  }, 600_000)
 
   afterAll(async () => {
     await oap?.stop()
@@ -68,7 +68,9 @@ describe.skipIf(missing !== '')(`a real OAP that asks for a token and a certific
 
   it('takes those who have both, and nobody else', async () => {
     writeFileSync(tokenFile, `${token}\n`)
-    expect(await probe(...right())).toMatchObject({ code: OapCode.ok })
+    await until('who has both is taken', async () => (await probe(...right())).code === OapCode.ok, {
+      timeoutMs: 120_000,
+    })
     const withToken = ['--oap-token-file', tokenFile]
     const strangers = await Promise.all([
       probe(...withToken, '--oap-ca-file', ours.ca),
@@ -97,18 +99,22 @@ describe.skipIf(missing !== '')(`a real OAP that asks for a token and a certific
     try {
       await fed.publish('web', 'api', 5)
       const says = async () => (await fed.get<OapSays>('/status')).oap
-      await until('it is refused', async () => (await says()).failedOpenings > 0, { timeoutMs: 60_000 })
+      await until('it is refused', async () => (await says()).failedOpenings > 0, { timeoutMs: 120_000 })
       // where it is tried again soon, it would be for the fourth time
       await new Promise(go => setTimeout(go, 8_000))
       const refused = await says()
       expect(refused.lastError).toBe(`${oap.address}: OAP does not accept the token (--oap-token-file)`)
       expect(refused).toMatchObject({ connected: false, sent: { intervals: 0 }, unknown: { intervals: 0 } })
       expect(refused.failedOpenings).toBeLessThanOrEqual(2)
-      expect(refused.queue).toMatchObject({ intervals: 1, droppedIntervals: 0 })
+      // two where one end was taken before the other
+      expect([1, 2]).toContain(refused.queue.intervals)
+      expect(refused.queue.droppedIntervals).toBe(0)
       expect(await fed.text('/metrics')).toContain(`skybraid_oap_connected{address="${oap.address}"} 0`)
       expect(JSON.stringify(await fed.get('/status'))).not.toMatch(/wrong|of-the-agents/)
       writeFileSync(tokenFile, `${token}\n`)
-      await until('it is taken', async () => (await says()).sent.intervals === 1, { timeoutMs: 120_000 })
+      await until('it is taken', async () => (await says()).sent.intervals === refused.queue.intervals, {
+        timeoutMs: 120_000,
+      })
       expect(await says()).toMatchObject({ connected: true, failedOpenings: 0, queue: { intervals: 0 } })
     } finally {
       await fed.close()

@@ -39,6 +39,9 @@ export class Truth {
   readonly entities = new Set<string>()
   readonly calls = new Map<string, Set<'CLIENT' | 'SERVER'>>()
   readonly minutes = new Set<number>()
+  /** `service | pod`, and `service | METHOD:path` with the requests of each minute. */
+  readonly instances = new Set<string>()
+  readonly endpoints = new Map<string, Map<number, number>>()
 
   add(
     minute: number,
@@ -84,6 +87,24 @@ export class Truth {
     }
   }
 
+  /** One request more of an endpoint. */
+  addEndpoint(minute: number, server: TruthEnd, endpoint: string): void {
+    const key = `${server.service} | ${endpoint}`
+    const ofMinutes = this.endpoints.get(key) ?? new Map<number, number>()
+    this.endpoints.set(key, ofMinutes.set(minute, (ofMinutes.get(minute) ?? 0) + 1))
+  }
+
+  /** Requests of endpoints, as series are named. */
+  endpointCalls(): Record<string, number> {
+    const calls = [...this.endpoints].flatMap(([endpoint, ofMinutes]) =>
+      [...ofMinutes].map(
+        ([minute, count]) =>
+          [`kubernetes_service_endpoint_http_call_cpm @ ${endpoint} @ ${minute}`, count] as const,
+      ),
+    )
+    return Object.fromEntries(calls.sort())
+  }
+
   #add(key: string, figure: Figure | undefined): void {
     if (figure === undefined || figure === 0) return
     const known = this.bands.get(key)
@@ -102,6 +123,7 @@ export class Truth {
     const call = `${client.service} > ${server.service}`
     const isWhole = client.pod !== '' && server.pod !== ''
     this.services.add(own.service)
+    this.instances.add(`${own.service} | ${own.pod}`)
     this.calls.set(call, (this.calls.get(call) ?? new Set()).add(side === 'client' ? 'CLIENT' : 'SERVER'))
     const entities: [string, string, boolean][] = [
       ['kubernetes_service_', own.service, false],

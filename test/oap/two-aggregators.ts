@@ -18,6 +18,8 @@ const minuteMs = 60_000
 const partitions = 4
 /** Their logs are more than OAP's window of a connection, which is 1 MiB. */
 const burst = 30_000
+/** Only bounds a hang. */
+const patience = { timeoutMs: 240_000 }
 /** The burst takes longer than it is until the next interval, and less than until a stream is given up. */
 const slowBytesPerSecond = 60_000
 
@@ -50,28 +52,42 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
       const owned = await Promise.all([slow, killed].map(partitionsOf))
       return JSON.stringify(owned) === '[[0,2],[1,3]]'
     },
-    { timeoutMs: 120_000 },
+    patience,
   )
 
   // right after an interval, so that the whole burst is in the next
-  const { sent } = await exported(slow)
-  await until('an interval is sent', async () => (await exported(slow)).sent.intervals > sent.intervals)
+  let { sent } = await exported(slow)
+  const isSent = async () => (await exported(slow)).sent.intervals > sent.intervals
+  await until('an interval is sent', isSent, patience)
   link.limit(slowBytesPerSecond)
   await collectors.burst(0, burst)
-  await until('intervals wait for OAP', async () => (await exported(slow)).queue.intervals > 0)
+  let bursts = 1
+  await until(
+    'intervals wait for OAP',
+    async () => {
+      const now = await exported(slow)
+      if (now.queue.intervals > 0) return true
+      // it came in parts
+      if (now.sent.intervals > sent.intervals + 1 && bursts++ < 4) await collectors.burst(0, burst)
+      sent = now.sent
+      return false
+    },
+    patience,
+  )
   const openedBefore = await opened(slow, firstMinute)
-  await until('it reads and answers on', async () => (await opened(slow, firstMinute)) > openedBefore + 50)
+  const goesOn = async () => (await opened(slow, firstMinute)) > openedBefore + 50
+  await until('it reads and answers on', goesOn, patience)
   link.limit(Number.POSITIVE_INFINITY)
 
   const notes = await openBucket(bus, exportBucket('local'), streamSettings())
   const notesOfKilled = () => Promise.all([1, 3].map(partition => noteOf(notes, partition)))
   const before = await notesOfKilled()
   // killed while nothing is in flight, so that nothing is unknown and sums must be equal
-  await until('it is noted what became of an interval of the other', async () =>
+  const areSettled = async () =>
     (await notesOfKilled()).every(
       ({ taken, settled }, i) => taken === settled && settled > before[i]!.settled,
-    ),
-  )
+    )
+  await until('it is noted what became of an interval of the other', areSettled, patience)
   const all = [await exported(killed)]
   await killed.kill('SIGKILL')
   const restarted = await start(1, oap.address)
@@ -80,10 +96,9 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
   await collectors.stop()
   const lastMinute = Math.floor(Date.now() / minuteMs)
   await Promise.all(replicas.map(each => each.closed(lastMinute)))
-  await until('everything is sent', async () => {
-    const now = await Promise.all(replicas.map(exported))
-    return now.every(({ queue }) => queue.intervals === 0)
-  })
+  const isAllSent = async () =>
+    (await Promise.all(replicas.map(exported))).every(({ queue }) => queue.intervals === 0)
+  await until('everything is sent', isAllSent, patience)
   all.push(...(await Promise.all(replicas.map(exported))))
   for (const { queue, refused, notes, unknown } of all)
     expect([queue.droppedIntervals, refused, notes.without, unknown.intervals]).toEqual([0, {}, [], 0])
