@@ -105,6 +105,8 @@ export async function expectWholeOfTwo(oap: Oap): Promise<void> {
   for (const each of replicas) expect(await each.kill('SIGTERM')).toBe(0)
   const noted = await takes.read()
   expect(all.reduce((n, { notes }) => n + notes.unknownBefore, 0)).toBe(unsettledIn(noted))
+  // an interval and a round of each partition of the one that was killed, if they began just then
+  expect(unsettledIn(noted)).toBeLessThanOrEqual(4)
   const whole = await exportOfTakes(bus, noted)
   const truth = { all: ownSeries(whole.all), certain: ownSeries(whole.certain) }
   expect(Object.keys(truth.all).length).toBeGreaterThan(50)

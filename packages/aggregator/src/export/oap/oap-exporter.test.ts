@@ -57,13 +57,16 @@ it('says by what factor requests are sampled, and 1 again once all are sent or t
   const { exporter, lines, take } = exporterAt(now, 10)
   const factor = () => exporter.status().http.factor
   expect(factor()).toBe(1)
+  // all of what there is at the beginning
+  take({ a: 750 })
+  expect(exporter.status().http).toEqual({ seen: 750, sent: 750, factor: 1 })
   now.ms += 10_000
   take({ a: 300, b: 100 })
-  expect(exporter.status().http).toEqual({ seen: 400, sent: 100, factor: 4 })
-  expect(lines.length).toBe(100)
+  expect(exporter.status().http).toEqual({ seen: 1_150, sent: 850, factor: 4 })
+  expect(lines.length).toBe(850)
   now.ms += 10_000
   take({ a: 50 })
-  expect(exporter.status().http).toEqual({ seen: 450, sent: 150, factor: 1 })
+  expect(exporter.status().http).toEqual({ seen: 1_200, sent: 900, factor: 1 })
 
   now.ms += 10_000
   take({ a: 300 })

@@ -10,7 +10,8 @@ export interface RequestBudget {
 export const keptSeconds = 75
 
 export function createRequestBudget(perSecond: number, startMs: number): RequestBudget {
-  let left = 0
+  // what came while nobody sent, as at a restart, comes at once too
+  let left = perSecond * keptSeconds
   let filledMs = startMs
   return {
     left(nowMs) {
