@@ -5,6 +5,7 @@ import {
   type PartitionExports,
 } from '../../packages/aggregator/src/bus/partition-exports.ts'
 import { noPairs } from '../../packages/aggregator/src/export/oap/interval/packed-pairs.ts'
+import { noneOverstated } from '../../packages/aggregator/src/export/otlp/series-ledger.ts'
 import { exportBucket, type NatsLink } from '../../packages/shared/src/nats/index.ts'
 import { until } from '../lab/until.ts'
 import { linkWith } from './bus-link.ts'
@@ -23,21 +24,24 @@ async function busForTest(): Promise<NatsLink> {
 function exportsOf(link: NatsLink, owner: string) {
   const notes = createExportNotes(link, cluster, streamSettings(), owner)
   let minute = 0
-  let thrownAway = 0
+  let drains = 0
   const exports = createPartitionExports({
     topology: { markDeltas: () => undefined, takeDeltas: () => undefined },
     notes,
     bookOf: () => ({
       drain() {
-        thrownAway++
+        drains++
         return [{ unixMinute: minute++, pairs: noPairs, requests: [], figures: [] }]
       },
+      pass: () => undefined,
+      owed: noneOverstated,
     }),
+    overstated: noneOverstated(),
     nowMs: Date.now,
     takeNow: async () => undefined,
   })
   const minutesTaken = async () => (await exports.source.take()).minutes.length
-  return { exports, notes, minutesTaken, drains: () => thrownAway }
+  return { exports, notes, minutesTaken, drains: () => drains }
 }
 
 async function beginAt(exports: PartitionExports, partition: number, sequence: number): Promise<void> {

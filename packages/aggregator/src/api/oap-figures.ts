@@ -24,7 +24,11 @@ export function oapFigures(status: OapStatus): Static<typeof oapStatusSchema> {
     },
     leftOut: leftOutByReason(status),
     http: status.http,
-    metrics: { sent: sent?.metricPoints ?? 0, unknown: sent?.unknownMetricPoints ?? 0 },
+    metrics: {
+      sent: sent?.metricPoints ?? 0,
+      unknown: sent?.unknownMetricPoints ?? 0,
+      dropped: sent?.droppedMetricPoints ?? 0,
+    },
     ...(notes && { notes: notesFigures(notes) }),
     pods: {
       known: status.pods,

@@ -148,8 +148,7 @@ export function createPartitionExports(deps: PartitionExportsDeps): PartitionExp
   }
 
   async function take(only: number | undefined): Promise<Taken> {
-    for (const [partition, part] of parts)
-      if (!part.hasNotes && !part.isBeginning) throwAway(partition, part)
+    for (const [partition, part] of parts) if (!part.hasNotes && !part.isBeginning) throwAway(partition, part)
     const taken = await Promise.all(live(only).map(([partition, part]) => takeOne(partition, part)))
     const all = taken.filter(one => one !== undefined)
     return {
