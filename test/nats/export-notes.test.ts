@@ -10,6 +10,7 @@ import { exportBucket, type NatsLink } from '../../packages/shared/src/nats/inde
 import { until } from '../lab/until.ts'
 import { linkWith } from './bus-link.ts'
 import { linkForTest, serverForTest } from './cleanup.ts'
+import { lossyProxy } from './lossy-proxy.ts'
 import { streamSettings } from './stream-settings.ts'
 
 const cluster = 'local'
@@ -115,4 +116,20 @@ it('settles takes of its own time alone, and of that all', async () => {
   const next = exportsOf(link, 'next')
   await next.exports.begin(0, clock)
   expect([last.minutes.length, next.exports.status().unknownBefore]).toEqual([1, 1])
+}, 120_000)
+
+it('counts what a former owner left once, though it is not heard at first whether its notes were taken over', async () => {
+  const server = await serverForTest()
+  const one = exportsOf(await linkForTest(linkWith(['--nats', server.url])), 'one')
+  await beginAt(one.exports, 0, 5)
+  expect(await one.minutesTaken()).toBe(1)
+  const proxy = await lossyProxy(server.port)
+  const next = exportsOf(await linkForTest(linkWith(['--nats', proxy.url], { spreadMs: 200 })), 'next')
+  proxy.swallowAnswersTo('"owner":"next"')
+  await next.exports.begin(0, clock)
+  expect(next.exports.status()).toMatchObject({ unknownBefore: 0, without: [0] })
+  proxy.cut()
+  next.exports.owned(0)
+  await until('it has notes', () => next.exports.status().without.length === 0)
+  expect(next.exports.status().unknownBefore).toBe(1)
 }, 120_000)

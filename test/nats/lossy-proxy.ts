@@ -6,12 +6,15 @@ export interface LossyProxy {
   readonly url: string
   /** What the server says from now on is lost; what it is told still arrives. */
   swallowAnswers(): void
+  /** The same, from when a client says this on. */
+  swallowAnswersTo(text: string): void
   /** Cuts all connections; new ones are whole. */
   cut(): void
 }
 
 export async function lossyProxy(port: number): Promise<LossyProxy> {
   let swallowing = false
+  let cue: string | undefined
   const sockets = new Set<Socket>()
   const server = createServer(client => {
     const upstream = dial(port, '127.0.0.1')
@@ -24,7 +27,10 @@ export async function lossyProxy(port: number): Promise<LossyProxy> {
         upstream.destroy()
       })
     }
-    client.pipe(upstream)
+    client.on('data', chunk => {
+      if (cue !== undefined && chunk.includes(cue)) swallowing = true
+      upstream.write(chunk)
+    })
     upstream.on('data', chunk => {
       if (!swallowing) client.write(chunk)
     })
@@ -32,6 +38,7 @@ export async function lossyProxy(port: number): Promise<LossyProxy> {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const cut = () => {
     swallowing = false
+    cue = undefined
     for (const socket of sockets) socket.destroy()
   }
   afterTest(() => {
@@ -43,6 +50,9 @@ export async function lossyProxy(port: number): Promise<LossyProxy> {
     url: `nats://127.0.0.1:${address.port}`,
     swallowAnswers: () => {
       swallowing = true
+    },
+    swallowAnswersTo(text) {
+      cue = text
     },
     cut,
   }

@@ -73,6 +73,8 @@ export function createExportNotes(
   owner: string,
 ): ExportNotes {
   const known = new Map<number, Own>()
+  /** What somebody else noted last, until it is heard that a partition was taken over. */
+  const formers = new Map<number, Stored>()
   let bucket: Promise<KV> | undefined
   let lastError: string | undefined
 
@@ -149,13 +151,15 @@ export function createExportNotes(
       return trying(async kv => {
         const there = await kv.get(keyOf(partition))
         const last = there === null ? undefined : storedOf(there.string())
+        if (last && last.owner !== owner) formers.set(partition, last)
         const own = last && last.owner === owner && before ? before : unwritten(last, owner)
         Object.assign(own, { revision: there?.revision ?? 0, unsure: [], isLost: false })
         if ((await write(kv, partition, own, own.stored)) === 'lost')
           throw new Error('somebody else noted something at the same moment')
         known.set(partition, own)
         // of its own takes this process knows itself what became of them
-        const former = last && last.owner !== owner ? last : noneTaken
+        const former = formers.get(partition) ?? noneTaken
+        formers.delete(partition)
         return {
           note: last && noteOf(last),
           unsettled: Math.max(0, former.taken - former.settled),
