@@ -5,13 +5,22 @@ import type { PartitionRound } from '../../packages/aggregator/src/partition/par
 import { encodeRound } from '../../packages/aggregator/src/partition/round-bytes.ts'
 import { createRoundLog } from '../../packages/aggregator/src/partition/round-log.ts'
 import { decodeRoundState } from '../../packages/aggregator/src/partition/round-state-decode.ts'
-import { batchLimits, createFlowColumns, decodeFlowBatch } from '../../packages/shared/src/index.ts'
-import { decodeFlowPayload, type FlowEncoding } from '../../packages/shared/src/nats/index.ts'
+import { createFlowColumns, decodeFlowBatch } from '../../packages/shared/src/index.ts'
+import {
+  decodeFlowPayload,
+  type FlowEncoding,
+  type FlowMessageHead,
+  flowHead,
+  flowSubject,
+  parseFlowSubject,
+} from '../../packages/shared/src/nats/index.ts'
 
 /** One message as a hostile publisher could send it under its own subject. */
 export interface Payload {
   readonly encoding: FlowEncoding
   readonly data: Uint8Array
+  readonly headers: ReadonlyMap<string, string>
+  readonly subject: string
 }
 
 export interface FuzzTarget {
@@ -25,9 +34,11 @@ export interface FuzzTarget {
 export const seedMinuteMs = Date.UTC(2026, 10, 27, 2, 14)
 export const subjectNode = 'n_1'
 const stepMs = 5
+/** As an aggregator bounds what it unpacks; the decoder refuses less. */
+const largestBatchBytes = 1 << 20
 
 /**
- * Payload, decoder, ingest, join and minutes of one partition, as an aggregator has them, under rules that hold for any
+ * Subject, headers, payload, decoder, ingest, join and minutes of one partition, as an aggregator has them, under rules that hold for any
  * message: nothing is thrown; what is received is applied, a duplicate, or lost at a named place; a message that is
  * refused costs exactly one place; and what is appended of it can be read by others, and gone on from.
  */
@@ -72,16 +83,33 @@ export function createFuzzTarget(): FuzzTarget {
   }
 
   return {
-    take({ encoding, data }) {
+    take({ data, headers, subject }) {
       nowMs += stepMs
-      const batch = decodeFlowPayload(data, encoding, batchLimits.messageBytes)
-      if (batch !== undefined && batch.length > batchLimits.messageBytes) throw new Error('too much was made')
+      const head = headOf(headers, subject)
+      if (head === undefined) return 'no head'
+      const batch = decodeFlowPayload(data, head.encoding, largestBatchBytes)
+      if (batch !== undefined && batch.length > largestBatchBytes) throw new Error('too much was made')
       const fate = batch === undefined ? 'no payload' : ingest(batch)
       if (sequence % 64 === 0) for (const each of [core, follower]) each.tidy(nowMs)
       return fate
     },
     rounds: () => rounds.rounds,
   }
+}
+
+/** What is said outside of the batch: nothing, or what can be relied on. */
+function headOf(headers: Payload['headers'], subject: string): FlowMessageHead | undefined {
+  const from = parseFlowSubject(subject)
+  if (from !== undefined && flowSubject(from.cluster, from.partition, from.node) !== subject)
+    throw new Error(`a subject is taken for another: ${subject}`)
+  const head = flowHead(name => headers.get(name))
+  if (head === undefined || from === undefined) return undefined
+  const { schemaVersion, partition, sequence, recordCount, bootId, node, encoding } = head
+  for (const number of [schemaVersion, partition, sequence, recordCount])
+    if (!Number.isSafeInteger(number) || number < 0) throw new Error(`a header says ${number}`)
+  if (bootId.length !== 16 || node === '' || (encoding !== 'raw' && encoding !== 'zstd'))
+    throw new Error('a header is not what it should be')
+  return head
 }
 
 function placesOfLoss(before: IngestFigures, after: IngestFigures): string[] {

@@ -2,6 +2,7 @@ import { zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { mutateBatch } from './batch-mutator.ts'
 import { createFuzzTarget, seedMinuteMs } from './fuzz-target.ts'
+import { honestEnvelope } from './header-mutator.ts'
 import { hostilePayload } from './payload-mutator.ts'
 import { Random } from './random.ts'
 import { fateOf, keptSeeds, validSeeds } from './seeds.ts'
@@ -19,17 +20,19 @@ describe('hostile batches', () => {
 
   it('begin from batches that are applied', () => {
     const target = createFuzzTarget()
-    const fates = validSeeds(40).map(data => target.take({ encoding: 'raw', data }))
+    const fates = validSeeds(40).map(data => target.take({ encoding: 'raw', data, ...honestEnvelope('raw') }))
     expect(fates.filter(fate => fate.includes('true')).length).toBeGreaterThan(20)
     expect(fates.filter(fate => fate.startsWith('bad'))).toEqual([])
   })
 
   it('that are bombs are never blown up', () => {
     const target = createFuzzTarget()
-    for (const bytes of [256 * 1024 + 1, 256 << 20]) {
+    const fateOfZeros = (bytes: number) => {
       const data = zstdCompressSync(Buffer.alloc(bytes))
-      expect(target.take({ encoding: 'zstd', data })).toBe('no payload')
+      return target.take({ encoding: 'zstd', data, ...honestEnvelope('zstd') })
     }
+    expect([(1 << 20) + 1, 256 << 20].map(fateOfZeros)).toEqual(['no payload', 'no payload'])
+    expect(fateOfZeros(256 * 1024 + 1)).toBe('too_large')
   })
 
   it('of the same seed are the same', () => {

@@ -2,13 +2,22 @@ import { zstdCompressSync } from 'node:zlib'
 import { compressFlowPayload } from '../../packages/shared/src/nats/index.ts'
 import { mutateBatch, mutateBytes, noise } from './batch-mutator.ts'
 import type { Payload } from './fuzz-target.ts'
+import { honestEnvelope, hostileEnvelope } from './header-mutator.ts'
 import type { Random } from './random.ts'
 
 /** Zeros that take a few kilobytes on the wire: more than a batch may have by one byte, and by far. */
-const bombs = [256 * 1024 + 1, 1 << 20, 64 << 20].map(size => zstdCompressSync(new Uint8Array(size)))
+const bombs = [256 * 1024 + 1, (1 << 20) + 1, 64 << 20].map(size => zstdCompressSync(new Uint8Array(size)))
 
 /** A message made from one of the seeds: usually a changed batch, sometimes another kind of lie. */
 export function hostilePayload(seeds: readonly Uint8Array[], random: Random, nowMs: number): Payload {
+  const body = hostileBody(seeds, random, nowMs)
+  const payload = { ...body, ...honestEnvelope(body.encoding) }
+  return random.oneIn(8) ? hostileEnvelope(payload, random) : payload
+}
+
+type Body = Pick<Payload, 'encoding' | 'data'>
+
+function hostileBody(seeds: readonly Uint8Array[], random: Random, nowMs: number): Body {
   const seed = random.pick(seeds)
   const kind = random.below(100)
   if (kind === 0) return { encoding: 'raw', data: seed }
@@ -26,14 +35,14 @@ const pokes = [0, 1, 0x7f, 0x80, 0xff]
 const headBytes = 160
 
 /** The same message with one to three other bytes, half of them in its head: cheap, so there are many of these. */
-export function poked({ encoding, data }: Payload, random: Random): Payload {
+export function poked({ data, ...rest }: Payload, random: Random): Payload {
   const changed = Uint8Array.from(data)
-  if (changed.length === 0) return { encoding, data: changed }
+  if (changed.length === 0) return { ...rest, data: changed }
   for (let changes = 1 + random.below(3); changes > 0; changes--) {
     const at = random.below(random.oneIn(2) ? changed.length : Math.min(headBytes, changed.length))
     changed[at] = random.oneIn(2) ? random.pick(pokes) : changed[at]! ^ (1 << random.below(8))
   }
-  return { encoding, data: changed }
+  return { ...rest, data: changed }
 }
 
 /** The beginning of one and the end of another. */

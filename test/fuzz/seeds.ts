@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { encodeFlowBatch } from '../../packages/shared/src/index.ts'
 import { batchSeed, columnsFrom } from '../../packages/shared/src/record/batch.testing.ts'
 import { createFuzzTarget, type FuzzTarget, seedMinuteMs } from './fuzz-target.ts'
+import { honestEnvelope } from './header-mutator.ts'
 
 export const seedFolder = fileURLToPath(new URL('seeds/', import.meta.url))
 
@@ -21,7 +22,7 @@ const seedsAccepted = 16
 
 /** Why a batch is refused, or that it is not: the beginning of its seed's name. */
 export function fateOf(bytes: Uint8Array, target: FuzzTarget): string {
-  const fate = target.take({ encoding: 'raw', data: bytes })
+  const fate = target.take({ encoding: 'raw', data: bytes, ...honestEnvelope('raw') })
   return /^\d/.test(fate) ? 'accepted' : fate
 }
 
