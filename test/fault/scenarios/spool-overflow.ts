@@ -2,7 +2,7 @@ import { aliveAgain, backInTime, judgeStream, startCollectors, stopped } from '.
 import { noServer, onServer, sleep } from '../on-server.ts'
 import { atMost, exactly, finding, type Scenario } from '../scenario.ts'
 
-/** The smallest spool that can be set, filled in seconds; or the default one, by as much as a busy node makes. */
+/** The smallest spool that can be set, filled in seconds; or four times that, which three busy nodes fill in minutes. */
 const sizes = {
   short: { downMs: 20_000, spoolBytes: 1 << 20, longLived: 1_000, shortPerSecond: 1_200 },
   full: { downMs: 300_000, spoolBytes: 4 << 20, longLived: 2_000, shortPerSecond: 1_200 },

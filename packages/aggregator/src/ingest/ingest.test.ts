@@ -43,6 +43,21 @@ describe('createIngest', () => {
     expect(identity).toEqual({ received: 6, applied: 3, duplicates: 3, lost: {}, holds: true })
   })
 
+  it('goes on with a node whose number was freed while it was silent, and refuses it where there is none left', () => {
+    const { ingest, send, entities } = setUp()
+    send({ sequence: 1 }, 2)
+    const number = entities.node('another')
+    entities.node = () => number
+    send({ sequence: 2, firstRecord: 2 }, 2)
+    send({ sequence: 1 }, 2)
+    const { identity, nodes } = ingest.status(nowMs)
+    expect(identity).toEqual({ received: 6, applied: 4, duplicates: 2, lost: {}, holds: true })
+    expect(nodes.map(({ node }) => node)).toEqual(['n.1'])
+    entities.node = () => -1
+    send({ sequence: 3, firstRecord: 4 }, 2)
+    expect(ingest.status(nowMs).identity.lost).toEqual({ cardinality_cap: 2 })
+  })
+
   it('counts a gap in records and takes back what comes after all', () => {
     const { ingest, send } = setUp()
     send({ sequence: 1, firstRecord: 0 }, 2)
