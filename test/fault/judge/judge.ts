@@ -56,11 +56,13 @@ export async function outside(
   begun: ReadonlySet<string>,
 ): Promise<Difference[]> {
   const [first, last] = endsOf(truth)
+  const running = Math.floor(witness.nowMs() / 60_000)
   const differences: Difference[] = []
   for (const [from, to, mayBeOpen] of [
     [first - outsideMinutes, first, new Set<string>()],
-    [last + 1, last + 1 + outsideMinutes, begun],
+    [last + 1, Math.min(last + outsideMinutes, running) + 1, begun],
   ] as const) {
+    if (from >= to) continue
     const { counters, openOnly } = countersByEdge(await witness.edges(from * 60_000, to * 60_000))
     const minute = `${clock(from)}-${clock(to)}`
     for (const [edge, seen] of Object.entries(counters))

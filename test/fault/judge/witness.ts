@@ -8,6 +8,7 @@ import type {
 
 /** Where the judge asks. */
 export interface Witness {
+  nowMs(): number
   /** Every counter of every edge of a range. */
   edges(fromMs: number, toMs: number): Promise<readonly TopologyEdge[]>
   completeness(fromMs: number, toMs: number): Promise<Completeness>
@@ -17,6 +18,7 @@ export interface Witness {
 export function coreWitness(core: Core, nowMs: () => number): Witness {
   const query = { groupBy: 'process', limit: 5_000, detail: true } as const
   return {
+    nowMs,
     edges: async (fromMs, toMs) => core.reader.topology({ ...query, fromMs, toMs }, nowMs()).edges,
     completeness: async (fromMs, toMs) => core.reader.completeness(fromMs, toMs, nowMs()),
     ingest: async () => core.reader.ingestStatus(nowMs()),
@@ -37,6 +39,7 @@ export function apiWitness(url: string): Witness {
     return (await answer.json()) as T
   }
   return {
+    nowMs: Date.now,
     async edges(fromMs, toMs) {
       const all: TopologyEdge[] = []
       let cursor = ''
