@@ -53,5 +53,6 @@ export function leftOutByReason({ leftOut, foldedNames }: OapStatus): Record<str
     moved_late: leftOut.movedLate,
     overstated: leftOut.overstated,
     folded_names: foldedNames,
+    folded_endpoints: leftOut.foldedEndpoints,
   }
 }

@@ -1,5 +1,6 @@
 import type { CoreOptions } from '../core.ts'
 import { createEndNames, type EndNames } from './oap/interval/end-names.ts'
+import { createEndpointPaths } from './oap/interval/endpoint-paths.ts'
 import { createExportBook, type ExportBook, type MinuteTake } from './oap/interval/export-book.ts'
 import { noPairs } from './oap/interval/packed-pairs.ts'
 import { noPairCounts } from './oap/interval/pair-book.ts'
@@ -63,7 +64,9 @@ export function booksForExports(config: ExportConfig, isPartitioned: boolean): E
     into.set(partition, book)
     return book
   }
-  const newBook = () => createExportBook({ names: known(names), counts, withFigures: config.oapMetrics })
+  const paths = createEndpointPaths()
+  const newBook = () =>
+    createExportBook({ names: known(names), counts, paths, withFigures: config.oapMetrics })
   const newOtlpBook = () => createOtlpBook({ ends: known(ends), series: known(series), leftOut, overstated })
   const numberOf = (partition: number) => (isPartitioned ? partition : 0)
   const of = (partition: number) =>

@@ -34,6 +34,7 @@ const status: OapStatus = {
     tooManyPairs: 1163,
     movedLate: 1171,
     overstated: 1181,
+    foldedEndpoints: 1229,
   },
   foldedNames: 1187,
   pods: 1193,

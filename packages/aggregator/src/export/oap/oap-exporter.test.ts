@@ -3,6 +3,7 @@ import pino from 'pino'
 import { expect, it } from 'vitest'
 import type { HttpRequests } from './interval/http-requests.ts'
 import { noPairs } from './interval/packed-pairs.ts'
+import { noPairCounts } from './interval/pair-book.ts'
 import { startOapExporter } from './oap-exporter.ts'
 import { type OapConfig, oapConfigSchema } from './options.ts'
 
@@ -19,7 +20,7 @@ function exporterAt(now: { ms: number }, perSecond: number) {
     config: loaded.config as OapConfig,
     node: 'node-a',
     figures: {
-      leftOut: () => ({ sameService: 0, udp: 0, unnamed: 0, tooManyPairs: 0, movedLate: 0, overstated: 0 }),
+      leftOut: noPairCounts,
       foldedNames: () => 0,
     },
     log: pino({ level: 'silent' }),

@@ -108,6 +108,16 @@ describe('operations of application protocols', () => {
     expect(taken!.figures).toHaveLength(1)
   })
 
+  it('have 500 endpoints of a service: what is beyond is told as one, and counted', () => {
+    const book = createExportBook({ names })
+    for (let i = 0; i < 502; i++) book.addOperation(edge, minute, operation({ name: `GET /${i}` }))
+    // who asks makes no endpoint
+    book.addOperation(edge, minute, operation({ name: 'GET /503', role: 0 }))
+    const paths = book.drain(nowMs)[0]!.requests.map(({ path }) => path)
+    expect(paths.slice(498)).toEqual(['/498', '/499', '/{other}', '/{other}', '/503'])
+    expect(book.counts.foldedEndpoints).toBe(2 * 3)
+  })
+
   it('of pairs beyond the limit are left out with the pair, and counted', () => {
     const book = createExportBook({ names, maxPairs: 1 })
     const kubelet = shop.nodeProcess('kubelet', 'node-b')

@@ -3,8 +3,9 @@ import type { SaidDelta } from '../../../topology/said-deltas.ts'
 import type { SeriesAmounts } from '../../otlp/series-amounts.ts'
 import { type BookedOperation, bookedOperation, httpRequestsOf } from './booked-operation.ts'
 import type { EndNames } from './end-names.ts'
+import { createEndpointPaths, type EndpointPaths, otherPath } from './endpoint-paths.ts'
 import { createFigureBook, type EndFigures } from './figure-book.ts'
-import type { HttpRequests } from './http-requests.ts'
+import { type HttpRequests, requestCount } from './http-requests.ts'
 import { noPairs } from './packed-pairs.ts'
 import { createPairBook, type PairCounts } from './pair-book.ts'
 import type { MinutePairs } from './pair-sums.ts'
@@ -25,6 +26,8 @@ export interface ExportBookOptions {
   readonly withFigures?: boolean
   /** Pairs of a client and a server per interval, at most. */
   readonly maxPairs?: number
+  /** Books may share them. */
+  readonly paths?: EndpointPaths
 }
 
 /** What of a partition goes to OAP, from wherever in the aggregator it is booked. */
@@ -44,7 +47,7 @@ export interface ExportBook {
 const tcp = 1
 
 export function createExportBook(options: ExportBookOptions): ExportBook {
-  const { names, withFigures = false } = options
+  const { names, withFigures = false, paths = createEndpointPaths() } = options
   const pairs = createPairBook(options)
   const figures = createFigureBook()
   let requests = new Map<number, HttpRequests[]>()
@@ -57,6 +60,13 @@ export function createExportBook(options: ExportBookOptions): ExportBook {
     return client && server && { client, server }
   }
 
+  /** Only what servers log makes endpoints. */
+  function fitPath(http: HttpRequests, unixMinute: number): string {
+    const path = paths.fit(http.local.service, http.method, http.path, unixMinute * 60_000)
+    if (path === otherPath && http.path !== otherPath) pairs.counts.foldedEndpoints += requestCount(http)
+    return path
+  }
+
   function addOperation(edge: DeltaEdge, unixMinute: number, operation: BookedOperation): void {
     const ends = endsOf(edge, unixMinute)
     if (ends === undefined) return
@@ -65,9 +75,10 @@ export function createExportBook(options: ExportBookOptions): ExportBook {
     if (withFigures) figures.addOperation(local, remote, unixMinute, operation)
     const http = edge.protocol === tcp ? httpRequestsOf(operation, local, remote) : undefined
     if (http === undefined || !pairs.takes(ends.client, ends.server, unixMinute, operation.count)) return
+    const fitted = isClient ? http : { ...http, path: fitPath(http, unixMinute) }
     const known = requests.get(unixMinute)
-    if (known === undefined) requests.set(unixMinute, [http])
-    else known.push(http)
+    if (known === undefined) requests.set(unixMinute, [fitted])
+    else known.push(fitted)
   }
 
   return {

@@ -20,6 +20,8 @@ export interface PairCounts {
   movedLate: number
   /** Amounts sent that were taken back, without a pair that they could be taken from. */
   overstated: number
+  /** Requests told without their path, because their service has too many endpoints. */
+  foldedEndpoints: number
 }
 
 export interface PairBookOptions {
@@ -47,7 +49,15 @@ const sideAmounts = (deltaLength - 1) / 2
 const settleMinutes = 20
 
 export function noPairCounts(): PairCounts {
-  return { sameService: 0, udp: 0, unnamed: 0, tooManyPairs: 0, movedLate: 0, overstated: 0 }
+  return {
+    sameService: 0,
+    udp: 0,
+    unnamed: 0,
+    tooManyPairs: 0,
+    movedLate: 0,
+    overstated: 0,
+    foldedEndpoints: 0,
+  }
 }
 
 export function createPairBook(options: PairBookOptions): PairBook {
