@@ -12,6 +12,7 @@ export interface CollectorProcess {
   readonly output: () => string
   status(): Promise<CollectorStatus & { readonly bus: BusStatus }>
   get(path: string): Promise<Response>
+  signal(signal: NodeJS.Signals): void
   /** Sends the signal and answers the exit code; kills it if it takes longer than `patienceMs`. */
   stop(signal?: NodeJS.Signals, patienceMs?: number): Promise<number | null>
 }
@@ -45,6 +46,7 @@ export async function startCollectorProcess(args: readonly string[]): Promise<Co
   return {
     output: () => output,
     get,
+    signal: signal => void child.kill(signal),
     stop,
     status: async () => (await (await get('/status')).json()) as CollectorStatus & { bus: BusStatus },
   }
