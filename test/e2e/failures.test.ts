@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { addTapLink } from '../lab/tap-link.ts'
 import { counted, namespaceCounters } from '../lab/truth/namespace-counters.ts'
 import { whyNoLab } from '../lab/why-no-lab.ts'
 import { finalComparison, useStage } from './stage.ts'
-import { dial, listen, said, startDial } from './traffic.ts'
+import { dial, dialled, listen, said, startDial } from './traffic.ts'
 
 const missing = whyNoLab()
 
@@ -134,6 +135,45 @@ describe.skipIf(missing !== '')(`failures ${missing}`, () => {
         { client: 'a1', server: 'fd50::1', port: 7106, observed: 'client', tcp },
       ],
     )
+  })
+
+  it('reset in the handshake: both ends dial each other, and the answer of either is reset', async () => {
+    const { lab } = stage
+    const link = await addTapLink(lab, ['a2', 'b2'], { delayMs: 300, plain: true })
+    const rule = 'tcp flags & (syn | ack) == (syn | ack) reject with tcp reset'
+    const table = `table inet refusing {
+      chain arriving {
+        type filter hook input priority 0;
+        ${rule}
+      }
+    }`
+    for (const pod of ['a2', 'b2']) await lab.inspect(pod, ['nft', table])
+    const ends = await Promise.all([
+      startDial(lab, 'a2', link.second.v4, 7113, [], ['--local-port', '7112']),
+      startDial(lab, 'b2', link.first.v4, 7112, [], ['--local-port', '7113']),
+    ])
+    for (const end of ends)
+      expect(dialled((await end.ended).stdout)).toMatchObject({ failed: 1, lastError: 'ECONNRESET' })
+    // to whom an address of this link belongs nobody is told before there is a connection
+    stage.ignore(edge => edge.port === 7112 || edge.port === 7113)
+    await vi.waitFor(
+      async () => {
+        const seen = (await stage.edges()).filter(edge => edge.port === 7112 || edge.port === 7113)
+        expect(seen.map(edge => `${edge.client} to ${edge.port}`).sort()).toEqual([
+          'a2 to 7113',
+          'b2 to 7112',
+        ])
+        const failures = { ...none, resetInHandshake: 1 }
+        for (const { observed, tcp } of seen)
+          expect({ observed, tcp }).toMatchObject({
+            observed: 'client',
+            tcp: { opened: 0, failed: 1, failures },
+          })
+      },
+      { timeout: 20_000, interval: 100 },
+    )
+    for (const pod of ['a2', 'b2']) await lab.inspect(pod, ['nft', 'delete', 'table', 'inet', 'refusing'])
+    await link.process.stop()
   })
 
   it('reset mid-stream by the client', async () => {
