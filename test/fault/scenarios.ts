@@ -6,6 +6,7 @@ import { credentials } from './scenarios/credentials.ts'
 import { duplicates } from './scenarios/duplicates.ts'
 import { halfOpen } from './scenarios/half-open.ts'
 import { leaderKilled } from './scenarios/leader-killed.ts'
+import { leaderKilledAggregator } from './scenarios/leader-killed-aggregator.ts'
 import { noisyCollector } from './scenarios/noisy-collector.ts'
 import { partitionsChanged } from './scenarios/partitions-changed.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
@@ -24,6 +25,7 @@ export const scenarios: readonly Scenario[] = [
   halfOpen,
   streamFull,
   leaderKilled,
+  leaderKilledAggregator,
   reconnectStorm,
   noisyCollector,
   duplicates,
