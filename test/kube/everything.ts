@@ -29,11 +29,15 @@ async function onOne(cluster: Cluster, node: NodeName) {
   return {
     links: await lines("ip -br link | awk '{print $1}'"),
     pinned: await lines('find /sys/fs/bpf'),
-    cgroups: await lines(`find ${tree} -type d`),
+    // of a pod as a whole: a container that starts again has another one
+    cgroups: await lines(`find ${tree} -maxdepth 3 -type d`),
     attached: await lines(`bpftool cgroup tree ${tree} | awk 'NF > 1 {print $2, $3, $4}'`),
-    programs: await lines(
-      `for p in $(find ${tree} -name cgroup.procs -exec cat {} +); do cat /proc/$p/comm 2>/dev/null; done`,
-    ),
+    // what the node itself starts for a moment is left out
+    programs: (
+      await lines(
+        `for p in $(find ${tree} -name cgroup.procs -exec cat {} +); do cat /proc/$p/comm 2>/dev/null; done`,
+      )
+    ).filter(name => /^(node|nats|pause|coredns|containerd-shim)/.test(name)),
     volumes: await lines('find /var/lib/kubelet/pods -mindepth 1 -maxdepth 1'),
   }
 }

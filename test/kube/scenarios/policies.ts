@@ -66,19 +66,23 @@ export function policies(installed: () => Installation): void {
       [from.collector, 'skybraid-nats.skybraid', ports.bus],
       [from.aggregator, bus, ports.bus],
     ] as const
-    const outcomes = async (dials: typeof forbidden | typeof allowed) => {
-      const said = []
+    const areOpen = async (dials: typeof forbidden | typeof allowed) => {
       for (const [who, host, port] of dials)
-        said.push(`${who[1]} ${host}:${port} ${await dialFrom(cluster, who, host, port)}`)
-      return said
+        await until(
+          `${who[1]} reaches ${host}:${port}`,
+          async () => (await dialFrom(cluster, who, host, port)) === 'open',
+          { timeoutMs: 30_000, everyMs: 200 },
+        )
     }
-    const all = (dials: typeof forbidden | typeof allowed, how: string) =>
-      dials.map(([who, host, port]) => `${who[1]} ${host}:${port} ${how}`)
+    const areDropped = async () => {
+      for (const [who, host, port] of forbidden)
+        expect(await dialFrom(cluster, who, host, port), `${who[1]} to ${host}:${port}`).toBe('nothing')
+    }
 
-    expect(await outcomes(forbidden)).toEqual(all(forbidden, 'open'))
+    await areOpen(forbidden)
     await withPoliciesEnforced(cluster, async () => {
-      expect(await outcomes(forbidden)).toEqual(all(forbidden, 'nothing'))
-      expect(await outcomes(allowed)).toEqual(all(allowed, 'open'))
+      await areDropped()
+      await areOpen(allowed)
 
       // what was connected before would go on: both begin anew
       const collector = await collectorOf(installation, clientNode)
