@@ -12,12 +12,11 @@ import { whyNoLab } from '../lab/why-no-lab.ts'
 import { eventually } from './eventually.ts'
 import { Oap } from './oap.ts'
 import { oapObstacle } from './oap-jars.ts'
-import { endpointEntity, OapReader, oapEntity } from './oap-reader.ts'
+import { OapReader } from './oap-reader.ts'
+import { allSeries, expectNothingElse, expectSeries } from './shown.ts'
 import { type Figure, type SideTruth, Truth, type TruthEnd } from './truth.ts'
 
 const missing = whyNoLab() || (oapObstacle() ?? '')
-/** How many logs carry the sums says nothing about the traffic: it counts intervals. */
-const hasNoTruth = /_(write|read)_cpm @/
 /** Times of requests are counted in buckets as wide as this, and told in whole milliseconds. */
 const bucketWidth = 0.045
 
@@ -216,28 +215,27 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
       },
     })
     expect(sum(requests.map(({ seconds }) => seconds))).toBeGreaterThan(1)
-    addRequests(minute, client, server, requests, times)
-    for (const path of rounds.flat())
-      truth.addEndpoint(minute, server, `GET:${path === '/1k' ? '/{id}' : path}`)
+    // one after the other, so the lists are in the same order
+    const paths = rounds.flat()
+    const both = requests.map((request, i) => ({ ...request, path: paths[i]!, took: times[i]! }))
+    addRequests(minute, client, server, both)
   }
 
-  function addRequests(
-    minute: number,
-    client: TruthEnd,
-    server: TruthEnd,
-    requests: readonly NginxRequest[],
-    times: readonly CurlTimes[],
-  ): void {
-    const byStatus = Map.groupBy(requests, ({ status }) => status)
-    expect([...byStatus.keys()].sort()).toEqual([200, 302, 404, 503])
+  function addRequests(minute: number, client: TruthEnd, server: TruthEnd, asked: readonly Asked[]): void {
+    expect([...new Set(asked.map(({ status }) => status))].sort()).toEqual([200, 302, 404, 503])
+    const groups = Map.groupBy(asked, ({ path, status }) => `${path} ${status}`)
     for (const side of ['client', 'server'] as const)
-      for (const [status, own] of byStatus) {
-        const longest = sum(times.filter(each => each.status === status).map(each => each.totalSeconds))
+      for (const own of groups.values()) {
+        const { path, status } = own[0]!
+        expect(new Set(own.map(({ took }) => took.status))).toEqual(new Set([status]))
+        const longest = sum(own.map(({ took }) => took.totalSeconds))
         // nginx looks at its clock once for all that it does until it waits again
         const shortest = sum(own.map(({ seconds }) => Math.max(0, seconds - 0.02)))
         truth.addRequests(minute, client, server, side, {
+          endpoint: `GET:${path === '/1k' ? '/{id}' : path}`,
           status,
           count: own.length,
+          // each is told in whole milliseconds
           durationMs: [
             Math.max(0, shortest * 1000 * (1 - bucketWidth) - own.length),
             longest * 1000 * (1 + bucketWidth),
@@ -246,6 +244,12 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
           responseBytes: nginxTotals(own).bytesSent,
         })
       }
+  }
+
+  /** As nginx logged it, and as curl asked for it and waited. */
+  interface Asked extends NginxRequest {
+    readonly path: string
+    readonly took: CurlTimes
   }
 
   interface CurlTimes {
@@ -305,44 +309,10 @@ describe.skipIf(missing !== '')(`figures in a real OAP ${missing}`, () => {
   it('are there, equal to what the ends and their kernels counted, and nothing else is', async () => {
     const reader = new OapReader(oap)
     const lastMinute = Math.floor(Date.now() / 60_000)
-    const entities = [...truth.entities].map(oapEntity)
     await eventually(async () => {
-      const found = new Map<string, number>()
-      for (const entity of entities)
-        for (const [key, value] of await reader.series(entity, firstMinute, lastMinute)) found.set(key, value)
-      const figures = [...found].filter(([key]) => !hasNoTruth.test(key) && !truth.bands.has(key))
-      expect(Object.fromEntries(figures.sort())).toEqual(Object.fromEntries([...truth.series].sort()))
-      const outside = [...truth.bands].filter(
-        ([key, [least, most]]) => !((found.get(key) ?? 0) >= least && (found.get(key) ?? 0) <= most),
-      )
-      expect(outside.map(([key, band]) => [key, found.get(key), band])).toEqual([])
+      expectSeries(truth, await allSeries(reader, truth, firstMinute, lastMinute))
     })
-    await eventually(async () => {
-      const { nodes, calls } = await reader.topology(firstMinute, lastMinute)
-      expect(calls.map(({ call, detectedBy }) => [call, detectedBy])).toEqual(
-        [...truth.calls].map(([call, sides]) => [call, [...sides].sort()]).sort(),
-      )
-      expect(nodes).toEqual([...new Set([...truth.calls.keys()].flatMap(call => call.split(' > ')))].sort())
-    })
-    await eventually(async () => expect(await reader.services()).toEqual([...truth.services].sort()))
-    for (const service of truth.services) {
-      const own = (all: Iterable<string>) =>
-        [...all].filter(each => each.startsWith(`${service} | `)).map(each => each.slice(service.length + 3))
-      await eventually(async () => {
-        expect(await reader.endpoints(service)).toEqual(own(truth.endpoints.keys()).sort())
-        expect(await reader.instances(service, firstMinute, lastMinute)).toEqual(own(truth.instances).sort())
-      })
-    }
-    await eventually(async () => {
-      const found = new Map<string, number>()
-      for (const text of truth.endpoints.keys()) {
-        const at = text.indexOf(' | ')
-        const entity = endpointEntity(text.slice(0, at), text.slice(at + 3))
-        for (const [key, value] of await reader.series(entity, firstMinute, lastMinute))
-          if (key.includes('_endpoint_http_call_cpm @')) found.set(key, value)
-      }
-      expect(Object.fromEntries([...found].sort())).toEqual(truth.endpointCalls())
-    })
+    await expectNothingElse(reader, truth, firstMinute)
     const status = await product.get<{ oap: object }>('/status')
     expect(status.oap).toMatchObject({ connected: true, unknown: { intervals: 0 }, refused: {} })
   }, 600_000)

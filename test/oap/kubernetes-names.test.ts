@@ -12,11 +12,11 @@ import { L7Protocol, loadConfig } from '../../packages/shared/src/index.ts'
 import { eventually } from './eventually.ts'
 import { Oap } from './oap.ts'
 import { oapObstacle } from './oap-jars.ts'
-import { OapReader, oapEntity } from './oap-reader.ts'
+import { OapReader } from './oap-reader.ts'
+import { allSeries, expectNothingElse, expectSeries } from './shown.ts'
 import { type SideTruth, Truth, type TruthEnd } from './truth.ts'
 
 const missing = oapObstacle() ?? ''
-const countsIntervals = /_(write|read)_cpm @/
 const tcp = 1
 const addressLike = /\d+\.\d+\.\d+\.\d+|^$|^Unknown$|^_blank$/
 
@@ -111,7 +111,8 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
         for (const [i, amount] of [count, count * 70, count * 900].entries()) said.add(of, i, amount)
         said.addBucket(of, slot, count)
         const bytes = { requestBytes: count * 70, responseBytes: count * 900 }
-        const requests = { status, count, durationMs: count * latencyMs, ...bytes }
+        const endpoint = 'GET:/items/{id}'
+        const requests = { endpoint, status, count, durationMs: count * latencyMs, ...bytes }
         truth.addRequests(minute, end('web.shop', 'web-0'), end('orders.shop', 'api-0'), side, requests)
       }
     // a pod on a node without a collector: only the caller reports
@@ -170,39 +171,14 @@ describe.skipIf(missing !== '')(`names of Kubernetes in a real OAP ${missing}`, 
     bookTraffic(topology.book(0), startMs)
     const reader = new OapReader(oap)
     await eventually(async () => {
-      const found = new Map<string, number>()
-      for (const entity of [...truth.entities].map(oapEntity))
-        for (const [key, value] of await reader.series(entity, minute - 1, minute + 2)) found.set(key, value)
-      const figures = [...found].filter(([key]) => !countsIntervals.test(key))
-      expect(Object.fromEntries(figures.sort())).toEqual(Object.fromEntries([...truth.series].sort()))
+      expectSeries(truth, await allSeries(reader, truth, minute - 1, minute + 2))
     })
     expect(exporter.oapStatus!()).toMatchObject({ sent: { refused: {}, unknownIntervals: 0 } })
   })
 
   it('fill services, instances and topology, remote-only pods among them, and nothing else is there', async () => {
-    const reader = new OapReader(oap)
-    const listed = [...truth.services, 'batch.shop'].sort()
-    await eventually(async () => expect(await reader.services()).toEqual(listed))
-    await eventually(async () => {
-      // the pod that nobody reported for is of the minute in which it was announced
-      const now = Math.floor(Date.now() / 60_000)
-      expect(await reader.endpoints('orders.shop')).toEqual(['GET:/items/{id}'])
-      expect(await reader.instances('batch.shop', minute - 1, now + 1)).toEqual(['batch-0'])
-      expect(await reader.instances('orders.shop', minute - 1, now + 1)).toEqual(['api-0', 'api-1'])
-    })
-    await eventually(async () => {
-      const { nodes, calls } = await reader.topology(minute - 1, minute + 2)
-      expect(calls.map(({ call, detectedBy }) => [call, detectedBy])).toEqual(
-        [...truth.calls].map(([call, sides]) => [call, [...sides].sort()]).sort(),
-      )
-      expect(nodes.filter(name => addressLike.test(name))).toEqual([])
-    })
-    await eventually(async () => {
-      const pods = await reader.instanceCalls('web.shop', 'orders.shop', minute - 1, minute + 2)
-      expect(pods.map(({ call, detectedBy }) => [call, detectedBy]).sort()).toEqual([
-        ['web.shop | web-0 > orders.shop | api-0', ['CLIENT', 'SERVER']],
-        ['web.shop | web-1 > orders.shop | api-1', ['CLIENT', 'SERVER']],
-      ])
-    })
+    await expectNothingElse(new OapReader(oap), truth, minute - 1, ['batch.shop | batch-0'])
+    const names = [...truth.calls.keys(), ...truth.instances].join(' ').split(' ')
+    expect(names.filter(name => addressLike.test(name))).toEqual([])
   })
 })

@@ -20,8 +20,10 @@ export interface TruthEnd {
   readonly pod: string
 }
 
-/** Requests of one status that one end saw. */
+/** Requests of one endpoint and status that one end saw. */
 export interface RequestTruth {
+  /** Method and path, as OAP names it. */
+  readonly endpoint: string
   readonly status: number
   readonly count: number
   /** Of all of them together. */
@@ -38,10 +40,12 @@ export class Truth {
   readonly services = new Set<string>()
   readonly entities = new Set<string>()
   readonly calls = new Map<string, Set<'CLIENT' | 'SERVER'>>()
+  readonly instanceCalls = new Map<string, Set<'CLIENT' | 'SERVER'>>()
   readonly minutes = new Set<number>()
-  /** `service | pod`, and `service | METHOD:path` with the requests of each minute. */
+  /** `service | pod`. */
   readonly instances = new Set<string>()
-  readonly endpoints = new Map<string, Map<number, number>>()
+  /** `service | METHOD:path`. */
+  readonly endpoints = new Set<string>()
 
   add(
     minute: number,
@@ -62,7 +66,7 @@ export class Truth {
     side: 'client' | 'server',
     requests: RequestTruth,
   ): void {
-    const { status, count, durationMs, requestBytes, responseBytes } = requests
+    const { endpoint, status, count, durationMs, requestBytes, responseBytes } = requests
     const success = status < 500 ? count : 0
     const common: Record<string, Figure> = {
       http_call_cpm: count,
@@ -85,24 +89,12 @@ export class Truth {
       add(name, server.service, value)
       add(`instance_${name}`, `${server.service} | ${server.pod}`, value)
     }
-  }
-
-  /** One request more of an endpoint. */
-  addEndpoint(minute: number, server: TruthEnd, endpoint: string): void {
-    const key = `${server.service} | ${endpoint}`
-    const ofMinutes = this.endpoints.get(key) ?? new Map<number, number>()
-    this.endpoints.set(key, ofMinutes.set(minute, (ofMinutes.get(minute) ?? 0) + 1))
-  }
-
-  /** Requests of endpoints, as series are named. */
-  endpointCalls(): Record<string, number> {
-    const calls = [...this.endpoints].flatMap(([endpoint, ofMinutes]) =>
-      [...ofMinutes].map(
-        ([minute, count]) =>
-          [`kubernetes_service_endpoint_http_call_cpm @ ${endpoint} @ ${minute}`, count] as const,
-      ),
-    )
-    return Object.fromEntries(calls.sort())
+    const ofEndpoint = `${server.service} | ${endpoint}`
+    this.endpoints.add(ofEndpoint)
+    // OAP's own rules tell the same under two names
+    const twice = { call_cpm: count, call_duration: durationMs, call_success_cpm: success }
+    for (const [name, value] of Object.entries({ ...common, http_call_success_cpm: success, ...twice }))
+      add(`endpoint_${name}`, ofEndpoint, value)
   }
 
   #add(key: string, figure: Figure | undefined): void {
@@ -124,18 +116,18 @@ export class Truth {
     const isWhole = client.pod !== '' && server.pod !== ''
     this.services.add(own.service)
     this.instances.add(`${own.service} | ${own.pod}`)
-    this.calls.set(call, (this.calls.get(call) ?? new Set()).add(side === 'client' ? 'CLIENT' : 'SERVER'))
+    const detectedBy = side === 'client' ? 'CLIENT' : 'SERVER'
+    this.calls.set(call, (this.calls.get(call) ?? new Set()).add(detectedBy))
     const entities: [string, string, boolean][] = [
       ['kubernetes_service_', own.service, false],
       ['kubernetes_service_instance_', `${own.service} | ${own.pod}`, false],
       ['kubernetes_service_relation_', call, true],
     ]
-    if (isWhole)
-      entities.push([
-        'kubernetes_service_instance_relation_',
-        `${client.service} | ${client.pod} > ${server.service} | ${server.pod}`,
-        true,
-      ])
+    if (isWhole) {
+      const between = `${client.service} | ${client.pod} > ${server.service} | ${server.pod}`
+      this.instanceCalls.set(between, (this.instanceCalls.get(between) ?? new Set()).add(detectedBy))
+      entities.push(['kubernetes_service_instance_relation_', between, true])
+    }
     for (const [prefix, entity, isRelation] of entities) {
       this.entities.add(entity)
       for (const [name, value] of Object.entries(figuresOf(side, of))) {
