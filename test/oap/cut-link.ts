@@ -7,6 +7,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 export class CutLink {
   readonly #server: Server
   readonly #pairs = new Set<readonly [Socket, Socket]>()
+  /** Bytes that passed on their way to the port. */
+  passed = 0
   #isCut = false
   #bytesPerSecond = Number.POSITIVE_INFINITY
 
@@ -58,6 +60,7 @@ export class CutLink {
       a.on('data', chunk => {
         if (this.#isCut) return
         b.write(chunk)
+        if (a === from) this.passed += chunk.length
         const restMs = (1_000 * chunk.length) / this.#bytesPerSecond
         if (restMs === 0) return
         a.pause()
