@@ -91,8 +91,9 @@ export class Truth {
     }
     const ofEndpoint = `${server.service} | ${endpoint}`
     this.endpoints.add(ofEndpoint)
-    // OAP's own rules tell the same under two names
-    const twice = { call_cpm: count, call_duration: durationMs, call_success_cpm: success }
+    // OAP's own rules tell the same under two names, save the duration, which is of those that succeeded
+    const ofSuccess = success > 0 ? durationMs : 0
+    const twice = { call_cpm: count, call_duration: ofSuccess, call_success_cpm: success }
     for (const [name, value] of Object.entries({ ...common, http_call_success_cpm: success, ...twice }))
       add(`endpoint_${name}`, ofEndpoint, value)
   }
