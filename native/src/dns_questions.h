@@ -27,7 +27,7 @@ class DnsQuestions {
   bool Answer(uint64_t cookie, const DnsQuestion& question, uint64_t ns) {
     const Key key{cookie, question};
     const uint64_t* asked_ns = open_.Find(key);
-    const bool waiting = asked_ns != nullptr && ns - *asked_ns <= kPatienceNs;
+    const bool waiting = asked_ns != nullptr && ns <= *asked_ns + kPatienceNs;
     open_.Forget(key);
     return waiting;
   }

@@ -113,6 +113,8 @@ TEST("dns: one answer to a question that is open, on its socket, and no other") 
   CHECK(questions.Answer(1, asked, 2 * kAt + DnsQuestions::kPatienceNs));
   questions.Ask(1, asked, kAt);
   CHECK(!questions.Answer(1, asked, kAt + DnsQuestions::kPatienceNs + 1));
+  questions.Ask(1, asked, kAt);  // sent again on another processor while the answer was noted
+  CHECK(questions.Answer(1, asked, kAt - 1));
 }
 
 TEST("dns: open questions are bounded, the latest are kept") {
