@@ -4,7 +4,16 @@ import { whyNoCluster } from '../kube/cluster/programs.ts'
 import { whyNoApiServer } from '../kube-api/api-server.ts'
 import { whyNoLab } from '../lab/why-no-lab.ts'
 import { oapObstacle } from '../oap/oap-jars.ts'
-import { check, nativeTests, type Outcome, run, type Stage, vitest, vitestInRealTime } from './stage.ts'
+import {
+  check,
+  checkBeside,
+  nativeTests,
+  type Outcome,
+  run,
+  type Stage,
+  vitest,
+  vitestInRealTime,
+} from './stage.ts'
 import { add, nothing } from './tally.ts'
 import { whetherRan } from './whether-ran.ts'
 
@@ -32,23 +41,21 @@ const kernelSkip = kernelObstacle()
 const labTitle = 'kernel, lab and end-to-end tests'
 const oapSkip = oapObstacle()
 const oapTitle = 'tests against a real OAP'
-const stages: Stage[] = [
+const hostileBatches = ['--conditions=source', 'test/fuzz/decode-fuzz.ts', '--seconds', '60']
+/** A list among them runs at once. */
+const stages: (Stage | readonly Stage[])[] = [
   check('format and lint', 'biome', 'ci', '.'),
   check('types', 'tsc', '-b'),
   check('format of C++', 'make', '-C', 'native', 'check-format'),
   vitest('unit and property tests', 'unit'),
-  check(
-    'hostile batches, 60 s',
-    'node',
-    '--conditions=source',
-    'test/fuzz/decode-fuzz.ts',
-    '--seconds',
-    '60',
-  ),
   nativeTests('native tests, plain and with sanitizers', 'make', '-j2', '-C', 'native', 'test'),
-  check('hostile bytes for the parsers, 20 s each', 'make', '-j2', '-C', 'native', 'fuzz'),
   vitestInRealTime('tests of the bus', 'bus', busObstacle()),
-  vitestInRealTime(oapTitle, 'oap', oapSkip),
+  // an OAP shows what it has minutes later, and waiting for that takes no processor
+  [
+    vitestInRealTime(oapTitle, 'oap', oapSkip),
+    checkBeside('hostile batches, 60 s', 'node', ...hostileBatches),
+    checkBeside('hostile bytes for the parsers, 20 s each', 'make', '-C', 'native', 'fuzz'),
+  ],
   vitestInRealTime(
     'tests against a real API server of Kubernetes',
     'kube-api',
@@ -59,7 +66,7 @@ const stages: Stage[] = [
 ]
 
 const outcomes: Outcome[] = []
-for (const stage of stages) outcomes.push(await run(stage))
+for (const stage of stages) outcomes.push(...(await Promise.all([stage].flat().map(run))))
 const tallyOf = (title: string) => outcomes.find(each => each.title === title)!.tally
 const kernelTests = whetherRan(kernelSkip, whyNoLab(), tallyOf(labTitle))
 writeFileSync('.cache/test/kernel-tests', kernelTests)

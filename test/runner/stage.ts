@@ -34,15 +34,21 @@ export function nativeTests(title: string, ...command: [string, ...string[]]): S
   return counted(title, command, fromNativeTests)
 }
 
+/** As `check`, with what others leave of the processors; its output comes when it has ended. */
+export function checkBeside(title: string, ...command: [string, ...string[]]): Stage {
+  return counted(title, ['nice', '-n', '19', ...command], (_, status) => fromExit(status), showAfterwards)
+}
+
 function counted(
   title: string,
   command: readonly [string, ...string[]],
   count: (output: string, status: number | null) => Tally,
+  shown = show,
 ): Stage {
   return {
     title,
     async run() {
-      const { output, status } = await show(title, command)
+      const { output, status } = await shown(title, command)
       const tally = count(output, status)
       return { tally, failures: tally.failed > 0 ? [`${command.join(' ')}: exit code ${status}`] : [] }
     },
@@ -112,17 +118,31 @@ export async function run(stage: Stage): Promise<Outcome> {
   return { ...(await stage.run()), title, seconds: (performance.now() - begun) / 1000 }
 }
 
-function show(title: string, command: readonly [string, ...string[]]) {
-  process.stdout.write(`\n== ${title}: ${command.join(' ')}\n`)
-  return follow(command)
+type Shown = (
+  title: string,
+  command: readonly [string, ...string[]],
+) => Promise<{ output: string; status: number | null }>
+
+const heading = (title: string, command: readonly string[]) => `\n== ${title}: ${command.join(' ')}\n`
+
+const show: Shown = (title, command) => {
+  process.stdout.write(heading(title, command))
+  return follow(command, chunk => process.stdout.write(chunk))
 }
 
-function follow([program, ...args]: readonly [string, ...string[]]) {
+const showAfterwards: Shown = async (title, command) => {
+  process.stdout.write(`\n== ${title}: begins, beside what follows\n`)
+  const ended = await follow(command, () => undefined)
+  process.stdout.write(`${heading(title, command)}${ended.output}`)
+  return ended
+}
+
+function follow([program, ...args]: readonly [string, ...string[]], see: (chunk: Buffer) => void) {
   return new Promise<{ output: string; status: number | null }>(resolve => {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     const take = (chunk: Buffer) => {
-      process.stdout.write(chunk)
+      see(chunk)
       output += chunk.toString()
     }
     child.stdout.on('data', take)
