@@ -12,7 +12,7 @@ import { giveBack, rowStride, voidRow } from './row-pool.ts'
 import { minuteLimits, mostOperations, SaidRows } from './said-rows.ts'
 import { packSaid } from './said-segment.ts'
 import { noteSample } from './sample-log.ts'
-import { createSegmentPacker, emptySegment, noGauges, type Segment } from './segment.ts'
+import { createSegmentPacker, emptySegment, noGauges, type OpenGauges, type Segment } from './segment.ts'
 import { encodeInSteps } from './segment-bytes.ts'
 import { sortedRows } from './sorted-rows.ts'
 import type { Watermark } from './watermark.ts'
@@ -30,6 +30,10 @@ export interface MinuteBook extends EdgeBook {
   closedMinute(): number
   /** The minute has begun and is not closed. */
   isOpen(minute: number): boolean
+  /** Whether it is the minute that runs, or comes later. */
+  isRunning(minute: number): boolean
+  /** What is open at the end of a minute that is not closed. */
+  gaugesAtEndOf(minute: number): OpenGauges
   openWithin(fromMinute: number, toMinute: number): OpenMinute[]
   /** Grows with everything booked in a range. */
   touches(fromMinute: number, toMinute: number): string
@@ -320,6 +324,8 @@ export function createMinuteBook(deps: MinuteBookDeps): MinuteBook {
     },
     closedMinute: () => closed,
     isOpen: minute => minute > closed && minute <= nowMinute,
+    isRunning: minute => minute >= nowMinute,
+    gaugesAtEndOf: minute => (isOurs(minute) ? gauges.atEndOf(minute) : noGauges),
     openWithin: (fromMinute, toMinute) =>
       [...open.values(), ...frozen].filter(m => m.minute >= fromMinute && m.minute < toMinute),
     touches(fromMinute, toMinute) {

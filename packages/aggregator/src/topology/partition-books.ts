@@ -25,13 +25,16 @@ export interface PartitionBooks {
   forget(partition: number): void
   /** The last minute that every partition has closed, but for those that lie far behind. */
   closedMinute(): number
-  /** Whether what is open now is what is open at the end of a range: its last minute decides. */
+  /** Whether what is open now is what is open at the end of a range: one that ends with the running minute. */
   isLive(toMinute: number): boolean
   isOpen(minute: number): boolean
   openWithin(fromMinute: number, toMinute: number): OpenMinute[]
   touches(fromMinute: number, toMinute: number): string
-  /** Gauges at the end of a range, as segments have them: of all partitions, or where it is live, of those elsewhere. */
-  gaugesOf(segments: readonly Segment[], isLive: boolean): OpenGauges[]
+  /**
+   * Gauges at the end of a range: of all partitions, or where it is live, of those elsewhere. As segments have them, or
+   * the books where its last minute is not closed.
+   */
+  gaugesOf(segments: readonly Segment[], toMinute: number, isLive: boolean): OpenGauges[]
   /** Collectors that report to books whose minute before `toMinute` is open. */
   live(toMinute: number, nowMs: number): { readonly expected: number; readonly reporting: number }[]
 }
@@ -86,15 +89,22 @@ export function createPartitionBooks(deps: PartitionBooksDeps): PartitionBooks {
       const newest = Math.max(-1, ...minutes.values())
       return Math.min(newest, ...[...minutes.values()].filter(minute => minute >= newest - farBehindMinutes))
     },
-    isLive: toMinute => all().some(book => toMinute > book.closedMinute() + 1),
+    isLive: toMinute => books.size > 0 && all().every(book => book.isRunning(toMinute - 1)),
     isOpen: minute => all().some(book => book.isOpen(minute)),
     openWithin: (fromMinute, toMinute) => all().flatMap(book => book.openWithin(fromMinute, toMinute)),
     touches: (fromMinute, toMinute) =>
       all()
         .map(book => book.touches(fromMinute, toMinute))
         .join('-'),
-    gaugesOf: (segments, isLive) =>
-      lastGauges(isLive ? segments.filter(s => s.minutes === 1 && !books.has(s.partition)) : segments),
+    gaugesOf(segments, toMinute, isLive) {
+      const own = all().filter(book => isLive || toMinute > book.closedMinute() + 1)
+      if (own.length === 0) return lastGauges(segments)
+      const told = new Set(own.map(book => book.partition))
+      return [
+        ...lastGauges(segments.filter(s => s.minutes === 1 && !told.has(s.partition))),
+        ...(isLive ? [] : own.map(book => book.gaugesAtEndOf(toMinute - 1))),
+      ]
+    },
     live: (toMinute, nowMs) =>
       all()
         .filter(book => toMinute > book.closedMinute() + 1)

@@ -67,6 +67,20 @@ describe('createTopology', () => {
     expect(later.completeness.collectors).toEqual({ expected: 1, reporting: 1 })
   })
 
+  it('says of a minute that is over and not closed yet what was open at its end, not what is open now', () => {
+    const t = setUp()
+    const edge = book(t)
+    t.topology.book(0).heard('n1', 'b', 0, startMs + 1_000)
+    t.topology.book(0).open(edge, 'joined', 1, m0)
+    t.topology.advance(startMs + minuteMs + 1_000)
+    t.topology.book(0).open(edge, 'joined', 1, m0 + 1)
+    const openIn = (toMs: number) =>
+      t.topology.topology(query({ toMs }), startMs + minuteMs + 2_000).edges.map(e => e.tcp?.openNow)
+    expect([openIn(startMs + minuteMs), openIn(startMs + 2 * minuteMs)]).toEqual([[1], [2]])
+    closeMinute(t.topology, m0)
+    expect([openIn(startMs + minuteMs), openIn(startMs + 2 * minuteMs)]).toEqual([[1], [2]])
+  })
+
   it('answers the running minute with both sides kept apart', () => {
     const t = setUp()
     const edge = book(t)

@@ -182,7 +182,7 @@ export function createTopology(options: TopologyOptions): Topology {
 
   function evaluateQuery(query: TopologyQuery): RangeEvaluation {
     const range = partsOf(query.fromMs, query.toMs)
-    const gauges = books.gaugesOf(range.parts.segments, range.isLive)
+    const gauges = books.gaugesOf(range.parts.segments, range.toMinute, range.isLive)
     const minutes = range.toMinute - range.fromMinute
     const closedOf = (fold: Fold) => closed.get(fold, minutes)
     const { parts, isLive } = range
