@@ -30,7 +30,8 @@ export default defineConfig({
         test: {
           name: 'bus',
           include: ['test/{nats,otlp}/**/*.test.ts', 'test/fault/scenarios/**/*.test.ts'],
-          maxWorkers: 2,
+          // most of the time they wait
+          maxWorkers: 3,
           // what is awaited bounds itself; these are for what hangs elsewhere
           testTimeout: 240_000,
           hookTimeout: 240_000,
