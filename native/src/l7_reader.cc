@@ -9,7 +9,8 @@ namespace skybraid {
 namespace {
 
 constexpr size_t kMaxEarly = 64;
-constexpr size_t kMaxHeldPieces = 64;  // of a direction
+// Of a direction. Pieces of a byte come in hundreds while a processor that stands still has one of them.
+constexpr size_t kMaxHeldPieces = 1024;
 
 l7::LedgerOptions LedgerSize() {
   l7::LedgerOptions options;

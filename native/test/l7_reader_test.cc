@@ -110,10 +110,12 @@ TEST("l7 reader: what never comes is given up after a second, and is no answer")
   CHECK(s.Said(true) == (Counts{{"GET /a -1", 1}, {"GET /a 200", 1}}));
 }
 
-TEST("l7 reader: a hundred pieces that wait are too many") {
+TEST("l7 reader: a thousand pieces of a byte wait for one, twice as many are too many") {
   Server s;
   s.Piece(true, 0, kGet);
-  for (uint64_t i = 1; i <= 100; i++) s.Piece(false, 2 * i, "xx");
+  for (uint64_t i = 1; i <= 1000; i++) s.Piece(false, 2 * i, "x");
+  CHECK_EQ(s.reader.Counters().gaps, 0u);
+  for (uint64_t i = 1001; i <= 2000; i++) s.Piece(false, 2 * i, "x");
   CHECK(s.reader.Counters().gaps > 0);
 }
 
