@@ -124,8 +124,21 @@ void Conversations::Turn(Entry& entry, Piece& piece) {
   std::swap(entry.waiting->held[0], entry.waiting->held[1]);
 }
 
-// Whether all that was seen of the direction is held now.
-bool Conversations::Hold(Held& held, const Piece& piece) {
+// What is held of the piece already, since it was sent again.
+uint32_t Conversations::SentAgain(const Held& held, const Piece& piece) {
+  const uint64_t end = held.offset + held.length;
+  if (held.length != held.captured || piece.offset < held.offset || piece.offset >= end) return 0;
+  return static_cast<uint32_t>(std::min<uint64_t>(end - piece.offset, piece.length));
+}
+
+// Whether all that was seen of the direction is held now. Leaves of the piece what is new.
+bool Conversations::Hold(Held& held, Piece& piece) {
+  const uint32_t again = SentAgain(held, piece);
+  piece.offset += again;
+  piece.bytes += std::min(again, piece.captured);
+  piece.captured -= std::min(again, piece.captured);
+  piece.length -= again;
+  if (piece.length == 0 && again > 0) return true;
   const bool follows =
       held.length > 0 && held.length == held.captured && piece.offset == held.offset + held.length;
   if (!follows) {

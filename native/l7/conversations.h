@@ -120,7 +120,8 @@ class Conversations {
   void Ask(Entry& entry, const Piece& piece);
   void Turn(Entry& entry, Piece& piece);
   void Order(const Entry& entry, Side side);
-  bool Hold(Held& held, const Piece& piece);
+  static uint32_t SentAgain(const Held& held, const Piece& piece);
+  bool Hold(Held& held, Piece& piece);
   const ProtocolRow* Judge(const Waiting& waiting, bool turned, bool& may_be) const;
   void Begin(Entry& entry, const ProtocolRow& row, const Piece& piece, bool held);
   void MakeRoom(size_t bytes);

@@ -51,6 +51,24 @@ TEST("l7 conversations: a protocol is found in bytes of any division") {
   }
 }
 
+TEST("l7 conversations: what is sent again while nobody knows what it is changes nothing") {
+  World world;
+  const auto feed = [&world](size_t at, uint32_t size) {
+    world.all.Feed(
+        1, {kTo, at, size, size, reinterpret_cast<const uint8_t*>(kAsk.data()) + at, world.ns += 1000});
+  };
+  for (size_t at = 0; at < kAsk.size(); at++) {
+    feed(at, 1);
+    feed(at / 2, static_cast<uint32_t>(at - at / 2));      // all of it is known
+    if (at + 1 < kAsk.size() && at % 2 == 1) feed(at, 2);  // and half of it
+  }
+  world.Say(1, kBack, kAnswer);
+  CHECK(world.Take(1) ==
+        (std::map<std::pair<std::string, uint32_t>, uint64_t>{{{"GET /orders/{id}", 200}, 1}}));
+  CHECK_EQ(world.all.Counters().pairing.unpaired, 0u);
+  CHECK_EQ(world.all.Counters().pairing.gaps, 0u);
+}
+
 TEST("l7 conversations: joined in the middle, what is seen whole is told") {
   World world;
   world.next[{1, 0}] = 5000;
