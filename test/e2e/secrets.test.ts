@@ -22,6 +22,11 @@ const portOf = new Map(here.map(({ name }, i) => [name, 8301 + i]))
 const token = '9f86d081884c7d659a2feaa0c55ad015'
 const secrets = [secret, secretOfGrpc, token]
 
+const mariadb = (port: string, user: string, ...more: string[]) => {
+  const at = ['-h', '127.0.0.1', `-P${port}`]
+  return ['mariadb', '--no-defaults', ...at, '-u', user, '--skip-ssl', ...more]
+}
+
 /** What is said besides, once: programs at a port, their input, and whether they have to succeed. */
 const further: readonly (readonly [name: string, argv: (port: string) => string[], input?: string])[] = [
   [
@@ -36,38 +41,13 @@ const further: readonly (readonly [name: string, argv: (port: string) => string[
   ['postgres', port => ['psql', '-h', '127.0.0.1', '-p', port, '-U', secret, '-X', secret, '-c', 'SELECT 1']],
   [
     'mysql',
-    port => [
-      'mariadb',
-      '--no-defaults',
-      '-h',
-      '127.0.0.1',
-      `-P${port}`,
-      '-u',
-      'root',
-      '--skip-ssl',
-      '-f',
-      'shop',
-    ],
+    port => mariadb(port, 'root', '-f', 'shop'),
     `CREATE USER '${secret}'@'%' IDENTIFIED BY '${secret}';
      SELECT id AS \`${secret}\`, "${secret}" /* ${secret} */ FROM items; # ${secret}
      PREPARE one FROM 'SELECT id FROM items WHERE id = ?'; SET @a = '${secret}'; EXECUTE one USING @a;
      INSERT INTO items VALUES ('${secret}');\n`,
   ],
-  [
-    'mysql',
-    port => [
-      'mariadb',
-      '--no-defaults',
-      '-h',
-      '127.0.0.1',
-      `-P${port}`,
-      '-u',
-      secret,
-      `-p${secret}`,
-      '--skip-ssl',
-      secret,
-    ],
-  ],
+  ['mysql', port => mariadb(port, secret, `-p${secret}`, secret)],
   [
     'redis',
     port => ['redis-cli', '-p', port],
