@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { readHierarchies } from './cluster/hierarchies.ts'
 import type { Installation } from './installation.ts'
+import { type PlacedPod, podCgroup } from './pods/pod-cgroup.ts'
 
 /** What the kernel accounts to one pod. */
 export interface PodCost {
@@ -9,22 +10,15 @@ export interface PodCost {
   readonly cpuNs: number
 }
 
-interface Pod {
-  readonly metadata: { readonly uid: string }
-  readonly spec: { readonly nodeName: string }
-  readonly status: { readonly qosClass: string }
-}
-
 /** Reads the cgroup of the only pod that a selector finds; the whole pod, its pause included. */
 export async function podCostReader(
   { cluster }: Installation,
   namespace: string,
   ...selector: string[]
 ): Promise<() => Promise<PodCost>> {
-  const { items } = await cluster.get<{ items: readonly Pod[] }>('pods', '-n', namespace, ...selector)
-  const [{ metadata, spec, status }] = items as [Pod]
-  const below = status.qosClass === 'Guaranteed' ? '' : `${status.qosClass.toLowerCase()}/`
-  const path = `${spec.nodeName}/kubepods/${below}pod${metadata.uid}`
+  const { items } = await cluster.get<{ items: readonly PlacedPod[] }>('pods', '-n', namespace, ...selector)
+  const [pod] = items as [PlacedPod]
+  const path = `${pod.spec.nodeName}/${podCgroup(pod)}`
   const hierarchies = await readHierarchies()
   const folder = (controller: string) => {
     const found = hierarchies.find(h => h.controllers.split(',').includes(controller))

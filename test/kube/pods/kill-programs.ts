@@ -1,13 +1,6 @@
 import { nodeNamed } from '../cluster/names.ts'
 import type { Installation } from '../installation.ts'
-
-interface Pods {
-  readonly items: readonly {
-    readonly metadata: { readonly uid: string }
-    readonly spec: { readonly nodeName: string }
-    readonly status: { readonly qosClass: string }
-  }[]
-}
+import { type PlacedPod, podCgroup } from './pod-cgroup.ts'
 
 /**
  * Kills the programs of the pods that a field or label selector finds, as the kernel does when memory is short: they
@@ -20,11 +13,11 @@ export async function killPrograms(
   labels = '',
 ): Promise<void> {
   const selectors = ['--field-selector', fields, '-l', labels]
-  const { items } = await cluster.get<Pods>('pods', '-n', namespace, ...selectors)
+  const { items } = await cluster.get<{ items: readonly PlacedPod[] }>('pods', '-n', namespace, ...selectors)
   if (items.length === 0) throw new Error(`no pod in ${namespace} has ${fields} ${labels}`)
-  for (const { metadata, spec, status } of items) {
-    const pod = `/sys/fs/cgroup/unified/kubepods/${status.qosClass.toLowerCase()}/pod${metadata.uid}`
+  for (const each of items) {
+    const pod = `/sys/fs/cgroup/unified/${podCgroup(each)}`
     const script = `for p in $(cat ${pod}/*/cgroup.procs); do if [ "$(cat /proc/$p/comm)" != pause ]; then kill -9 $p; fi; done`
-    await cluster.onNode(nodeNamed(spec.nodeName), ['sh', '-c', script])
+    await cluster.onNode(nodeNamed(each.spec.nodeName), ['sh', '-c', script])
   }
 }
